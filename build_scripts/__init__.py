@@ -1,0 +1,1 @@
+"""Set-up, bundling, checks and tests of the project: `python3 build_scripts COMMAND`."""

@@ -1,0 +1,47 @@
+"""`python3 build_scripts COMMAND`: makes the environment in the clone with the standard library only, then hands over."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+COMMANDS = {
+    "demo": "starts two delivery services and the pages; --headless plays the story without a desktop",
+    "test": "check, then all tests",
+    "build": "makes web/dist: the asset folder that any static server can serve",
+    "bench": "runs ours beside the peers; --json FILE",
+    "check": "format, types, import layers, locks, API report",
+}
+USAGE = "usage: python3 build_scripts COMMAND [arguments]\n\n" + "\n".join(
+    f"  {name:<6} {text}" for name, text in COMMANDS.items()
+)
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(USAGE)
+        return 0 if arguments else 2
+    command, rest = arguments[0], arguments[1:]
+    if command not in COMMANDS:
+        print(f"roomkey: no command {command!r}\n\n{USAGE}", file=sys.stderr)
+        return 2
+    # Run as a folder, Python puts the folder itself first on its path; the package is its parent's.
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    if sys.version_info < (3, 11):
+        print(f"roomkey: Python 3.11 or newer is needed; this is {sys.version.split()[0]}.", file=sys.stderr)
+        return 1
+    from build_scripts import environment, paths
+
+    try:
+        environment.ensure_environment()
+    except environment.SetupError as error:
+        print(f"roomkey: {error}", file=sys.stderr)
+        return 1
+    python = str(paths.VENV_PYTHON)
+    sys.stdout.flush()
+    os.execve(python, [python, "-m", f"build_scripts.{command}", *rest], environment.variables())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
