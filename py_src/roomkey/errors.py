@@ -1,0 +1,89 @@
+"""One error family.
+
+Every failure that leaves Roomkey is a `RoomkeyError`. Its `code` is stable and made for a switch; `fault` says who can mend it;
+`sentence` is for the person in front of the screen; the exception's own text is for the developer and says what was expected
+and what came. No text ever holds user data, keys or message contents.
+
+Codes live in this one table. The JavaScript union `RoomkeyErrorCode` and `web/docs/errors.md` are made from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+Fault = Literal["caller", "peer", "service", "environment"]
+Plain = str | int | bool | None
+
+
+class Code(NamedTuple):
+    """What a stable error code means: whose fault, whether trying again can help, and one sentence for people."""
+
+    fault: Fault
+    retryable: bool
+    sentence: str
+
+
+CODES: dict[str, Code] = {
+    # -- bytes that do not parse (tls, crypto) --
+    "malformed": Code("peer", False, "A message arrived that does not follow the protocol; it was ignored."),
+    "too-large": Code("peer", False, "A message arrived that is larger than allowed; it was ignored."),
+    "bad-argument": Code("caller", False, "The application passed a value that cannot be used."),
+    "unsupported-suite": Code("environment", False, "This browser lacks the cryptography that the group uses."),
+    "invalid-key": Code("peer", False, "A public key is not valid, so it was refused."),
+    "invalid-signature": Code("peer", False, "A signature does not match, so the message was refused."),
+    "decryption-failed": Code("peer", False, "A message could not be decrypted; it was altered or not meant for us."),
+    # -- the host (storage, network) --
+    "service-unreachable": Code("service", True, "The delivery service does not answer; check the address and your connection."),
+    "origin-not-allowed": Code("service", False, "The delivery service does not accept requests from this website."),
+    "timeout": Code("service", True, "The delivery service took too long to answer."),
+    "in-use-in-another-tab": Code("caller", True, "This identity is open in another tab; close it there first."),
+    "identity-exists": Code("caller", False, "This identity already exists in this browser; open it instead."),
+    "no-such-identity": Code("caller", False, "This identity does not exist in this browser yet."),
+    "storage-failed": Code("environment", True, "The browser could not save; nothing was changed."),
+    "closed": Code("caller", False, "This was closed; open it again first."),
+    "key-not-found": Code("environment", False, "A private key of this identity is no longer stored here."),
+}
+
+
+class RoomkeyError(Exception):
+    """A failure with a stable code.
+
+    Args:
+        code: a key of `CODES`.
+        text: for developers, lower case, "expected X, got Y"; never user data or secrets.
+        retry_after: seconds after which trying again makes sense, if known.
+        details: plain values that help a program react (names of fields, rule ids, counts, service addresses).
+    """
+
+    def __init__(self, code: str, text: str = "", *, retry_after: float | None = None, **details: Plain) -> None:
+        self._entry = CODES[code]
+        self.code = code
+        self.text = text
+        self.retry_after = retry_after
+        self.details: dict[str, Plain] = dict(details)
+        super().__init__(f"{code}: {text}" if text else code)
+
+    @property
+    def fault(self) -> Fault:
+        return self._entry.fault
+
+    @property
+    def retryable(self) -> bool:
+        return self._entry.retryable
+
+    @property
+    def sentence(self) -> str:
+        return self._entry.sentence
+
+    def as_plain(self) -> Mapping[str, object]:
+        """The error as plain values, as it crosses to JavaScript or into JSON."""
+        return {
+            "code": self.code,
+            "fault": self.fault,
+            "retryable": self.retryable,
+            "retryAfter": self.retry_after,
+            "sentence": self.sentence,
+            "text": self.text,
+            "details": self.details,
+        }
