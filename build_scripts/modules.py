@@ -1,0 +1,70 @@
+"""Which modules the browser's Python must have: what roomkey imports anywhere, and what the library itself imports late."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from build_scripts import paths
+
+NATIVE_ONLY = "roomkey/host/native"  # these files import `cryptography` and `httpx`, which the browser has not
+
+# Modules that Pyodide's boot and roomkey's imports do not load, but some call later does.
+LATE = (
+    "codeop",  # pyodide.code, at boot in some start-ups: without it Pyodide dies
+    "traceback",  # the text of an exception that crosses to JavaScript, with the three below
+    "linecache",
+    "tokenize",
+    "_colorize",
+    "asyncio",  # pyodide.webloop
+    "asyncio.timeouts",
+    "concurrent.futures.thread",  # a lazy attribute of asyncio's base loop
+    "encodings.ascii",  # codecs are imported when first named
+    "encodings.latin_1",
+    "encodings.idna",  # domain names
+    "stringprep",
+    "unicodedata",
+    "_strptime",  # datetime.strptime
+    "zipimport",
+    "importlib.resources",  # package data
+    "importlib.metadata",  # the version of the package, as other people's code asks for it
+)
+
+
+def browser_sources() -> dict[str, Path]:
+    """The files of the package roomkey that go into roomkey.zip: name in the archive -> path."""
+    found = {
+        path.relative_to(paths.PY_SRC).as_posix(): path
+        for path in sorted((paths.PY_SRC / "roomkey").rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    return {name: path for name, path in found.items() if not name.startswith(NATIVE_ONLY)}
+
+
+def module_name(file_name: str) -> str:
+    """The module of a source file: "roomkey/mls/__init__.py" -> "roomkey.mls"."""
+    return file_name.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def browser_modules() -> list[str]:
+    """Every module to import so that all that is needed is loaded: roomkey's, what its functions import, and LATE."""
+    names: dict[str, None] = {}
+    for file_name, path in browser_sources().items():
+        if file_name.endswith(".py"):
+            names[module_name(file_name)] = None
+            names.update(dict.fromkeys(imported_stdlib(path)))
+    names.update(dict.fromkeys(LATE))
+    return list(names)
+
+
+def imported_stdlib(path: Path) -> Iterator[str]:
+    """The standard library's modules that import statements anywhere in the file name."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        found: list[str] = []
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module is not None:
+            found = [node.module]
+        yield from (name for name in found if name.split(".")[0] in sys.stdlib_module_names)
