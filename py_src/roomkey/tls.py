@@ -272,7 +272,7 @@ class When:
     """A field that stands only for some values of an earlier field: `select (tag) { case v: T; }`.
 
     `cases` maps tag values to a codec or struct. For other tags the field is absent and its value is None, unless
-    `otherwise` names the codec of all other cases.
+    `otherwise` names the codec of all other cases. A tag inside an earlier struct is named with dots: "content.content_type".
     """
 
     def __init__(
@@ -282,8 +282,16 @@ class When:
         otherwise: Codec[Any] | type[Struct] | None = None,
     ) -> None:
         self.tag = tag
+        self.field, *self.path = tag.split(".")
         self.cases = {value: codec_of(case) for value, case in cases.items()}
         self.otherwise = None if otherwise is None else codec_of(otherwise)
+
+    def pick(self, values: Mapping[str, Any]) -> tuple[Any, Codec[Any] | None]:
+        """The tag's value among the fields before, and the codec it selects."""
+        value = values[self.field]
+        for name in self.path:
+            value = getattr(value, name)
+        return value, self.cases.get(value, self.otherwise)
 
 
 @dataclass_transform(frozen_default=True)
@@ -291,6 +299,7 @@ class Struct:
     """Base of all wire structs: subclass, annotate the fields in wire order, and it encodes and decodes.
 
     A field's annotation is `Annotated[type, codec]`, another Struct, or `Annotated[type | None, When(...)]`.
+    A method `check(self) -> None`, if there is one, proves what single fields cannot (equal counts, say): decoding calls it.
     Text forms show the type's name only: structs may hold secrets.
     """
 
@@ -385,6 +394,7 @@ def _located(error: RoomkeyError, where: str) -> RoomkeyError:
 class _StructCodec(Codec[Any]):
     def __init__(self, cls: type[Struct]) -> None:
         self.cls = cls
+        self.check: Callable[[Any], None] | None = getattr(cls, "check", None)
 
     def read(self, r: Reader) -> Any:
         cls = self.cls
@@ -396,13 +406,15 @@ class _StructCodec(Codec[Any]):
         try:
             for name, codec in fields:
                 if type(codec) is When:
-                    chosen = codec.cases.get(values[codec.tag], codec.otherwise)
+                    _, chosen = codec.pick(values)
                     values[name] = None if chosen is None else chosen.read(r)
                 else:
                     values[name] = codec.read(r)  # type: ignore[union-attr]
         except RoomkeyError as error:
             raise _located(error, name) from None
         values["_encoded"] = r.data[start : r.pos]
+        if self.check is not None:
+            self.check(obj)
         return obj
 
     def write(self, out: bytearray, value: Any) -> None:
@@ -419,13 +431,13 @@ def _write_fields(out: bytearray, value: Struct) -> None:
     for name, codec in type(value)._fields or _resolve(type(value)):
         item = values[name]
         if type(codec) is When:
-            chosen = codec.cases.get(values[codec.tag], codec.otherwise)
+            tag, chosen = codec.pick(values)
             if chosen is None:
                 if item is not None:
-                    raise RoomkeyError("bad-argument", f"{name}: expected none for {codec.tag} {values[codec.tag]}")
+                    raise RoomkeyError("bad-argument", f"{name}: expected none for {codec.tag} {tag}")
                 continue
             if item is None:
-                raise RoomkeyError("bad-argument", f"{name}: expected a value for {codec.tag} {values[codec.tag]}")
+                raise RoomkeyError("bad-argument", f"{name}: expected a value for {codec.tag} {tag}")
             chosen.write(out, item)
         else:
             codec.write(out, item)  # type: ignore[union-attr]
