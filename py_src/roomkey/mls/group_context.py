@@ -1,0 +1,36 @@
+"""The group context: what all members of an epoch agree on (RFC 9420 section 8.1)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from roomkey.mls.extensions import Extension
+from roomkey.tls import U16, U64, Opaque, Struct, one_of, uint16, vector
+
+# enum { reserved(0), mls10(1), (65535) } ProtocolVersion;
+MLS10 = 1
+# The version of everything we parse; one we do not know could not be read any further.
+ProtocolVersion = Annotated[int, one_of(uint16, MLS10)]
+
+
+class GroupContext(Struct):
+    """A summary of the group's state, bound into every key and signature of the epoch (RFC 9420 section 8.1).
+
+    struct {
+        ProtocolVersion version = mls10;
+        CipherSuite cipher_suite;
+        opaque group_id<V>;
+        uint64 epoch;
+        opaque tree_hash<V>;
+        opaque confirmed_transcript_hash<V>;
+        Extension extensions<V>;
+    } GroupContext;
+    """
+
+    version: ProtocolVersion
+    cipher_suite: U16
+    group_id: Opaque
+    epoch: U64
+    tree_hash: Opaque
+    confirmed_transcript_hash: Opaque
+    extensions: Annotated[tuple[Extension, ...], vector(Extension)]
