@@ -1,0 +1,267 @@
+"""One delivery service as a client sees it (wire.md section 5; the wire itself: web/docs/delivery-http.md).
+
+Nothing that comes back from here is proved: sets are unverified (`init_keys` verifies), messages and commits are bytes for the MLS
+engine. Every call may raise what `calls` lists: "timeout", "service-unreachable", "origin-not-allowed", "service-error",
+"clock-skew", "request-refused", "unknown-client", "too-many-requests", "service-unavailable"; more where a method says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, NamedTuple
+
+from roomkey.errors import RoomkeyError
+from roomkey.federation import inbox
+from roomkey.federation.calls import ClientKey, ServiceCaller, body_of, json_object, problem_of, service_origin
+from roomkey.federation.delivery_messages import (
+    COMMIT,
+    COMMITS,
+    COMMITS_READ,
+    DELIVERY,
+    GROUP,
+    INIT_KEY_SETS,
+    CommitsRead,
+    CommitSubmission,
+    GroupRegistration,
+    MessageDelivery,
+    StoredCommit,
+    StoredCommits,
+)
+from roomkey.federation.identity import check_domain
+from roomkey.federation.init_keys import InitKeySet, InitKeySetBundle
+from roomkey.federation.messages import Credential, GetUserInitKeyRequest
+from roomkey.federation.requests import base64url, from_base64url
+from roomkey.host.interface import Host
+from roomkey.tls import MAX_MESSAGE, vector
+
+PROTOCOL = "roomkey-delivery/1"
+MAX_CLAIM = 50  # identities in one claim: a response stays near 1 MB
+
+_requests = vector(GetUserInitKeyRequest)
+_sets = vector(InitKeySet)
+_bundles = vector(InitKeySetBundle)
+
+
+class ServiceDescription(NamedTuple):
+    """What a delivery service says of itself. `domain` is whose people it serves; `time` Unix seconds; sizes in bytes."""
+
+    origin: str
+    domain: str
+    name: str
+    version: str
+    time: float
+    max_message: int
+    max_upload: int
+
+
+class Stock(NamedTuple):
+    """How many init-key sets of this client wait at the service; `expires`: Unix seconds at which the first of them does."""
+
+    sets: int
+    last_resort: bool
+    expires: int | None
+
+
+class Accepted(NamedTuple):
+    """The commit is the one of its epoch, now or since an earlier submission of the same bytes."""
+
+    epoch: int
+
+
+class Conflict(NamedTuple):
+    """Another commit is the one of the epoch: the stored commits from that epoch on, consecutive, maybe not yet all."""
+
+    commits: tuple[StoredCommit, ...]
+
+
+class DeliveryService:
+    """The service at one address; with a client key also what needs a signature.
+
+    Args:
+        url: the service's address: https, or http on loopback. Errors: "bad-argument".
+        client: who signs; None is enough for `describe`.
+    """
+
+    def __init__(self, host: Host, url: str, client: ClientKey | None = None) -> None:
+        self.origin = service_origin(url)
+        self.host = host
+        self.client = client
+        self._caller = ServiceCaller(host, self.origin, client)
+
+    def signed_by(self, client: ClientKey) -> DeliveryService:
+        """The same service, with requests signed by `client`."""
+        return DeliveryService(self.host, self.origin, client)
+
+    async def describe(self) -> ServiceDescription:
+        """Asks who is there, and so proves that it is a delivery service.
+
+        Errors: "not-a-delivery-service" if something answers that is none; the host's own if nothing does.
+        """
+        answer = await ServiceCaller(self.host, self.origin).response("GET", "/v1/service")
+        try:
+            if answer.status != 200:
+                raise problem_of(answer)
+            said = json_object(body_of(answer, "application/json"))
+            limits = said.get("limits")
+            if said.get("protocol") != PROTOCOL or not isinstance(limits, dict):
+                raise RoomkeyError("service-error", f"expected {PROTOCOL}")
+            return ServiceDescription(
+                self.origin, check_domain(_text(said, "domain")), _text(said, "name"), _text(said, "version"),
+                _number(said, "time"), _number(limits, "maxMessage"), _number(limits, "maxUpload"),
+            )  # fmt: skip
+        except RoomkeyError as error:
+            raise RoomkeyError(
+                "not-a-delivery-service", "expected the description of a delivery service", status=answer.status
+            ) from error
+
+    async def enrol(self, credential: Credential, code: str | None) -> None:
+        """Binds the credential's identity to its key. The same again is no error; the service must be the identity's own.
+
+        Args:
+            code: the one-time code; None for a further client that an older one has admitted (`admit`).
+        Errors: "enrolment-refused", "already-enrolled", "bad-argument" if the credential is not the signer's.
+        """
+        basic = credential.require_basic()
+        if basic.public_key != self._signer().key.public or basic.identity != self._signer().identity.encode("ascii"):
+            raise RoomkeyError("bad-argument", "expected the credential of the client that signs")
+        body: dict[str, Any] = {"credential": base64url(credential.encode())}
+        if code is not None:
+            body["code"] = code
+        await self._caller.call_json("POST", "/v1/clients", body)
+
+    async def admit(self, client: bytes) -> None:
+        """Lets a further client (its id, 32 bytes) enrol under this client's identity, within an hour."""
+        await self._caller.call_json("POST", "/v1/clients/admissions", {"client": base64url(client)})
+
+    async def publish(self, sets: Sequence[InitKeySet]) -> Stock:
+        """Puts init-key sets of this client up to be claimed, all or none; those that are there already change nothing.
+
+        Errors: "not-yours", "invalid-set", "set-expired", "set-conflict", "stock-full", "request-too-large".
+        """
+        body = _sets.encode(tuple(sets))
+        return _stock(json_object(await self._caller.call("POST", "/v1/user-init-keys", body, INIT_KEY_SETS)))
+
+    async def stock(self) -> Stock:
+        """What is still there of this client's sets."""
+        return _stock(await self._caller.call_json("GET", "/v1/user-init-keys"))
+
+    async def claim(self, requests: Sequence[GetUserInitKeyRequest]) -> tuple[InitKeySetBundle, ...]:
+        """One set of every client of each identity asked for: unverified, each handed out once. Nobody and nothing: no bundle.
+
+        Args:
+            requests: at most `MAX_CLAIM`, each identity once. Errors: "bad-argument".
+        """
+        if not 0 < len(requests) <= MAX_CLAIM or len({r.identity for r in requests}) != len(requests):
+            raise RoomkeyError("bad-argument", f"expected 1 to {MAX_CLAIM} requests for different identities")
+        body = _requests.encode(tuple(requests))
+        answer = await self._caller.call("POST", "/v1/user-init-keys/claim", body, INIT_KEY_SETS, accept=INIT_KEY_SETS)
+        with _decoding():
+            return _bundles.decode(answer)
+
+    async def send(self, message: bytes, clients: Sequence[bytes]) -> tuple[bytes, ...]:
+        """Puts one MLSMessage into the inboxes of these clients (ids, 32 bytes). The same message again is delivered once.
+
+        Returns: the clients that the service does not know; all others have it.
+        Errors: "inbox-full" (nobody has it then), "request-too-large".
+        """
+        body = MessageDelivery(tuple(clients), message).encode()
+        answer = json_object(await self._caller.call("POST", "/v1/messages", body, DELIVERY))
+        unknown = answer.get("unknown")
+        if not isinstance(unknown, list) or not all(isinstance(name, str) for name in unknown):
+            raise RoomkeyError("service-error", "unknown: expected a list of client ids")
+        with _decoding():
+            return tuple(from_base64url(name) for name in unknown)
+
+    def inbox(self, on_state: Callable[[RoomkeyError | None], None] | None = None) -> AsyncIterator[inbox.InboxMessage]:
+        """This client's messages (sequence, message) as they come, from the oldest not acknowledged on; it does not end by itself.
+
+        Reconnects by itself; `on_state` hears None at each connection and the error at each loss. Each message comes once from
+        one iterator, in sequence; after a restart those not acknowledged come again. Close it with `aclose()`.
+        Errors: those that waiting cannot mend, as "unknown-client".
+        """
+        self._signer()
+        return inbox.messages(self._caller, on_state)
+
+    async def acknowledge(self, sequence: int) -> None:
+        """Lets the service forget all messages up to `sequence`, which are durable here."""
+        await self._caller.call_json("POST", "/v1/inbox/acknowledgements", {"through": sequence})
+
+    async def register_group(self, group_id: bytes, token_hash: bytes, epoch: int = 0) -> None:
+        """Opens the group's register of commits here. `token_hash`: SHA-256 of the token of `epoch`. The same again is no error.
+
+        Errors: "group-exists".
+        """
+        body = GroupRegistration(group_id, epoch, token_hash).encode()
+        await self._caller.call("POST", "/v1/groups", body, GROUP)
+
+    async def submit_commit(
+        self, group_id: bytes, epoch: int, commit: bytes, token: bytes, next_token: bytes
+    ) -> Accepted | Conflict:
+        """Asks that `commit` (MLSMessage) be the one that ends `epoch`.
+
+        Args:
+            token: 32 bytes, MLS-Exporter("roomkey ordering 1.0", "", 32) of `epoch`.
+            next_token: the same of the epoch that the commit makes; only its hash is sent.
+        Errors: "wrong-token" (unknown group, an epoch the service does not know, or another token), "request-too-large".
+        """
+        body = CommitSubmission(group_id, epoch, token, hashlib.sha256(next_token).digest(), commit).encode()
+        answer = await self._caller.response("POST", "/v1/commits", body, COMMIT)
+        if answer.status == 409:
+            return Conflict(_commits(body_of(answer, COMMITS), epoch))
+        if not 200 <= answer.status < 300:
+            raise problem_of(answer)
+        body_of(answer, "application/json")
+        return Accepted(epoch)
+
+    async def read_commits(self, group_id: bytes, epoch: int, token: bytes) -> tuple[StoredCommit, ...]:
+        """The stored commits that ended `epoch` and later ones; none if `epoch` is the current one. Errors: "wrong-token"."""
+        body = CommitsRead(group_id, epoch, token).encode()
+        return _commits(await self._caller.call("POST", "/v1/commits/read", body, COMMITS_READ, accept=COMMITS), epoch)
+
+    def _signer(self) -> ClientKey:
+        if self.client is None:
+            raise RoomkeyError("bad-argument", "expected a service that a client signs for")
+        return self.client
+
+
+class _decoding:  # noqa: N801 - reads as a statement
+    """What a service sends and does not parse is the service's fault."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, RoomkeyError) and error.code in ("malformed", "too-large"):
+            raise RoomkeyError("service-error", error.text) from error
+
+
+def _commits(body: bytes, epoch: int) -> tuple[StoredCommit, ...]:
+    if len(body) > MAX_MESSAGE:
+        raise RoomkeyError("service-error", f"expected at most {MAX_MESSAGE} bytes of commits")
+    with _decoding():
+        commits = StoredCommits.decode(body).commits
+    if [item.epoch for item in commits] != list(range(epoch, epoch + len(commits))):
+        raise RoomkeyError("service-error", "expected consecutive commits from the epoch asked for")
+    return commits
+
+
+def _stock(said: dict[str, Any]) -> Stock:
+    last_resort, expires = said.get("lastResort"), said.get("expires")
+    if not isinstance(last_resort, bool):
+        raise RoomkeyError("service-error", "lastResort: expected true or false")
+    return Stock(_number(said, "sets"), last_resort, None if expires is None else _number(said, "expires"))
+
+
+def _text(said: dict[str, Any], name: str) -> str:
+    value = said.get(name)
+    if not isinstance(value, str) or len(value) > 253:
+        raise RoomkeyError("service-error", f"{name}: expected a text")
+    return value
+
+
+def _number(said: dict[str, Any], name: str) -> int:
+    value = said.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise RoomkeyError("service-error", f"{name}: expected a whole number")
+    return value

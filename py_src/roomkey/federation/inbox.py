@@ -1,0 +1,89 @@
+"""The stream of one inbox: reconnects, notices silence, and hands on each message once and in order.
+
+    connecting --head--> open --item--> open        a heartbeat comes at once and every 15 s
+    open --end, error, 40 s of silence--> waiting --backoff--> connecting
+    any --error that waiting cannot mend--> raised
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from typing import NamedTuple
+
+from roomkey.errors import RoomkeyError
+from roomkey.federation.calls import ServiceCaller
+from roomkey.federation.delivery_messages import INBOX, ITEM_HEAD, InboxItem
+from roomkey.host.interface import HttpStream
+from roomkey.tls import MAX_MESSAGE
+
+SILENCE = 40.0  # seconds without a byte after which a stream counts as dead: two heartbeats and a half (wire.md section 5)
+BACKOFF = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # seconds before each try, the last one again and again
+# Neither a wait nor a new signature mends these.
+_FINAL = frozenset({"unknown-client", "request-refused", "clock-skew", "bad-argument", "key-not-found", "closed", "origin-not-allowed"})
+
+
+class InboxMessage(NamedTuple):
+    """One MLSMessage and its number in this inbox."""
+
+    sequence: int
+    message: bytes
+
+
+async def messages(
+    caller: ServiceCaller, on_state: Callable[[RoomkeyError | None], None] | None
+) -> AsyncIterator[InboxMessage]:
+    """See `DeliveryService.inbox`."""
+    seen = 0
+    failures = 0
+    while True:
+        try:
+            stream = await caller.stream("/v1/inbox", INBOX)
+            try:
+                if on_state is not None:
+                    on_state(None)
+                async for item in _items(stream):
+                    failures = 0
+                    if item.sequence > seen:  # heartbeats have 0; what was handed on before may come again
+                        seen = item.sequence
+                        yield InboxMessage(item.sequence, item.message)
+            finally:
+                await stream.close()
+            error = RoomkeyError("service-unreachable", "expected an inbox stream that goes on")
+        except RoomkeyError as caught:
+            if caught.code in _FINAL:
+                raise
+            error = caught
+        if on_state is not None:
+            on_state(error)
+        wait = max(error.retry_after or 0.0, BACKOFF[min(failures, len(BACKOFF) - 1)])
+        failures += 1
+        await caller.host.sleep(wait * _spread(caller.host.now()))
+
+
+async def _items(stream: HttpStream) -> AsyncIterator[InboxItem]:
+    """The items of a stream, whatever pieces it comes in. Errors: "timeout" (silence), "service-error", the host's own."""
+    pieces = stream.__aiter__()
+    held = bytearray()
+    while True:
+        try:
+            piece = await asyncio.wait_for(pieces.__anext__(), SILENCE)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise RoomkeyError("timeout", f"expected a heartbeat within {SILENCE:.0f} s") from None
+        held += piece
+        while len(held) >= ITEM_HEAD:
+            size = int.from_bytes(held[ITEM_HEAD - 4 : ITEM_HEAD], "big")
+            if size > MAX_MESSAGE:
+                raise RoomkeyError("service-error", f"expected at most {MAX_MESSAGE} bytes in a message")
+            if len(held) < ITEM_HEAD + size:
+                break
+            yield InboxItem.decode(bytes(held[: ITEM_HEAD + size]))
+            del held[: ITEM_HEAD + size]
+
+
+def _spread(now: float) -> float:
+    """A factor of 0.5 to 1, so that clients of a restarted service do not all come back at once. Not a secret."""
+    return 0.5 + hashlib.sha256(repr(now).encode()).digest()[0] / 510
