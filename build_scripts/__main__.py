@@ -1,4 +1,4 @@
-"""`python3 build_scripts COMMAND`: makes the environment in the clone with the standard library only, then hands over."""
+"""`python3 build_scripts COMMAND`: makes the environment with the standard library only, then hands over to it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
         return 2
     # Run as a folder, Python puts the folder itself first on its path; the package is its parent's.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - the one place that an older Python reaches
         print(f"roomkey: Python 3.11 or newer is needed; this is {sys.version.split()[0]}.", file=sys.stderr)
         return 1
     from build_scripts import environment, paths
@@ -39,8 +39,7 @@ def main(arguments: list[str]) -> int:
         print(f"roomkey: {error}", file=sys.stderr)
         return 1
     python = str(paths.VENV_PYTHON)
-    sys.stdout.flush()
-    os.execve(python, [python, "-m", f"build_scripts.{command}", *rest], environment.variables())
+    return os.execve(python, [python, "-m", f"build_scripts.{command}", *rest], environment.variables())
 
 
 if __name__ == "__main__":

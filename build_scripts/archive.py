@@ -10,7 +10,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time a zip can hold
 
 
 def write_stored_zip(path: Path, entries: Mapping[str, bytes]) -> None:
-    """Writes `entries` (name in the archive -> content) uncompressed: the transport compresses better, start-up inflates less."""
+    """Writes `entries` (name in the archive -> content) uncompressed: the transport compresses better."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(entries):
             info = zipfile.ZipInfo(name, date_time=EPOCH)

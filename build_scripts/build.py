@@ -1,8 +1,7 @@
 """`python3 build_scripts build [--connect ORIGIN ...] [--sizes]`: makes `web/dist`.
 
-`web/dist/roomkey` is the asset folder: any static server can serve it, and nothing in it comes from elsewhere at run time.
-The order follows the hashes: data and workers first, then the manifest that names their hashes, then index.js, which
-carries the manifest's.
+`web/dist/roomkey` is the asset folder: any static server can serve it, and it needs nothing else at run time. The order
+follows the hashes: data and workers, then the manifest with their hashes, then index.js, which carries the manifest's.
 """
 
 from __future__ import annotations
@@ -36,7 +35,9 @@ class BuildError(Exception):
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python3 build_scripts build")
-    parser.add_argument("--connect", nargs="+", default=[], metavar="ORIGIN", help="delivery services for the header file")
+    parser.add_argument(
+        "--connect", nargs="+", default=[], metavar="ORIGIN", help="delivery services for the header file"
+    )
     parser.add_argument("--sizes", action="store_true", help="print raw and brotli sizes")
     options = parser.parse_args(arguments)
     try:
@@ -75,8 +76,15 @@ def inputs_fingerprint(connect: list[str]) -> str:
     folders = [paths.PY_SRC, paths.WEB / "src", paths.WEB / "demo", paths.SCRIPTS]
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
     files = [path for path in files if "__pycache__" not in path.parts and path != CRYPTO_HELPER]
-    files += [paths.NPM_LOCK, paths.ROOT / "pyproject.toml", paths.WEB / "constants.d.ts", *paths.WEB.glob("tsconfig*.json")]
-    return environment.fingerprint(*files, extra=json.dumps([connect, [str(path.relative_to(paths.ROOT)) for path in files]]))
+    files += [
+        paths.NPM_LOCK,
+        paths.ROOT / "pyproject.toml",
+        paths.WEB / "constants.d.ts",
+        *paths.WEB.glob("tsconfig*.json"),
+    ]
+    return environment.fingerprint(
+        *files, extra=json.dumps([connect, [str(path.relative_to(paths.ROOT)) for path in files]])
+    )
 
 
 def version() -> str:
@@ -110,13 +118,17 @@ def make_asset_folder(folder: Path, connect: list[str]) -> None:
 
 def make_wheel(folder: Path) -> Path:
     """The wheel of sources, for pip, micropip and other people's Pyodide. Reproducible; needs no network."""
-    run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)], "building the wheel", SOURCE_DATE_EPOCH="315532800")
+    run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
+        "building the wheel",
+        SOURCE_DATE_EPOCH="315532800",
+    )
     return next(folder.glob("*.whl"))
 
 
 def freeze(wheel: Path) -> dict[str, Any]:
     """What freeze.mjs answers, from the cache when nothing it reads has changed."""
-    names = modules.browser_modules()
+    names = modules.needed_stdlib()
     sources = modules.browser_sources()
     scripts = [paths.SCRIPTS / "freeze.mjs", paths.SCRIPTS / "frozen.py", paths.FREEZE_LOCK, paths.NPM_LOCK]
     key = environment.fingerprint(*scripts, *sources.values(), wheel, extra=json.dumps([names, list(sources)]))
@@ -204,11 +216,20 @@ def make_types(folder: Path) -> None:
         run([tsc, "-p", str(paths.WEB / "tsconfig.types.json"), "--outDir", str(folder)], "emitting declarations")
 
 
-def esbuild(entry: Path, output: Path, constants: Mapping[str, str] | None = None, *more: str, source_map: bool = True) -> None:
+def esbuild(
+    entry: Path, output: Path, constants: Mapping[str, str] | None = None, *more: str, source_map: bool = True
+) -> None:
     """Bundles one entry into one ES module, with the constants of web/constants.d.ts replaced."""
     values = {"__ROOMKEY_VERSION__": version(), **(constants or {})}
     command = [str(paths.NODE_MODULES / ".bin" / "esbuild"), str(entry), f"--outfile={output}"]
-    command += ["--bundle", "--format=esm", "--target=es2022", "--minify", "--legal-comments=linked", "--log-level=warning"]
+    command += [
+        "--bundle",
+        "--format=esm",
+        "--target=es2022",
+        "--minify",
+        "--legal-comments=linked",
+        "--log-level=warning",
+    ]
     command += ["--sourcemap=linked"] if source_map else []
     command += [f"--define:{name}={json.dumps(value)}" for name, value in values.items()]
     run([*command, *more], f"bundling {entry.relative_to(paths.ROOT)}")

@@ -22,6 +22,10 @@ from build_scripts import paths
 PYTHON_FLOOR = (3, 11)
 NODE_FLOOR = 20  # the oldest line that Pyodide, esbuild and Playwright's driver all run on
 TAIL_LINES = 12  # of a failed command's output: enough to name the cause
+NETWORK_SIGNS = (  # what pip and npm say when there is no network
+    *("resolve host", "Name or service", "name resolution", "NewConnectionError", "Network is unreachable"),
+    *("ConnectTimeout", "ProxyError", "ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT"),
+)
 
 
 class SetupError(Exception):
@@ -74,7 +78,7 @@ def ensure_environment() -> None:
 def _ensure_venv() -> None:
     stamp = paths.VENV / "stamp"
     wanted = fingerprint(
-        paths.PYTHON_LOCK, paths.ROOT / "pyproject.toml", extra=f"{paths.ROOT} {sys.version} {sys._base_executable}"
+        paths.PYTHON_LOCK, paths.ROOT / "pyproject.toml", extra=f"{paths.ROOT} {sys.version} {_base_python()}"
     )
     if _stamped(stamp, wanted) and paths.VENV_PYTHON.exists():
         return
@@ -161,9 +165,7 @@ def _run_pip(*arguments: str) -> None:
 
 
 def _network_hint(output: str) -> str:
-    signs = ("resolve host", "Name or service", "name resolution", "NewConnectionError", "ENOTFOUND", "EAI_AGAIN")
-    signs += ("ECONNREFUSED", "ETIMEDOUT", "ConnectTimeout", "Network is unreachable", "ProxyError")
-    if any(sign in output for sign in signs):
+    if any(sign in output for sign in NETWORK_SIGNS):
         return f"The package index could not be reached: is this machine online?\n{_tail(output)}"
     return f"Its last words:\n{_tail(output)}"
 
@@ -176,7 +178,7 @@ def _clean_environment() -> dict[str, str]:
 
 def _base_python() -> str:
     """The interpreter under any virtual environment this command was started from."""
-    return sys._base_executable or sys.executable
+    return str(getattr(sys, "_base_executable", None) or sys.executable)
 
 
 def _stamped(stamp: Path, wanted: str) -> bool:

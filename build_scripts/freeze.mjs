@@ -4,7 +4,7 @@
 //   node freeze.mjs REQUEST.json
 //
 // REQUEST: { pyodide, script, sources, names, wheels, wheel, output }; `sources` maps file names to paths, `names` are the
-// modules to import, `wheels` are micropip and what it needs, `wheel` is roomkey's. All paths are absolute.
+// library's modules that they import, `wheels` are micropip and what it needs, `wheel` is roomkey's. All paths are absolute.
 // Writes `output`, JSON: { python, stdlib: { "name.pyc": base64 }, roomkey: { "roomkey/name.pyc": base64 }, lock: {...} }.
 
 import { readFile, writeFile } from "node:fs/promises";
@@ -27,7 +27,7 @@ async function compile() {
     python.FS.mkdirTree(target.slice(0, target.lastIndexOf("/")));
     python.FS.writeFile(target, await readFile(path));
   }
-  python.runPython("import sys; sys.path[:0] = ['/sources', '/tmp']");
+  python.runPython("import sys; sys.path.insert(0, '/tmp')");
   return JSON.parse(python.pyimport("frozen").compile_modules(JSON.stringify(request.names)));
 }
 
@@ -51,7 +51,13 @@ async function freeze() {
   return JSON.parse(micropip.freeze());
 }
 
-const compiled = await compile();
-const lock = await freeze();
-await writeFile(request.output, JSON.stringify({ ...compiled, lock }));
+try {
+  const compiled = await compile();
+  const lock = await freeze();
+  await writeFile(request.output, JSON.stringify({ ...compiled, lock }));
+} catch (error) {
+  // Node would print the one line of a megabyte that threw; the message holds Python's traceback
+  console.error(error.message);
+  process.exit(1);
+}
 process.exit(0); // Pyodide's event loop would keep Node waiting

@@ -1,4 +1,4 @@
-"""Runs inside Pyodide, started by freeze.mjs: finds the modules that roomkey needs and compiles them.
+"""Runs inside Pyodide, started by freeze.mjs: compiles the library's modules that roomkey needs, and roomkey's own.
 
 Imports nothing of its own before the list is taken: each module imported here would be taken for one that is needed.
 """
@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import sys
 
+TYPE_CHECKING = False  # the name that type checkers know; importing it would load `typing`
+if TYPE_CHECKING:
+    from types import ModuleType
+
 SOURCES = "/sources/"
 ROOMKEY_ZIP = "/lib/roomkey.zip/"  # where the worker puts roomkey.zip: tracebacks name it
 
 
 def compile_modules(names: str) -> str:
-    """Imports the modules in the JSON list `names`; then everything loaded, compiled, as JSON for freeze.mjs."""
+    """Imports the library's modules in the JSON list `names`; all loaded and all of roomkey, compiled, as JSON."""
     for name in decode(names):
         __import__(name)
-    loaded = dict(sys.modules)
+    loaded = list(sys.modules.values())
 
     import json
     import os
@@ -36,14 +40,14 @@ def decode(names: str) -> list[str]:
     return [name for name in names.strip("[]").replace('"', "").replace(" ", "").split(",") if name]
 
 
-def compile_stdlib(loaded: dict[str, object]) -> dict[str, str]:
+def compile_stdlib(loaded: list[ModuleType]) -> dict[str, str]:
     """File name in the zip -> .pyc in base64, for the loaded modules that came from the stock zip."""
     import zipimport
 
     stock = next(entry for entry in sys.path if entry.endswith(".zip"))
     importer = zipimport.zipimporter(stock)
     result = {}
-    for module in loaded.values():
+    for module in loaded:
         spec = getattr(module, "__spec__", None)
         origin = str(getattr(spec, "origin", None))
         if origin.startswith(f"{stock}/"):
@@ -69,7 +73,7 @@ def compiled_name(name: str) -> str:
 
 
 def compile_file(source: bytes, origin: str) -> str:
-    """An unchecked-hash .pyc (PEP 552) at optimisation level 0, in base64: no time stamp, nothing to compare at import."""
+    """An unchecked-hash .pyc (PEP 552), not optimised, in base64: no time stamp, nothing to compare at import."""
     import base64
     import importlib._bootstrap_external as bootstrap
     from importlib.util import source_hash

@@ -1,4 +1,4 @@
-"""The response headers of the asset folder and of pages. A worker is bound by its own script's headers, not by its page's."""
+"""Response headers of the asset folder and of pages. A worker obeys its own script's headers, not its page's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COMMON = {
 
 
 def content_security_policy(connect: Iterable[str], **more: str) -> str:
-    """The policy under which Pyodide still works; `connect` are the delivery services' origins, `more` further directives."""
+    """The policy that Pyodide works under; `connect` are the delivery services' origins, `more` further directives."""
     directives = {
         "default-src": "'none'",
         "script-src": "'self' 'wasm-unsafe-eval'",
@@ -40,7 +40,7 @@ def asset_headers(connect: Iterable[str] = ()) -> dict[str, dict[str, str]]:
 
 
 def page_headers(connect: Iterable[str], frames: Iterable[str] = (), frame_ancestors: str = "'none'") -> dict[str, str]:
-    """Headers of a page of the demo: `frames` are the origins it shows in frames, `frame_ancestors` who may frame it."""
+    """Headers of a demo page: `frames` are the origins that it shows, `frame_ancestors` is who may show it."""
     return {
         **COMMON,
         "Content-Security-Policy": content_security_policy(

@@ -1,4 +1,4 @@
-"""Which modules the browser's Python must have: what roomkey imports anywhere, and what the library itself imports late."""
+"""Which modules the browser's Python must have: what roomkey imports, and what the library itself imports late."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def module_name(file_name: str) -> str:
 
 
 def browser_modules() -> list[str]:
-    """Every module to import so that all that is needed is loaded: roomkey's, what its functions import, and LATE."""
-    names: dict[str, None] = {}
-    for file_name, path in browser_sources().items():
-        if file_name.endswith(".py"):
-            names[module_name(file_name)] = None
-            names.update(dict.fromkeys(imported_stdlib(path)))
-    names.update(dict.fromkeys(LATE))
-    return list(names)
+    """The modules of the package roomkey that the browser's Python can import."""
+    return [module_name(name) for name in browser_sources() if name.endswith(".py")]
+
+
+def needed_stdlib() -> list[str]:
+    """The standard library's modules to import, so that with what they import all that roomkey needs is loaded."""
+    sources = [path for name, path in browser_sources().items() if name.endswith(".py")]
+    return sorted({name for path in sources for name in imported_stdlib(path)} | set(LATE))
 
 
 def imported_stdlib(path: Path) -> Iterator[str]:
