@@ -21,6 +21,7 @@ class ExtensionType(IntEnum):
     LAST_RESORT_KEY_PACKAGE = 0x000A
     ROOMKEY_CLIENT = 0xF0C1  # private use: a leaf's proof that its credential's key vouches for its signature key
     ROOMKEY_GROUP = 0xF0C2  # private use: the group's ordering service
+    ROOMKEY_NAME = 0xF0C3  # private use: what the conference is called, UTF-8
 
 
 # "Default" types (RFC 9420 section 7.2): every client has them, so capabilities need not name them.

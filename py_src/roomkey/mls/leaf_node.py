@@ -145,7 +145,12 @@ def own_capabilities(suites: Iterable[int], grease: int | None = None) -> Capabi
         grease: which GREASE value to mix in (RFC 9420 section 13.5), 0 to 14; None for none.
     """
     extra = () if grease is None else (GREASE[grease],)
-    ours = (ExtensionType.LAST_RESORT_KEY_PACKAGE, ExtensionType.ROOMKEY_CLIENT, ExtensionType.ROOMKEY_GROUP)
+    ours = (
+        ExtensionType.LAST_RESORT_KEY_PACKAGE,
+        ExtensionType.ROOMKEY_CLIENT,
+        ExtensionType.ROOMKEY_GROUP,
+        ExtensionType.ROOMKEY_NAME,
+    )
     return Capabilities((MLS10,), (*suites, *extra), (*map(int, ours), *extra), extra, (BASIC, *extra))
 
 
