@@ -89,6 +89,7 @@ CODES: dict[str, Code] = {
     "set-conflict": Code("caller", False, "Other keys are stored under the same number; they were left as they are."),
     "stock-full": Code("caller", False, "The delivery service holds as many of this device's keys as it takes."),
     "inbox-full": Code("peer", True, "Somebody's inbox is full until they open their page again."),
+    "malformed-request": Code("caller", False, "The delivery service did not understand the request."),
     "request-too-large": Code("caller", False, "This is more than the delivery service takes at once."),
     "too-many-requests": Code("service", True, "The delivery service asks us to slow down; try again in a moment."),
     "wrong-token": Code("caller", False, "The delivery service does not take this for a change by a member of the conference."),
@@ -103,6 +104,20 @@ CODES: dict[str, Code] = {
     "storage-failed": Code("environment", True, "The browser could not save; nothing was changed."),
     "closed": Code("caller", False, "This was closed; open it again first."),
     "key-not-found": Code("environment", False, "A private key of this identity is no longer stored here."),
+    "storage-altered": Code("environment", False, "What this browser saved was altered; this identity cannot be used."),
+    # -- the page (load, the worker) --
+    "insecure-context": Code("caller", False, "This page must be opened by https."),
+    "browser-too-old": Code("environment", False, "This browser is too old for encrypted conferences; update it."),
+    "assets-cross-origin": Code("caller", False, "This website is set up wrongly: its files must lie on the same address."),
+    "asset-not-found": Code("environment", True, "A file of this website could not be loaded; try again."),
+    "asset-altered": Code("environment", True, "A file of this website is damaged or out of date; reload the page."),
+    "asset-wrong-type": Code("environment", False, "This website is set up wrongly: a file is served with the wrong type."),
+    "load-timeout": Code("environment", True, "Loading took too long; check your connection and try again."),
+    "blocked-by-csp": Code("caller", False, "This website forbids itself a connection that it needs."),
+    "worker-blocked": Code("caller", False, "This website is set up wrongly: its background worker may not start."),
+    "worker-not-protected": Code("caller", False, "This website is set up wrongly: its background worker is not protected."),
+    "trusted-types-blocked": Code("caller", False, "This website forbids itself to start its background worker."),
+    "worker-lost": Code("environment", True, "The background worker ended unexpectedly; reload the page."),
 }
 
 

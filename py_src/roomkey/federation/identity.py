@@ -8,8 +8,8 @@ Only `canonicalise`, which the API calls, changes anything. Everything else comp
 nobody can be two people, or pass for another, by spelling.
 
 Internationalised domains go through the standard library's IDNA (RFC 3490). Where that older standard and its successor
-disagree (the deviations of UTS 46, such as the German sharp s) a name could mean two domains and is refused: the A-label
-can be typed instead.
+disagree (the deviations of UTS 46, such as the German sharp s) a name could mean two domains, so it is refused; the
+A-label can be typed instead.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ _LOCAL = re.compile(r"[a-z0-9._+-]{1,64}")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # sharp s, final sigma, zero width non-joiner and joiner (UTS 46 section 7)
 _DEVIATIONS = frozenset("\u00df\u03c2\u200c\u200d")
+# what RFC 3490 section 3.1 also takes for the full stop between labels
+_DOTS = frozenset("\u3002\uff0e\uff61")
 
 _Code = Literal["invalid-identity", "identity-not-canonical"]
 
@@ -96,12 +98,15 @@ def _check_domain(domain: str, code: _Code) -> None:
 def _a_label(label: str) -> str:
     if label.isascii():
         return label.lower()
-    if _DEVIATIONS & set(label):
+    if (_DEVIATIONS | _DOTS) & set(label):
         raise _error("invalid-identity", "a domain that all standards read alike, or its xn-- form", "another one")
     try:
-        return idna.ToASCII(label).decode("ascii")
+        made = idna.ToASCII(label).decode("ascii")
     except UnicodeError:  # the base of every error that the codec documents
         raise _error("invalid-identity", "a domain that IDNA allows", "a label that it does not") from None
+    if "." in made:  # one made of another character (U+2488) would move the label's end
+        raise _error("invalid-identity", "labels between full stops", "another dot")
+    return made
 
 
 def _is_a_label(label: str) -> bool:
@@ -110,7 +115,9 @@ def _is_a_label(label: str) -> bool:
         return False
     try:
         name = label[4:].encode("ascii").decode("punycode")
-        return not name.isascii() and idna.nameprep(name) == name and idna.ToASCII(name) == label.encode("ascii")
+        if name.isascii() or _DOTS & set(name) or idna.nameprep(name) != name:
+            return False
+        return idna.ToASCII(name) == label.encode("ascii")
     except UnicodeError:
         return False
 

@@ -4,7 +4,7 @@ Lengths are the fixed-width ones of RFC 8446 section 3. What a message must sati
 `check`:
 
 1. `cipher_suites` and `supported_suites` hold draft numbers (0x0002 is a crossed RFC 9420 number) and no suite twice.
-2. `init_keys[i]` belongs to `cipher_suites[i]`: equal counts, and each key has its suite's length (if we know the suite).
+2. `init_keys[i]` belongs to `cipher_suites[i]`: equal counts, and each key has its suite's length, if known.
 3. A credential's type and signature algorithm are known and its public key has the algorithm's length.
 4. Nothing follows the message, and it is not longer than its limit.
 
@@ -36,7 +36,7 @@ _Suites = Annotated[tuple[int, ...], vector(uint16, uint8, 0, 0xFF)]
 _Identity = Annotated[bytes, opaque(uint16, 0, 0xFFFF)]
 
 
-class _Limited(Struct):
+class Limited(Struct):
     """A message with a size limit of its own."""
 
     _limit: ClassVar[int]
@@ -105,7 +105,7 @@ class Credential(Struct):
 #     opaque identity<0..2^16-1>;
 #     CipherSuite supported_suites<0..255>;
 # } GetUserInitKeyRequest;
-class GetUserInitKeyRequest(_Limited):
+class GetUserInitKeyRequest(Limited):
     """Asks for the init keys of all clients of one identity. No suites: any will do."""
 
     _limit = MAX_REQUEST
@@ -123,7 +123,7 @@ class GetUserInitKeyRequest(_Limited):
 #     Credential credential;
 #     opaque signature<0..2^16-1>;
 # } UserInitKey;
-class UserInitKey(_Limited):
+class UserInitKey(Limited):
     """One client's init keys, one for each suite, signed by its credential's key."""
 
     _limit = MAX_USER_INIT_KEY
@@ -151,7 +151,7 @@ class UserInitKey(_Limited):
 #     opaque identity<0..2^16-1>;
 #     UserInitKey user_init_key;
 # } UserInitKeyBundle;
-class UserInitKeyBundle(_Limited):
+class UserInitKeyBundle(Limited):
     """A UserInitKey beside the identity that was asked for, which stands outside the signature."""
 
     _limit = 2 + 0xFFFF + MAX_USER_INIT_KEY
@@ -162,7 +162,7 @@ class UserInitKeyBundle(_Limited):
 # struct {
 #     UserInitKeyBundle user_init_keys<0..2^32-1>;
 # } GetUserInitKeyResponse;
-class GetUserInitKeyResponse(_Limited):
+class GetUserInitKeyResponse(Limited):
     """One bundle for each client of the identity; empty for identities without keys, known or not."""
 
     _limit = MAX_RESPONSE

@@ -1,0 +1,75 @@
+"""Which version and suite a group uses (the draft's section 6.1; wire.md section 4).
+
+1. A party's offer is every (version, suite) in its signed set of init keys; a member's, what its leaf's capabilities
+   list.
+2. The preference list is this document's, `PREFERENCE`. Local policy can refuse suites, never reorder them, so that all
+   who see the same offers choose the same.
+3. The choice is the first suite of the list that all offer, for MLS 1.0, the only version there is.
+4. No such suite: `no-common-suite`, which says who offers what.
+5. A group whose members all offer a suite that stands before its own was talked down: `downgrade`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final, NamedTuple
+
+from roomkey.errors import RoomkeyError
+from roomkey.mls.leaf_node import MLS10, Capabilities
+
+# AES-GCM over X25519 is the suite every MLS client must have (RFC 9420 section 17.1) and the fastest here; ChaCha20 is
+# its equal where AES has no hardware; P-256 stands last, because its signatures take the most care.
+PREFERENCE: Final = (0x0001, 0x0003, 0x0002)
+
+
+class Offer(NamedTuple):
+    """What one party can speak: pairs of MLS version and RFC 9420 suite number. `who` is its identity."""
+
+    who: str
+    pairs: frozenset[tuple[int, int]]
+
+    def without(self, refused: Collection[int]) -> Offer:
+        """The offer less the suites that local policy refuses."""
+        return Offer(self.who, frozenset(pair for pair in self.pairs if pair[1] not in refused))
+
+
+def own_offer(who: str, suites: Iterable[int]) -> Offer:
+    """What this client offers: MLS 1.0 with these suites (RFC 9420 numbers)."""
+    return Offer(who, frozenset((MLS10, suite) for suite in suites))
+
+
+def leaf_offer(who: str, capabilities: Capabilities) -> Offer:
+    """What a member's leaf offers."""
+    return Offer(who, frozenset((v, s) for v in capabilities.versions for s in capabilities.cipher_suites))
+
+
+def common(offers: Sequence[Offer], preference: Sequence[int] = PREFERENCE) -> tuple[int, ...]:
+    """The suites that all offer for MLS 1.0, best first."""
+    return tuple(suite for suite in preference if all((MLS10, suite) in offer.pairs for offer in offers))
+
+
+def choose(offers: Sequence[Offer], preference: Sequence[int] = PREFERENCE) -> int:
+    """The suite for a group of these parties. Errors: "no-common-suite", with `offers` in its details."""
+    suites = common(offers, preference)
+    if not suites:
+        text = f"expected a suite of {list(preference)} that all {len(offers)} parties offer, got none"
+        raise RoomkeyError("no-common-suite", text, offers="; ".join(_spell(offer) for offer in offers))
+    return suites[0]
+
+
+def check_not_downgraded(suite: int, offers: Sequence[Offer], preference: Sequence[int] = PREFERENCE) -> None:
+    """Refuses a group whose suite is not the best that all its members offer. Errors: "downgrade".
+
+    Local policy must not be taken off the offers here: the others would see another result.
+    """
+    suites = common(offers, preference)
+    if suites and suites[0] != suite:
+        place = preference.index(suite) if suite in preference else len(preference)
+        if preference.index(suites[0]) < place:
+            text = f"expected suite {suites[0]:#06x}, which all offer, got {suite:#06x}"
+            raise RoomkeyError("downgrade", text, suite=suite, better=suites[0])
+
+
+def _spell(offer: Offer) -> str:
+    pairs = " ".join(f"{suite:#06x}" for version, suite in sorted(offer.pairs) if version == MLS10)
+    return f"{offer.who}: {pairs or 'none'}"
