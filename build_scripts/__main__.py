@@ -1,9 +1,13 @@
-"""`python3 build_scripts COMMAND`: makes the environment with the standard library only, then hands over to it."""
+"""`python3 build_scripts COMMAND`: makes the environment with the standard library only, then goes on in it.
+
+Each command is the module of its name, whose `main(arguments)` returns the exit code.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 COMMANDS = {
@@ -38,8 +42,14 @@ def main(arguments: list[str]) -> int:
     except environment.SetupError as error:
         print(f"roomkey: {error}", file=sys.stderr)
         return 1
-    python = str(paths.VENV_PYTHON)
-    return os.execve(python, [python, "-m", f"build_scripts.{command}", *rest], environment.variables())
+    if Path(sys.prefix) != paths.VENV:
+        python = str(paths.VENV_PYTHON)
+        return os.execve(python, [python, str(paths.SCRIPTS), *arguments], environment.variables())
+    os.chdir(paths.ROOT)
+    try:
+        return int(import_module(f"build_scripts.{command}").main(rest))
+    except KeyboardInterrupt:
+        return 130  # what shells say of a command that was interrupted
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import argparse
 import base64
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -252,8 +251,3 @@ def run(command: list[str], step: str, **variables: str) -> None:
     if result.returncode != 0:
         said = (result.stdout + result.stderr).strip()
         raise BuildError(f"{step} failed ({Path(command[0]).name}, exit {result.returncode})\n{said}")
-
-
-if __name__ == "__main__":
-    os.chdir(paths.ROOT)
-    sys.exit(main(sys.argv[1:]))

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
-from build_scripts import api_report, environment, layers, locks, paths
+from build_scripts import api_report, environment, error_codes, layers, locks, paths
 
 PYTHON_FOLDERS = ("py_src", "build_scripts", "tests")
 
@@ -46,6 +46,7 @@ def checks() -> dict[str, Callable[[], Iterable[str]]]:
         "types": tool("mypy", *PYTHON_FOLDERS),
         "typescript": typescript("tsconfig.json", "src"),
         "typescript workers": typescript("tsconfig.worker.json", "src/worker"),
+        "error codes": error_codes.problems,
         "api report": api_report.problems,
     }
 
@@ -72,11 +73,8 @@ def main(arguments: list[str]) -> int:
             subprocess.run(
                 [sys.executable, "-m", "ruff", *fix, "--quiet", *PYTHON_FOLDERS], cwd=paths.ROOT, check=False
             )
+        error_codes.update()
         api_report.update()
     failed = run_checks()
     print(f"check: {f'{failed} of {len(checks())} failed' if failed else 'all well'}")
     return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

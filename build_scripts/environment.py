@@ -178,7 +178,7 @@ def _clean_environment() -> dict[str, str]:
 
 def _base_python() -> str:
     """The interpreter under any virtual environment this command was started from."""
-    return str(getattr(sys, "_base_executable", None) or sys.executable)
+    return os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
 
 
 def _stamped(stamp: Path, wanted: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -34,8 +33,3 @@ def verdict(passed: bool, why: str, started: float) -> int:
     """The last line, and the exit code."""
     print(f"test: {'PASSED' if passed else 'FAILED'}, {why} ({time.monotonic() - started:.0f} s)", flush=True)
     return 0 if passed else 1
-
-
-if __name__ == "__main__":
-    os.chdir(paths.ROOT)
-    sys.exit(main(sys.argv[1:]))
