@@ -11,5 +11,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if PASSED:
         terminalreporter.section("vectors: cases passed by cipher suite")
     for name, suites in sorted(PASSED.items()):
-        counts = ", ".join(f"suite {suite}: {count}" if suite else str(count) for suite, count in sorted(suites.items()))
+        counts = ", ".join(
+            f"suite {suite}: {count}" if suite else str(count) for suite, count in sorted(suites.items())
+        )
         terminalreporter.write_line(f"{name}: {counts}")

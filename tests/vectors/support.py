@@ -1,27 +1,25 @@
 """Runs the official vector files: one runner per file, cases counted by cipher suite.
 
-A runner is `async def run(crypto, cases) -> dict[int, int]`: it raises at the first case that fails and answers how many cases of each
-suite passed (0 stands for files without suites). Runners import `roomkey` and the standard library only, because the browser runs them too.
+A runner is `async def run(crypto, cases) -> dict[int, int]`: it raises at the first case that fails and answers how
+many cases of each suite passed (0 stands for files without suites). Runners import `roomkey` and the standard library only,
+because the browser runs them too.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
 from roomkey.crypto.provider import CryptoProvider
 from roomkey.host.native_crypto import NativeCrypto
+
 from tests.conftest import Vectors
 
 Runner = Callable[[CryptoProvider, list[Any]], Awaitable[dict[int, int]]]
 
 # What passed, for the summary at the end of the run: file name -> suite -> cases.
 PASSED: dict[str, dict[int, int]] = {}
-
-
-class RunnerModule(Protocol):
-    run: Runner
 
 
 async def check_file(vectors: Vectors, name: str, runner: Runner) -> None:

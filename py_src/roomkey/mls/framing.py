@@ -1,7 +1,7 @@
 """Message framing: the structs of RFC 9420 section 6. `protection` signs, verifies, protects and unprotects them.
 
-RFC 9420 nests `FramedContentAuthData auth` (signature, and for commits a confirmation tag) and selects on a field outside of it;
-here its two fields stand in the structs that hold it, in the same place on the wire.
+RFC 9420 nests `FramedContentAuthData auth` (signature, and for commits a confirmation tag) and selects on a field
+outside of it; here its two fields stand in the structs that hold it, in the same place on the wire.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from roomkey.mls.group_context import MLS10, GroupContext, ProtocolVersion
 from roomkey.mls.key_package import KeyPackage
 from roomkey.mls.proposals import Proposal
 from roomkey.mls.welcome import GroupInfo, Welcome
-from roomkey.tls import U32, U64, Opaque, Struct, When, fixed, one_of, opaque, rest, uint8, uint16, uint32
+from roomkey.tls import U64, Opaque, Struct, When, one_of, opaque, uint8, uint16, uint32
 
 # enum { reserved(0), application(1), proposal(2), commit(3), (255) } ContentType;
 APPLICATION = 1
@@ -170,67 +170,6 @@ class PrivateMessage(Struct):
     authenticated_data: Opaque
     encrypted_sender_data: Opaque
     ciphertext: Opaque
-
-
-class PrivateApplication(Struct):
-    """PrivateMessageContent of application data. The content type stands outside of it, so each has its own struct.
-
-    struct {
-        select (PrivateMessage.content_type) {
-            case application: opaque application_data<V>;
-            case proposal: Proposal proposal;
-            case commit: Commit commit;
-        };
-        FramedContentAuthData auth;
-        opaque padding[length_of_padding];
-    } PrivateMessageContent;
-    """
-
-    content: Opaque
-    signature: Opaque
-    padding: Annotated[bytes, rest]
-
-
-class PrivateProposal(Struct):
-    """PrivateMessageContent of a proposal."""
-
-    content: Proposal
-    signature: Opaque
-    padding: Annotated[bytes, rest]
-
-
-class PrivateCommit(Struct):
-    """PrivateMessageContent of a commit."""
-
-    content: Commit
-    signature: Opaque
-    confirmation_tag: Opaque
-    padding: Annotated[bytes, rest]
-
-
-class PrivateContentAAD(Struct):
-    """`struct { opaque group_id<V>; uint64 epoch; ContentType content_type; opaque authenticated_data<V>; } PrivateContentAAD;`"""
-
-    group_id: Opaque
-    epoch: U64
-    content_type: ContentType
-    authenticated_data: Opaque
-
-
-class SenderData(Struct):
-    """`struct { uint32 leaf_index; uint32 generation; opaque reuse_guard[4]; } SenderData;`"""
-
-    leaf_index: U32
-    generation: U32
-    reuse_guard: Annotated[bytes, fixed(4)]
-
-
-class SenderDataAAD(Struct):
-    """`struct { opaque group_id<V>; uint64 epoch; ContentType content_type; } SenderDataAAD;`"""
-
-    group_id: Opaque
-    epoch: U64
-    content_type: ContentType
 
 
 class MLSMessage(Struct):

@@ -8,7 +8,7 @@
                                                             |
                            ExpandWithLabel("epoch", GroupContext[n]) = epoch_secret -> the secrets of EpochSecrets
 
-All secrets are `suite.nh` bytes. Inputs are consumed: the caller drops them once the new epoch stands (RFC 9420 section 9.2).
+All secrets are `suite.nh` bytes. Inputs are consumed: the caller drops them once the new epoch stands (section 9.2).
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ class EpochSecrets(Struct):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class NewEpoch:
-    """The secrets of an epoch that begins. Joiner and welcome secret go into a Welcome, the encryption secret into a secret tree."""
+    """The secrets of an epoch that begins.
+
+    Joiner and welcome secret go into a Welcome, the encryption secret into a secret tree.
+    """
 
     joiner_secret: bytes
     welcome_secret: bytes
@@ -77,7 +80,7 @@ def next_epoch(
 
 
 def epoch_secrets(suite: CipherSuite, epoch_secret: bytes) -> tuple[bytes, EpochSecrets]:
-    """The encryption secret and the others. A new group starts here, with a random epoch secret (RFC 9420 section 11)."""
+    """The encryption secret and the others. A new group starts here, with a random epoch secret (section 11)."""
     return derive_secret(suite, epoch_secret, b"encryption"), EpochSecrets(
         sender_data_secret=derive_secret(suite, epoch_secret, b"sender data"),
         exporter_secret=derive_secret(suite, epoch_secret, b"exporter"),
@@ -103,7 +106,7 @@ async def external_key_pair(crypto: CryptoProvider, suite: CipherSuite, external
 
 
 async def make_external_init(crypto: CryptoProvider, suite: CipherSuite, external_pub: bytes) -> tuple[bytes, bytes]:
-    """What an external joiner sends and uses: (kem_output, init_secret) (RFC 9420 section 8.3). Errors: "invalid-key"."""
+    """What an external joiner sends and uses: (kem_output, init_secret) (section 8.3). Errors: "invalid-key"."""
     kem_output, shared = await hpke.encapsulate(crypto, suite, external_pub)
     return kem_output, hpke.export(suite, shared, b"", _EXTERNAL_INIT, suite.nh)
 

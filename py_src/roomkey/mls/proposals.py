@@ -77,9 +77,7 @@ class GroupContextExtensions(Struct):
     extensions: Annotated[tuple[Extension, ...], vector(Extension)]
 
 
-ProposalBody: TypeAlias = (
-    Add | Update | Remove | PreSharedKey | ReInit | ExternalInit | GroupContextExtensions | bytes
-)
+ProposalBody: TypeAlias = Add | Update | Remove | PreSharedKey | ReInit | ExternalInit | GroupContextExtensions | bytes
 
 
 class Proposal(Struct):
@@ -93,8 +91,8 @@ class Proposal(Struct):
         };
     } Proposal;
 
-    RFC 9420 gives types it does not define no length, so nobody could step over one. Like OpenMLS and mls-rs we read them as
-    `opaque data<V>` and keep the bytes; validation refuses them unless a policy knows the type.
+    RFC 9420 gives types it does not define no length, so nobody could step over one. Like OpenMLS and mls-rs we read
+    them as `opaque data<V>` and keep the bytes; validation refuses them unless a policy knows the type.
     """
 
     proposal_type: U16

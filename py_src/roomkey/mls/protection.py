@@ -3,50 +3,53 @@
     sending    FramedContent -> sign -> AuthenticatedContent -> protect_public | protect_private -> message
     receiving  message -> open_public | open_private -> AuthenticatedContent -> verify -> VerifiedContent
 
-What a VerifiedContent proves: it was made for this group, epoch and wire format (`expect_current`), by somebody who knows the epoch's
-secrets (membership tag, or the AEAD), and signed by the key it was verified with. What the caller still owes: to give the key of
-the sender's leaf (or the external sender's, or the new member's), to check what the sender may say, and a commit's confirmation tag.
+What a VerifiedContent proves: it was made for this group, epoch and wire format (`expect_current`), by somebody who
+knows the epoch's secrets (membership tag, or the AEAD; not for senders from outside), and signed by the key it was
+verified with. What the caller still owes: to give the key of the sender's leaf (or the external sender's, or the new
+member's), to check what the sender may say, and a commit's confirmation tag.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
-from roomkey.crypto.labels import Signed, Signing, equal, expand_with_label, mac, sign_with_label, verify_with_label
+from roomkey.crypto.labels import Signed, Signing, equal, mac, sign_with_label, verify_with_label
 from roomkey.crypto.provider import CryptoProvider, KeyPair, SealItem
 from roomkey.crypto.suites import CipherSuite
 from roomkey.errors import RoomkeyError
-from roomkey.mls.commit import Commit
 from roomkey.mls.framing import (
     APPLICATION,
     COMMIT,
     MEMBER,
     NEW_MEMBER_COMMIT,
     PRIVATE_MESSAGE,
-    PROPOSAL,
     PUBLIC_MESSAGE,
     AuthenticatedContent,
     FramedContent,
     FramedContentTBS,
-    PrivateApplication,
-    PrivateCommit,
-    PrivateContentAAD,
     PrivateMessage,
-    PrivateProposal,
     PublicMessage,
-    SenderData,
-    SenderDataAAD,
-    member,
 )
 from roomkey.mls.group_context import MLS10, GroupContext
-from roomkey.mls.secret_tree import Kind, MessageKey, SecretTree
+from roomkey.mls.private_content import (
+    GUARD_SIZE,
+    PAD_256,
+    Padding,
+    PrivateContentAAD,
+    SenderData,
+    content_item,
+    decode_inner,
+    encode_inner,
+    kind_of,
+    sender_item,
+)
+from roomkey.mls.secret_tree import SecretTree
 from roomkey.mls.validation import violation
-from roomkey.tls import Opaque, Struct, When, malformed, opaque
+from roomkey.tls import Opaque, Struct, When, opaque
 
 _LABEL = b"FramedContentTBS"
-_GUARD = 4  # bytes of a reuse guard
 
 
 class AuthenticatedContentTBM(Struct):
@@ -68,33 +71,28 @@ class VerifiedContent:
         return self.authenticated.content
 
 
-class Padding(NamedTuple):
-    """Zero bytes are added until a private content's length is a multiple of `multiple` bytes; 1 adds none."""
-
-    multiple: int
-
-
-# Hides the length of short texts and of most proposals; costs 128 bytes a message on average.
-PAD_256 = Padding(256)
-NO_PADDING = Padding(1)
-
-
 def _tbs(context: GroupContext, wire_format: int, content: FramedContent) -> FramedContentTBS:
     bound = content.sender.sender_type in (MEMBER, NEW_MEMBER_COMMIT)
     return FramedContentTBS(MLS10, wire_format, content, context if bound else None)
 
 
 async def sign(
-    crypto: CryptoProvider, suite: CipherSuite, context: GroupContext, items: Sequence[tuple[KeyPair, int, FramedContent]]
+    crypto: CryptoProvider,
+    suite: CipherSuite,
+    context: GroupContext,
+    items: Sequence[tuple[KeyPair, int, FramedContent]],
 ) -> list[bytes]:
-    """The signatures of contents, each given with its signer's key and the wire format it will travel in (section 6.1)."""
+    """The signatures of contents, each with its signer's key and the wire format it will travel in (section 6.1)."""
     return await sign_with_label(
         crypto, suite, [Signing(key, _LABEL, _tbs(context, form, content).encode()) for key, form, content in items]
     )
 
 
 async def verify(
-    crypto: CryptoProvider, suite: CipherSuite, context: GroupContext, items: Sequence[tuple[AuthenticatedContent, bytes]]
+    crypto: CryptoProvider,
+    suite: CipherSuite,
+    context: GroupContext,
+    items: Sequence[tuple[AuthenticatedContent, bytes]],
 ) -> list[VerifiedContent]:
     """Verifies contents, each with its sender's public signature key, in one batch.
 
@@ -124,17 +122,26 @@ def expect_current(context: GroupContext, message: PublicMessage | PrivateMessag
         raise violation("message-epoch", f"expected epoch {context.epoch}, got {framed.epoch}")
 
 
-def _membership_tag(suite: CipherSuite, context: GroupContext, membership_key: bytes, content: AuthenticatedContent) -> bytes:
+def _membership_tag(
+    suite: CipherSuite, context: GroupContext, membership_key: bytes, content: AuthenticatedContent
+) -> bytes:
     tbs = _tbs(context, content.wire_format, content.content)
-    return mac(suite, membership_key, AuthenticatedContentTBM(tbs, content.signature, content.confirmation_tag).encode())
+    return mac(
+        suite, membership_key, AuthenticatedContentTBM(tbs, content.signature, content.confirmation_tag).encode()
+    )
 
 
 def protect_public(
     suite: CipherSuite, context: GroupContext, membership_key: bytes, content: AuthenticatedContent
 ) -> PublicMessage:
-    """The content as PublicMessage (section 6.2). Errors: "bad-argument" for application data, or if it was signed for encryption."""
+    """The content as PublicMessage (section 6.2).
+
+    Errors: "bad-argument" for application data, or if it was signed for encryption.
+    """
     if content.content.content_type == APPLICATION:
-        raise RoomkeyError("bad-argument", "expected a proposal or commit, got application data, which is always encrypted")
+        raise RoomkeyError(
+            "bad-argument", "expected a proposal or commit, got application data, which is always encrypted"
+        )
     if content.wire_format != PUBLIC_MESSAGE:
         raise RoomkeyError("bad-argument", "expected a content signed for a public message")
     tag = None
@@ -163,7 +170,9 @@ def open_public(
         expected = _membership_tag(suite, context, membership_key, content)
         if not equal(expected, message.membership_tag):
             size = len(message.membership_tag)
-            raise RoomkeyError("invalid-tag", f"expected the membership tag to hold, got {size} bytes that do not match")
+            raise RoomkeyError(
+                "invalid-tag", f"expected the membership tag to hold, got {size} bytes that do not match"
+            )
     return content
 
 
@@ -177,8 +186,8 @@ async def protect_private(
 ) -> tuple[SecretTree, list[PrivateMessage]]:
     """Contents of our own leaf as PrivateMessages (section 6.3), and the tree without their keys.
 
-    The tree must be stored before a message leaves. Errors: "bad-argument" if a content's sender is no member, or it was signed for a
-    public message.
+    The tree must be stored before a message leaves. Errors: "bad-argument" if a content's sender is no member, or it
+    was signed for a public message.
     """
     suite = tree.suite
     sealing: list[SealItem] = []
@@ -188,15 +197,15 @@ async def protect_private(
         leaf_index = framed.sender.leaf_index
         if leaf_index is None or content.wire_format != PRIVATE_MESSAGE:
             raise RoomkeyError("bad-argument", "expected a member's content signed for a private message")
-        tree, generation, key = tree.next_key(leaf_index, _kind(framed.content_type))
-        guard = crypto.random(_GUARD)
+        tree, generation, key = tree.next_key(leaf_index, kind_of(framed.content_type))
+        guard = crypto.random(GUARD_SIZE)
         senders.append(SenderData(leaf_index, generation, guard).encode())
         aad = PrivateContentAAD(framed.group_id, framed.epoch, framed.content_type, framed.authenticated_data)
-        sealing.append(_content_item(suite, key, guard, aad, _plaintext(content, padding)))
+        sealing.append(content_item(suite, key, guard, aad, encode_inner(content, padding)))
     ciphertexts = await crypto.seal(sealing)
     sealed_senders = await crypto.seal(
         [
-            _sender_item(suite, sender_data_secret, content.content, ciphertext, sender)
+            sender_item(suite, sender_data_secret, content.content, ciphertext, sender)
             for content, ciphertext, sender in zip(contents, ciphertexts, senders, strict=True)
         ]
     )
@@ -220,85 +229,28 @@ async def open_private(
     2. its sender data decrypt ("decryption-failed") and parse ("malformed");
     3. the sender's leaf is one that may send: `check_sender` raises if it is blank or our own (section 6.3.2);
     4. its key was not used before and is not too far ahead ("key-consumed", "generation-too-far");
-    5. its content decrypts ("decryption-failed") and parses ("malformed");
-    6. its padding is all zero ("malformed").
+    5. its content decrypts ("decryption-failed");
+    6. it parses and its padding is all zero ("malformed").
 
-    The caller keeps the new tree only once the signature holds too: else an insider's forgery would use up the true message's key.
+    The caller keeps the new tree only once the signature holds too: else an insider's forgery would use up the true
+    message's key.
     """
     suite = tree.suite
     # 1.
     expect_current(context, message)
     # 2.
-    item = _sender_item(suite, sender_data_secret, message, message.ciphertext, message.encrypted_sender_data)
+    item = sender_item(suite, sender_data_secret, message, message.ciphertext, message.encrypted_sender_data)
     sender = SenderData.decode(await _open(crypto, item, "sender data"))
     # 3.
     check_sender(sender.leaf_index)
     # 4.
-    tree, key = tree.take_key(sender.leaf_index, _kind(message.content_type), sender.generation)
+    tree, key = tree.take_key(sender.leaf_index, kind_of(message.content_type), sender.generation)
     # 5.
     aad = PrivateContentAAD(message.group_id, message.epoch, message.content_type, message.authenticated_data)
-    item = _content_item(suite, key, sender.reuse_guard, aad, message.ciphertext)
-    inner = _INNER[message.content_type].decode(await _open(crypto, item, "content"))
+    item = content_item(suite, key, sender.reuse_guard, aad, message.ciphertext)
+    plain = await _open(crypto, item, "content")
     # 6.
-    if any(inner.padding):
-        raise malformed("padding", "zero bytes only", "others")
-    framed = FramedContent(
-        message.group_id,
-        message.epoch,
-        member(sender.leaf_index),
-        message.authenticated_data,
-        message.content_type,
-        inner.content,
-    )
-    tag = inner.confirmation_tag if isinstance(inner, PrivateCommit) else None
-    return tree, AuthenticatedContent(PRIVATE_MESSAGE, framed, inner.signature, tag)
-
-
-def _kind(content_type: int) -> Kind:
-    return "application" if content_type == APPLICATION else "handshake"
-
-
-_INNER: dict[int, type[PrivateApplication | PrivateProposal | PrivateCommit]] = {
-    APPLICATION: PrivateApplication,
-    PROPOSAL: PrivateProposal,
-    COMMIT: PrivateCommit,
-}
-
-
-def _plaintext(content: AuthenticatedContent, padding: Padding) -> bytes:
-    body = content.content.content
-    if isinstance(body, bytes):
-        plain = PrivateApplication(body, content.signature, b"").encode()
-    elif isinstance(body, Commit):
-        if content.confirmation_tag is None:
-            raise RoomkeyError("bad-argument", "expected a commit with its confirmation tag")
-        plain = PrivateCommit(body, content.signature, content.confirmation_tag, b"").encode()
-    else:
-        plain = PrivateProposal(body, content.signature, b"").encode()
-    return plain + bytes(-len(plain) % padding.multiple)
-
-
-def _content_item(suite: CipherSuite, key: MessageKey, guard: bytes, aad: PrivateContentAAD, text: bytes) -> SealItem:
-    """The reuse guard is XORed onto the nonce's first bytes (section 6.3.1)."""
-    head = bytes(a ^ b for a, b in zip(key.nonce, guard, strict=False))
-    return SealItem(suite.aead, key.key, head + key.nonce[_GUARD:], aad.encode(), text)
-
-
-def sender_data_key(suite: CipherSuite, sender_data_secret: bytes, ciphertext: bytes) -> MessageKey:
-    """Key and nonce for the sender data beside this ciphertext (section 6.3.2)."""
-    sample = ciphertext[: suite.nh]
-    return MessageKey(
-        expand_with_label(suite, sender_data_secret, b"key", sample, suite.nk),
-        expand_with_label(suite, sender_data_secret, b"nonce", sample, suite.nn),
-    )
-
-
-def _sender_item(
-    suite: CipherSuite, secret: bytes, framed: FramedContent | PrivateMessage, ciphertext: bytes, text: bytes
-) -> SealItem:
-    key, nonce = sender_data_key(suite, secret, ciphertext)
-    aad = SenderDataAAD(framed.group_id, framed.epoch, framed.content_type)
-    return SealItem(suite.aead, key, nonce, aad.encode(), text)
+    return tree, decode_inner(message, sender, plain)
 
 
 async def _open(crypto: CryptoProvider, item: SealItem, what: str) -> bytes:

@@ -1,12 +1,13 @@
 """The secret tree: one-time message keys of every sender (RFC 9420 section 9).
 
-The tree is a value: taking a key answers with the tree that no longer holds it. It is expanded where it is used, so a sender's first
-message costs log2(n) derivations; afterwards only the ratchet and the path to it are made anew, everything else is shared between the
-old value and the new one.
+The tree is a value: taking a key answers with the tree that no longer holds it. It is expanded where it is used, so a
+sender's first message costs log2(n) derivations; afterwards only the ratchet and the path to it are made anew,
+everything else is shared between the old value and the new one.
 
-What is deleted, and when (section 9.2): a node's secret as soon as one of its children's is used, a ratchet secret as soon as the next
-one is derived, a key when it is taken. Keys that were skipped are kept for messages out of order, within the limits below. A caller
-keeps the new tree only when the message proved good; a forged one must not cost the true one its key.
+What is deleted, and when (section 9.2): a node's secret as soon as one of its children's is used, a ratchet secret as
+soon as the next one is derived, a key when it is taken. Keys that were skipped are kept for messages out of order,
+within the limits below. A caller keeps the new tree only when the message proved good; a forged one must not cost the
+true one its key.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from roomkey.crypto.suites import CipherSuite, suite_by_number
 from roomkey.errors import RoomkeyError
 from roomkey.tls import U16, U32, Opaque, Struct, malformed, vector
 
-# A message may be this many generations ahead of the last one of its sender. Delivery is in order and at least once, so gaps are
-# rare; one message cannot ask for more than about 1,000 derivations (5 ms in the browser).
+# A message may be this many generations ahead of the last one of its sender. Delivery is in order and at least once, so
+# gaps are rare; one message cannot ask for more than about 1,500 derivations (10 ms in the browser).
 MAX_FORWARD = 1024
 # Skipped keys kept for one ratchet: a burst that arrives in another order, not an archive. The oldest go first.
 MAX_SKIPPED = 256
@@ -93,7 +94,7 @@ class StoredTree(Struct):
 
 
 class SecretTree:
-    """The message keys of one epoch. Make one with `create`; the methods answer with a new tree and leave this one as it is."""
+    """The message keys of one epoch, made by `create`. Methods answer with a new tree and leave this one as it is."""
 
     __slots__ = ("_depth", "_root", "_skipped", "suite")
 
@@ -121,8 +122,8 @@ class SecretTree:
     def take_key(self, leaf_index: int, kind: Kind, generation: int) -> tuple[SecretTree, MessageKey]:
         """For receiving: the tree without that key, and the key.
 
-        Errors: "generation-too-far" (refused before any derivation in the ratchet), "key-consumed" (used before, or too old to be kept),
-        "invalid-message" (no such leaf).
+        Errors: "generation-too-far" (refused before any derivation in the ratchet), "key-consumed" (used before, or too
+        old to be kept), "invalid-message" (no such leaf).
         """
         leaf, siblings = self._descend(leaf_index)
         ratchet = _ratchet(leaf, kind)
@@ -133,7 +134,7 @@ class SecretTree:
         return self._rebuilt(leaf_index, siblings, leaf, kind, after), key
 
     def _descend(self, leaf_index: int) -> tuple[Leaf, list[Node]]:
-        """The leaf, expanded from its secret if need be, and the siblings of the nodes on the way, from the root down."""
+        """The leaf, expanded from its secret if need be, and the siblings of the nodes above it, from the root down."""
         if not 0 <= leaf_index < 1 << self._depth:
             raise RoomkeyError("invalid-message", f"expected a sender below {1 << self._depth}, got {leaf_index}")
         suite, node = self.suite, self._root

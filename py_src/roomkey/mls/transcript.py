@@ -27,16 +27,15 @@ class InterimTranscriptHashInput(Struct):
 def confirmed_transcript_hash(
     suite: CipherSuite, interim_before: bytes, wire_format: int, commit: FramedContent, signature: bytes
 ) -> bytes:
-    """The hash over all commits up to and with this one; `interim_before` is the last epoch's interim hash. Both `suite.nh` bytes
-    (empty in epoch 0). Takes the parts of an AuthenticatedContent, because its confirmation tag depends on the answer.
+    """The hash over all commits up to and with this one; `interim_before` is the last epoch's interim hash.
+
+    Takes the parts of an AuthenticatedContent, because its confirmation tag depends on the answer.
 
     Errors: "bad-argument" if the content is no commit.
     """
     if commit.content_type != COMMIT:
         raise RoomkeyError("bad-argument", f"expected a commit, got content type {commit.content_type}")
-    return hash_bytes(
-        suite, interim_before + ConfirmedTranscriptHashInput(wire_format, commit, signature).encode()
-    )
+    return hash_bytes(suite, interim_before + ConfirmedTranscriptHashInput(wire_format, commit, signature).encode())
 
 
 def interim_transcript_hash(suite: CipherSuite, confirmed: bytes, tag: bytes) -> bytes:
@@ -49,7 +48,12 @@ def confirmation_tag(suite: CipherSuite, confirmation_key: bytes, confirmed: byt
     return mac(suite, confirmation_key, confirmed)
 
 
-def check_confirmation_tag(suite: CipherSuite, confirmation_key: bytes, confirmed: bytes, tag: bytes, rule: str) -> None:
-    """Compares in constant time; short and empty tags never match. Errors: the rule's ("commit-confirmation", "welcome-confirmation")."""
+def check_confirmation_tag(
+    suite: CipherSuite, confirmation_key: bytes, confirmed: bytes, tag: bytes, rule: str
+) -> None:
+    """Compares in constant time; short and empty tags never match.
+
+    Errors: that of `rule` ("commit-confirmation" or "welcome-confirmation").
+    """
     if not equal(confirmation_tag(suite, confirmation_key, confirmed), tag):
         raise violation(rule, f"got a tag of {len(tag)} bytes that does not match")

@@ -51,7 +51,15 @@ class GroupInfo(Struct):
 
 
 class GroupInfoTBS(Struct):
-    """`struct { GroupContext group_context; Extension extensions<V>; MAC confirmation_tag; uint32 signer; } GroupInfoTBS;`"""
+    """All of a GroupInfo but its signature.
+
+    struct {
+        GroupContext group_context;
+        Extension extensions<V>;
+        MAC confirmation_tag;
+        uint32 signer;
+    } GroupInfoTBS;
+    """
 
     group_context: GroupContext
     extensions: Annotated[tuple[Extension, ...], vector(Extension)]
@@ -81,7 +89,14 @@ class EncryptedGroupSecrets(Struct):
 
 
 class Welcome(Struct):
-    """`struct { CipherSuite cipher_suite; EncryptedGroupSecrets secrets<V>; opaque encrypted_group_info<V>; } Welcome;`"""
+    """A group's secrets for newcomers.
+
+    struct {
+        CipherSuite cipher_suite;
+        EncryptedGroupSecrets secrets<V>;
+        opaque encrypted_group_info<V>;
+    } Welcome;
+    """
 
     cipher_suite: U16
     secrets: Annotated[tuple[EncryptedGroupSecrets, ...], vector(EncryptedGroupSecrets)]
@@ -90,7 +105,10 @@ class Welcome(Struct):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class VerifiedGroupInfo:
-    """A GroupInfo whose signature holds; `verify_group_info` makes it. Its tree and confirmation tag are still to be checked."""
+    """A GroupInfo whose signature holds; `verify_group_info` makes it.
+
+    Its tree and confirmation tag are still to be checked.
+    """
 
     info: GroupInfo
 
@@ -113,7 +131,10 @@ async def sign_group_info(
 async def verify_group_info(
     crypto: CryptoProvider, suite: CipherSuite, public: bytes, info: GroupInfo
 ) -> VerifiedGroupInfo:
-    """Verifies with the signature key of leaf `info.signer`, which the caller takes from the tree. Errors: "invalid-welcome"."""
+    """Verifies with the signature key of leaf `info.signer`, which the caller takes from the tree.
+
+    Errors: "invalid-welcome".
+    """
     tbs = GroupInfoTBS(info.group_context, info.extensions, info.confirmation_tag, info.signer)
     (good,) = await verify_with_label(crypto, suite, [Signed(public, _GROUP_INFO, tbs.encode(), info.signature)])
     if not good:
@@ -122,8 +143,10 @@ async def verify_group_info(
 
 
 class Joiner(NamedTuple):
-    """Whom a Welcome lets in: the KeyPackage's reference and init key, and the secret of the lowest node that the committer's path and
-    theirs share (None for a commit without a path)."""
+    """Whom a Welcome lets in: the KeyPackage's reference and init key, and a path secret.
+
+    That is the secret of the lowest node that the committer's path and theirs share, None for a commit without a path.
+    """
 
     key_package_ref: bytes
     init_key: bytes
@@ -142,7 +165,10 @@ async def seal_welcome(
     psks: tuple[PreSharedKeyID, ...],
     joiners: Sequence[Joiner],
 ) -> Welcome:
-    """One Welcome for all joiners, in one batch of HPKE seals. `psks` are the commit's, in its order. Errors: "invalid-key"."""
+    """One Welcome for all joiners, in one batch of HPKE seals; `psks` are the commit's, in its order.
+
+    Errors: "invalid-key".
+    """
     (encrypted_info,) = await crypto.seal([_info_item(suite, welcome_secret, info.encode())])
     sealed = await encrypt_with_label(
         crypto,
@@ -188,7 +214,7 @@ async def open_group_secrets(
 async def open_group_info(
     crypto: CryptoProvider, suite: CipherSuite, welcome: Welcome, welcome_secret: bytes
 ) -> GroupInfo:
-    """The GroupInfo inside, not verified. `welcome_secret`: of the joiner secret and the PSKs' (`key_schedule.welcome_secret`).
+    """The GroupInfo inside, not verified. `welcome_secret` is that of the joiner secret and the PSKs.
 
     Errors: "decryption-failed" (also for a wrong PSK), "malformed".
     """

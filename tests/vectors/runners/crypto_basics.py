@@ -62,9 +62,7 @@ async def encryption(crypto: CryptoProvider, suite: CipherSuite, v: Any) -> None
     plaintext = bytes.fromhex(v["plaintext"])
     key = KeyPair(bytes.fromhex(v["pub"]), bytes.fromhex(v["priv"]))
     given = labels.HPKECiphertext(bytes.fromhex(v["kem_output"]), bytes.fromhex(v["ciphertext"]))
-    (ours,) = await labels.encrypt_with_label(
-        crypto, suite, [labels.Sealing(key.public, label, context, plaintext)]
-    )
+    (ours,) = await labels.encrypt_with_label(crypto, suite, [labels.Sealing(key.public, label, context, plaintext)])
     assert ours != given, "an encryption repeated its ephemeral key"
     for sealed in (given, ours):
         got = await labels.decrypt_with_label(crypto, suite, key, label, context, sealed)

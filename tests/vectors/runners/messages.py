@@ -90,9 +90,10 @@ def ratchet_tree(data: bytes, name: str) -> bytes:
     return RatchetTree.decode(TREE_SUITE, data).encode()
 
 
-def again(value: Any) -> Any:
-    """The bytes of a struct, or of structs and tuples in it, made anew from the fields: a decoded struct keeps the bytes it came from."""
-    return rebuilt(value).encode()
+def again(value: Struct) -> bytes:
+    """A struct's bytes, made anew from its fields: a decoded struct keeps the bytes it came from."""
+    data: bytes = rebuilt(value).encode()
+    return data
 
 
 def rebuilt(value: Any) -> Any:

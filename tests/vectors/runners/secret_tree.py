@@ -7,7 +7,7 @@ from typing import Any
 
 from roomkey.crypto.provider import CryptoProvider
 from roomkey.crypto.suites import SUITES, CipherSuite
-from roomkey.mls.protection import sender_data_key
+from roomkey.mls.private_content import sender_data_key
 from roomkey.mls.secret_tree import Kind, SecretTree
 
 KINDS: tuple[Kind, ...] = ("handshake", "application")
