@@ -1,8 +1,8 @@
 """Runs the official vector files: one runner per file, cases counted by cipher suite.
 
 A runner is `async def run(crypto, cases) -> dict[int, int]`: it raises at the first case that fails and answers how
-many cases of each suite passed (0 stands for files without suites). Runners import `roomkey` and the standard library only,
-because the browser runs them too.
+many cases of each suite passed; 0 stands for files without suites. Runners import `roomkey` and the standard library
+only, because the browser runs them too.
 """
 
 from __future__ import annotations
