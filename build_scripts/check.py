@@ -1,6 +1,6 @@
-"""`python3 build_scripts check [--update]`: format, lint, types, layers, locks, API report.
+"""`python3 build_scripts check [--update]`: format, lint, types, layers, locks, error codes, API report.
 
-`--update` first writes what can be written: the format and the API report.
+`--update` first writes what can be written: the format, the table of error codes and the API report.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ def checks() -> dict[str, Callable[[], Iterable[str]]]:
         "typescript": typescript("tsconfig.json", "src"),
         "typescript workers": typescript("tsconfig.worker.json", "src/worker"),
         "error codes": error_codes.problems,
+        "error codes": error_codes.problems,
         "api report": api_report.problems,
     }
 
@@ -73,6 +74,7 @@ def main(arguments: list[str]) -> int:
             subprocess.run(
                 [sys.executable, "-m", "ruff", *fix, "--quiet", *PYTHON_FOLDERS], cwd=paths.ROOT, check=False
             )
+        error_codes.update()
         error_codes.update()
         api_report.update()
     failed = run_checks()

@@ -1,0 +1,99 @@
+/**
+ * Pyodide from the asset folder, every data file compared with its hash before it is used.
+ *
+ * Pyodide asks for its files by `fetch`; while it boots, it gets the checked ones. A Content Security Policy that blocks something
+ * would leave `loadPyodide` waiting for ever: the violation event ends the wait.
+ */
+import type { PyodideInterface } from "pyodide";
+import { fetchAsset } from "../assets.js";
+import { Failure } from "../failure.js";
+import type { Manifest } from "../protocol.js";
+
+const WASM = "pyodide.asm.wasm";
+const STDLIB = "python_stdlib.zip";
+const LOCK = "pyodide-lock.json";
+const ROOMKEY = "roomkey.zip";
+const TYPES: Readonly<Record<string, string>> = { [WASM]: "application/wasm" }; // instantiateStreaming insists
+
+/** Where the files are, and how to watch over them. */
+export interface BootOptions {
+  readonly assets: string;
+  readonly manifest: Manifest;
+  readonly stallTimeout: number;
+  readonly onProgress: (asset: string, bytes: number) => void;
+}
+
+/** Boots Python with the package roomkey importable. Rejects with a `Failure` that names the asset or what blocked it. */
+export async function boot(options: BootOptions): Promise<PyodideInterface> {
+  const violation = firstViolation();
+  const files = new Map([WASM, STDLIB, LOCK, ROOMKEY].map((name) => [name, checked(name, options)])); // all at once
+  const restore = serve(options.assets, files);
+  try {
+    return await Promise.race([violation.happened, start(options, files)]);
+  } finally {
+    restore();
+    violation.stop();
+  }
+}
+
+async function start({ assets, onProgress }: BootOptions, files: Map<string, Promise<Uint8Array<ArrayBuffer>>>) {
+  const downloads = Promise.all(files.values());
+  const scripts = Promise.all([import(`${assets}pyodide.mjs`), import(`${assets}pyodide.asm.mjs`)]).catch((error: unknown) => {
+    throw new Failure("asset-not-found", "expected pyodide.mjs and pyodide.asm.mjs as modules", { asset: "pyodide.mjs" }, error);
+  });
+  const [[{ loadPyodide }]] = await Promise.all([scripts, downloads]);
+  onProgress("python", 0);
+  const pyodide: PyodideInterface = await loadPyodide({
+    indexURL: assets,
+    stdLibURL: assets + STDLIB,
+    lockFileURL: assets + LOCK,
+    packageBaseUrl: assets,
+    checkAPIVersion: true,
+  });
+  onProgress("roomkey", 0);
+  pyodide.FS.writeFile("/lib/roomkey.zip", await files.get(ROOMKEY));
+  pyodide.runPython("import sys; sys.path.insert(0, '/lib/roomkey.zip')");
+  return pyodide;
+}
+
+async function checked(name: string, { assets, manifest, stallTimeout, onProgress }: BootOptions): Promise<Uint8Array<ArrayBuffer>> {
+  const entry = manifest.assets[name];
+  if (entry === undefined) throw new Failure("asset-not-found", `expected ${name} in the manifest`, { asset: name });
+  const watch = { stallTimeout, onBytes: (bytes: number) => onProgress(name, bytes) };
+  return (await fetchAsset(assets, name, entry, watch)).bytes;
+}
+
+/** Answers fetches of the checked files; all others go on as they were. Returns the way back. */
+function serve(assets: string, files: ReadonlyMap<string, Promise<Uint8Array<ArrayBuffer>>>): () => void {
+  const original = self.fetch;
+  self.fetch = async (input, init) => {
+    const url = input instanceof Request ? input.url : String(input);
+    const name = url.startsWith(assets) ? url.slice(assets.length) : "";
+    const file = files.get(name);
+    if (file === undefined) return original.call(self, input, init);
+    return new Response(await file, { headers: { "Content-Type": TYPES[name] ?? "application/octet-stream" } });
+  };
+  return () => {
+    self.fetch = original;
+  };
+}
+
+interface FirstViolation {
+  /** Rejects when the worker's policy blocks something. */
+  readonly happened: Promise<never>;
+  stop(): void;
+}
+
+function firstViolation(): FirstViolation {
+  let listener: (event: SecurityPolicyViolationEvent) => void = () => undefined;
+  const happened = new Promise<never>((_, reject) => {
+    listener = ({ blockedURI, effectiveDirective }) => {
+      const origin = URL.canParse(blockedURI) ? new URL(blockedURI).origin : blockedURI;
+      const text = `expected the worker's ${effectiveDirective} to allow ${origin}`;
+      reject(new Failure("blocked-by-csp", text, { origin, directive: effectiveDirective }));
+    };
+    self.addEventListener("securitypolicyviolation", listener as EventListener);
+  });
+  happened.catch(() => undefined); // told through the race, if it is still on
+  return { happened, stop: () => self.removeEventListener("securitypolicyviolation", listener as EventListener) };
+}

@@ -1,0 +1,207 @@
+/**
+ * WebCrypto for the Python core: one call per batch, packed as `packing` says. Also shipped alone in the wheel, for a Pyodide that is
+ * not ours.
+ *
+ * Private keys generated here are non-extractable and stay here, under handles of 128 random bits. Private keys that the protocol
+ * derives come in raw with each call, since WebCrypto has no derivation into keys of these kinds.
+ */
+import { Failure } from "../failure.js";
+import { ALGORITHMS, type AlgorithmName, KEY_KINDS, type KeyKind, pkcs8, publicOfJwk } from "./key_formats.js";
+import { items, pack } from "./packing.js";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const { subtle } = crypto;
+const SHARED_BITS = 256;
+const TAG_BITS = 128;
+const HANDLE_BYTES = 16;
+const RAW = 0; // first byte of a private key field: 32 raw bytes follow
+const HANDLE = 1; // ... : the name of a key held here follows
+
+/** The operations on packed batches, by the names host/browser.py calls them. */
+export type Operation = "generate" | "publicKeys" | "dh" | "ephemeralDh" | "sign" | "verify" | "seal" | "open";
+
+/** One holder of keys with the operations on them; each identity's store has one, so that handles of two never meet. */
+export class CryptoHost {
+  /** Private keys by handle. The store puts the kept ones in at opening. */
+  readonly keys = new Map<string, CryptoKey>();
+
+  readonly #operations: Record<Operation, (packed: Bytes) => Promise<(Uint8Array | null)[]>> = {
+    generate: (packed) => this.#generate(packed),
+    publicKeys: (packed) => each(packed, 2, ([kind, raw]) => publicKey(keyKind(kind), raw)),
+    dh: (packed) => each(packed, 4, ([kind, privateKey, own, peer]) => this.#dh(keyKind(kind), privateKey, own, peer)),
+    ephemeralDh: async (packed) => (await each(packed, 2, ([kind, peer]) => ephemeralDh(keyKind(kind), peer))).flat(),
+    sign: (packed) => each(packed, 4, ([kind, privateKey, own, message]) => this.#sign(keyKind(kind), privateKey, own, message)),
+    verify: (packed) => each(packed, 4, verify),
+    seal: (packed) => each(packed, 5, seal),
+    open: (packed) => each(packed, 5, open),
+  };
+
+  /** Runs one operation on a batch. Rejects with `Failure` for a handle that is not held; anything else rejected is a defect. */
+  async run(operation: Operation, packed: Bytes): Promise<Bytes> {
+    return pack(await this.#operations[operation](packed));
+  }
+
+  /** Lets go of private keys; unknown handles are no error. */
+  forget(handles: readonly string[]): void {
+    for (const handle of handles) this.keys.delete(handle);
+  }
+
+  async #generate(packed: Bytes): Promise<Uint8Array[]> {
+    const made = await each(packed, 1, async ([kind]) => {
+      const pair = await generate(keyKind(kind));
+      const handle = randomHex(HANDLE_BYTES);
+      this.keys.set(handle, pair.privateKey);
+      return [await exportRaw(pair.publicKey), new TextEncoder().encode(handle)];
+    });
+    return made.flat();
+  }
+
+  async #dh(kind: KeyKind, privateKey: Bytes, own: Bytes, peer: Bytes): Promise<Bytes | null> {
+    const key = await this.#privateKey(kind, privateKey, own); // first: a missing handle is an error, a bad peer key is a value
+    return deriveShared(kind, key, peer);
+  }
+
+  async #sign(kind: KeyKind, privateKey: Bytes, own: Bytes, message: Bytes): Promise<Bytes> {
+    const key = await this.#privateKey(kind, privateKey, own);
+    return new Uint8Array(await subtle.sign(signing(kind), key, message));
+  }
+
+  async #privateKey(kind: KeyKind, field: Bytes, own: Bytes): Promise<CryptoKey> {
+    const value = field.subarray(1);
+    if (field[0] === RAW) return importPrivate(kind, value, own);
+    const key = field[0] === HANDLE ? this.keys.get(new TextDecoder().decode(value)) : undefined;
+    if (key === undefined) throw new Failure("key-not-found", "expected a private key that this host holds");
+    return key;
+  }
+}
+
+/** The algorithms this browser has, by the names of suites.py; asked once, at start. */
+export async function supportedAlgorithms(): Promise<AlgorithmName[]> {
+  const names = Object.values(ALGORITHMS);
+  const present = await Promise.all(
+    names.map(async (name) => {
+      try {
+        if (name in KEY_KINDS) await generate(name as KeyKind);
+        else await importAead(name, new Uint8Array(name === "AES-128-GCM" ? 16 : 32), "encrypt");
+        return true;
+      } catch {
+        return false; // the answer to the question, whatever the reason
+      }
+    }),
+  );
+  return names.filter((_, index) => present[index]);
+}
+
+type Tuple = [Bytes, Bytes, Bytes, Bytes, Bytes]; // as many as the operation's fields; `items` has checked the count
+
+function each<T>(packed: Bytes, size: number, work: (fields: Tuple) => Promise<T>): Promise<T[]> {
+  return Promise.all(items(packed, size).map((fields) => work(fields as Tuple)));
+}
+
+function algorithm(code: Bytes): AlgorithmName {
+  const name = ALGORITHMS[code[0] as keyof typeof ALGORITHMS];
+  if (name === undefined) throw new RangeError(`expected an algorithm number, got ${code[0]}`);
+  return name;
+}
+
+function keyKind(code: Bytes): KeyKind {
+  const name = algorithm(code);
+  if (!(name in KEY_KINDS)) throw new RangeError(`expected a key algorithm, got ${name}`);
+  return name as KeyKind;
+}
+
+function generate(kind: KeyKind): Promise<CryptoKeyPair> {
+  return subtle.generateKey(KEY_KINDS[kind].algorithm, false, usages(kind)) as Promise<CryptoKeyPair>;
+}
+
+/** What a pair of this kind may do: the private half derives or signs, the public half of a signature key verifies. */
+function usages(kind: KeyKind): KeyUsage[] {
+  return [...KEY_KINDS[kind].usages];
+}
+
+async function exportRaw(key: CryptoKey): Promise<Bytes> {
+  return new Uint8Array(await subtle.exportKey("raw", key));
+}
+
+function importPrivate(kind: KeyKind, raw: Bytes, own: Bytes): Promise<CryptoKey> {
+  return subtle.importKey("pkcs8", pkcs8(kind, raw, own), KEY_KINDS[kind].algorithm, false, usages(kind));
+}
+
+async function importPublic(kind: KeyKind, raw: Bytes, usages: KeyUsage[]): Promise<CryptoKey | null> {
+  if (raw.length !== KEY_KINDS[kind].publicSize) return null; // P-256: compressed points are not RFC 9180's form
+  return unlessInvalid(subtle.importKey("raw", raw, KEY_KINDS[kind].algorithm, true, usages));
+}
+
+/** The result, or null where WebCrypto says that the data is bad; every other failure goes on up. */
+async function unlessInvalid<T>(work: Promise<T>): Promise<T | null> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof DOMException && (error.name === "DataError" || error.name === "OperationError")) return null;
+    throw error;
+  }
+}
+
+async function publicKey(kind: KeyKind, raw: Bytes): Promise<Bytes> {
+  const imported = subtle.importKey("pkcs8", pkcs8(kind, raw, null), KEY_KINDS[kind].algorithm, true, usages(kind));
+  const key = await unlessInvalid(imported);
+  if (key === null) throw new Failure("bad-argument", `expected a ${kind} private key in range`);
+  return publicOfJwk(await subtle.exportKey("jwk", key));
+}
+
+async function deriveShared(kind: KeyKind, key: CryptoKey, peer: Bytes): Promise<Bytes | null> {
+  const peerKey = await importPublic(kind, peer, []);
+  if (peerKey === null) return null;
+  const name = KEY_KINDS[kind].algorithm.name;
+  const shared = await unlessInvalid(subtle.deriveBits({ name, public: peerKey }, key, SHARED_BITS));
+  if (shared === null) return null;
+  const bytes = new Uint8Array(shared);
+  // RFC 7748 section 6.1: WebCrypto refuses it already; older browsers let it pass.
+  return bytes.reduce((all, byte) => all | byte, 0) === 0 ? null : bytes;
+}
+
+async function ephemeralDh(kind: KeyKind, peer: Bytes): Promise<[Bytes, Bytes] | [null, null]> {
+  const pair = await generate(kind);
+  const [own, shared] = await Promise.all([exportRaw(pair.publicKey), deriveShared(kind, pair.privateKey, peer)]);
+  return shared === null ? [null, null] : [own, shared];
+}
+
+function signing(kind: KeyKind): Algorithm | EcdsaParams {
+  return kind === "ed25519" ? { name: "Ed25519" } : { name: "ECDSA", hash: "SHA-256" };
+}
+
+async function verify([code, publicKey, message, signature]: Tuple): Promise<Bytes> {
+  const kind = keyKind(code);
+  const key = await importPublic(kind, publicKey, ["verify"]);
+  if (key === null) return Uint8Array.of(0);
+  return Uint8Array.of((await unlessInvalid(subtle.verify(signing(kind), key, signature, message))) === true ? 1 : 0);
+}
+
+async function seal([code, raw, iv, aad, text]: Tuple): Promise<Bytes> {
+  const name = algorithm(code);
+  const key = await importAead(name, raw, "encrypt");
+  return new Uint8Array(await subtle.encrypt(aeadParameters(name, iv, aad), key, text));
+}
+
+async function open([code, raw, iv, aad, text]: Tuple): Promise<Bytes | null> {
+  const name = algorithm(code);
+  const key = await importAead(name, raw, "decrypt");
+  const opened = await unlessInvalid(subtle.decrypt(aeadParameters(name, iv, aad), key, text));
+  return opened === null ? null : new Uint8Array(opened);
+}
+
+function importAead(name: AlgorithmName, raw: Bytes, usage: "encrypt" | "decrypt"): Promise<CryptoKey> {
+  if (name === "AES-128-GCM") return subtle.importKey("raw", raw, "AES-GCM", false, [usage]);
+  // "raw-secret" (WICG, Modern Algorithms in WebCrypto) is not in TypeScript's list of formats yet.
+  return subtle.importKey("raw-secret" as "raw", raw, "ChaCha20-Poly1305", false, [usage]);
+}
+
+function aeadParameters(name: AlgorithmName, iv: Bytes, additionalData: Bytes): AesGcmParams {
+  return { name: name === "AES-128-GCM" ? "AES-GCM" : "ChaCha20-Poly1305", iv, additionalData, tagLength: TAG_BITS };
+}
+
+/** `size` random bytes in hex. */
+export function randomHex(size: number): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(size)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
