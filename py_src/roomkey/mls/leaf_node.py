@@ -29,8 +29,8 @@ KEY_PACKAGE: Final = 1
 UPDATE: Final = 2
 COMMIT: Final = 3
 
-# Seconds. RFC 9420 section 7.2 makes every application set the longest lifetime it accepts: a quarter of a year bounds how
-# long an unused private key has to leak. One hour more, for clients that begin it in the past because clocks disagree.
+# Seconds. RFC 9420 section 7.2 makes every application set the longest lifetime it accepts: a quarter of a year bounds
+# how long an unused private key has to leak. An hour more, for clients that begin it in the past as clocks disagree.
 MAX_LIFETIME: Final = 90 * 86400 + 3600
 
 _LABEL = b"LeafNodeTBS"
