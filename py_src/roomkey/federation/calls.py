@@ -30,7 +30,7 @@ MAX_ERROR_BODY = 65536  # bytes of an error that we read; ours have under 300
 SERVICE_CODES = frozenset(
     {
         "clock-skew", "request-refused", "request-replayed", "unknown-client", "enrolment-refused", "already-enrolled",
-        "not-yours", "invalid-set", "set-expired", "set-conflict", "stock-full", "inbox-full", "request-too-large",
+        "not-yours", "invalid-set", "set-expired", "set-conflict", "stock-full", "inbox-full", "malformed-request", "request-too-large",
         "too-many-requests", "wrong-token", "group-exists", "origin-not-allowed", "service-unavailable",
     }
 )  # fmt: skip

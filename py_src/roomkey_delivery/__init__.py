@@ -1,0 +1,1 @@
+"""The reference delivery service: hands out init keys, carries messages, orders commits; sees no conference key."""

@@ -1,0 +1,114 @@
+"""Init-key sets: published, counted, claimed (wire.md sections 1 and 2).
+
+What is stored has been checked as far as the publisher answers for it:
+
+1. The body parses as `InitKeySet sets<V>`; every set is whole.
+2. Its credential is the sender's: same identity, same key.
+3. The index fits the KeyPackages: id, counts, suites, init keys.
+4. The UserInitKey's signature is right.
+5. Its KeyPackages are valid now, and all or none of them are marked as last resort.
+
+Claimers prove all of it again (`roomkey.federation.proof`): a service is not trusted.
+"""
+
+from __future__ import annotations
+
+from roomkey.errors import RoomkeyError
+from roomkey.federation.delivery_messages import FEDERATION, INIT_KEY_SETS
+from roomkey.federation.identity import check_identity, domain_of
+from roomkey.federation.code_points import suite_to_mls
+from roomkey.federation.init_keys import InitKeySet, InitKeySetBundle, set_id
+from roomkey.federation.messages import GetUserInitKeyRequest, GetUserInitKeyResponse, UserInitKeyBundle, verify
+from roomkey.host.native_crypto import NativeCrypto
+from roomkey.tls import vector
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from roomkey_delivery.config import MAX_CLAIM, MAX_STOCK, MAX_UPLOAD
+from roomkey_delivery.service import Service, service_of
+from roomkey_delivery.store.interface import Client, NewSet, StockCount
+
+MAX_SETS = 200  # in one upload: checking one takes about 1 ms
+MAX_REQUESTS = 50  # identities in one claim: an answer stays near 1 MB
+
+_sets = vector(InitKeySet)
+_requests = vector(GetUserInitKeyRequest)
+_bundles = vector(InitKeySetBundle)
+_crypto = NativeCrypto()
+
+
+async def publish(request: Request) -> Response:
+    """`POST /v1/user-init-keys`."""
+    service = service_of(request)
+    sender, body = await service.verifier.signed_body(request, MAX_UPLOAD, INIT_KEY_SETS)
+    if domain_of(sender.identity) != service.config.domain:
+        raise RoomkeyError("not-yours", "expected a client of this domain")
+    sets = _sets.decode(body)  # 1
+    if len(sets) > MAX_SETS:
+        raise RoomkeyError("request-too-large", f"expected at most {MAX_SETS} sets")
+    now = service.clock()
+    checked = [_checked(item, sender, now) for item in sets]
+    if not all(await verify(_crypto, [item.user_init_key for item in sets])):  # 4
+        raise RoomkeyError("invalid-set", "signature: expected one by the credential's key", field="signature")
+    await service.store.publish(sender.id, checked, now, MAX_STOCK)
+    return _stock(await service.store.stock(sender.id, now))
+
+
+async def stock(request: Request) -> Response:
+    """`GET /v1/user-init-keys`."""
+    service = service_of(request)
+    sender = await service.verifier.sender(request)
+    return _stock(await service.store.stock(sender.id, service.clock()))
+
+
+async def claim(request: Request) -> Response:
+    """`POST /v1/user-init-keys/claim`: our media type takes many requests, the draft's takes one and gives the draft's view."""
+    service = service_of(request)
+    sender, body = await service.verifier.signed_body(request, MAX_CLAIM, INIT_KEY_SETS, FEDERATION)
+    if request.headers["content-type"].strip().lower() == FEDERATION:
+        asked = GetUserInitKeyRequest.decode(body)
+        bundles = [
+            UserInitKeyBundle(item.identity, item.set.user_init_key) for item in await _claim(service, sender, (asked,))
+        ]
+        return Response(GetUserInitKeyResponse(tuple(bundles)).encode(), media_type=FEDERATION)
+    answer = await _claim(service, sender, _requests.decode(body))
+    return Response(_bundles.encode(tuple(answer)), media_type=INIT_KEY_SETS)
+
+
+async def _claim(service: Service, sender: Client, asked: tuple[GetUserInitKeyRequest, ...]) -> list[InitKeySetBundle]:
+    """One set of each client of each identity. Unknown ones and those without keys answer alike, and count alike."""
+    identities = [check_identity(item.identity) for item in asked]
+    if not 0 < len(asked) <= MAX_REQUESTS or len(set(identities)) != len(identities):
+        raise RoomkeyError("malformed-request", f"expected 1 to {MAX_REQUESTS} requests for different identities")
+    now = service.clock()
+    home = domain_of(sender.identity)
+    service.claimed.take(sender.id, now, len(asked))
+    if home != service.config.domain:
+        service.domains.take(home, now, len(asked))
+    for identity in identities:
+        service.targets.take(identity, now)
+    bundles: list[InitKeySetBundle] = []
+    for item, identity in zip(asked, identities, strict=True):
+        for body in await service.store.claim(identity, item.supported_suites, now):
+            bundles.append(InitKeySetBundle(item.identity, InitKeySet.decode(body)))
+    return bundles
+
+
+def _checked(item: InitKeySet, sender: Client, now: float) -> NewSet:
+    index = item.user_init_key
+    basic = index.credential.require_basic()
+    if basic.identity != sender.identity.encode("ascii") or basic.public_key != sender.public_key:  # 2
+        raise RoomkeyError("not-yours", "credential: expected the sender's own", field="credential")
+    indexed = [(suite_to_mls(suite), key) for suite, key in zip(index.cipher_suites, index.init_keys, strict=True)]
+    if item.set_id != set_id(item.key_packages) or indexed != [(p.cipher_suite, p.init_key) for p in item.key_packages]:  # 3
+        raise RoomkeyError("invalid-set", "index: expected the id, suites and init keys of the key packages")
+    lifetimes = [package.leaf_node.lifetime for package in item.key_packages]
+    if not all(life is not None and life.not_before <= now < life.not_after for life in lifetimes):  # 5
+        raise RoomkeyError("set-expired", "lifetime: expected key packages that are valid now", field="lifetime")
+    if len({package.last_resort for package in item.key_packages}) != 1:
+        raise RoomkeyError("invalid-set", "last_resort: expected the mark in all key packages or in none")
+    return NewSet(item.set_id, item.encode(), index.cipher_suites, item.last_resort, item.expires)
+
+
+def _stock(count: StockCount) -> Response:
+    return JSONResponse({"sets": count.sets, "lastResort": count.last_resort, "expires": count.expires})

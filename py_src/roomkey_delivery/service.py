@@ -1,0 +1,102 @@
+"""One running service: what the routes share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+from roomkey.errors import RoomkeyError
+from roomkey.federation.requests import from_base64url
+from starlette.requests import Request
+
+from roomkey_delivery.config import ServiceConfig
+from roomkey_delivery.directory import Directory
+from roomkey_delivery.hub import Hub
+from roomkey_delivery.limits import Limiter, address_of
+from roomkey_delivery.signatures import Verifier
+from roomkey_delivery.store.interface import Store
+
+PRUNE_EVERY = 3600.0  # seconds
+
+log = logging.getLogger("roomkey_delivery")
+
+
+class Service:
+    """The parts of one service. `clock` gives Unix seconds; `http` is for other services and may be a test's."""
+
+    def __init__(
+        self,
+        config: ServiceConfig,
+        store: Store,
+        *,
+        clock: Callable[[], float] = time.time,
+        http: httpx.AsyncClient | None = None,
+    ) -> None:
+        self.config = config
+        self.store = store
+        self.clock = clock
+        self._http = http or httpx.AsyncClient(timeout=5.0, trust_env=False)
+        self.directory = Directory(config, store, clock, self._http)
+        self.verifier = Verifier(config, store, self.directory, clock)
+        self.hub = Hub(store)
+        self._by_address = Limiter(config.rates.address)
+        self.claimed = Limiter(config.rates.claimed)
+        self.targets = Limiter(config.rates.target)
+        self.domains = Limiter(config.rates.domain)
+
+    def count_unsigned(self, request: Request) -> None:
+        """Counts a request that nobody signed. Errors: "too-many-requests"."""
+        self._by_address.take(address_of(request), self.clock())
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """From start to end: wakes streams for other processes' messages, prunes, closes the store."""
+        tasks = [asyncio.create_task(self.hub.watch()), asyncio.create_task(self._prune())]
+        try:
+            yield
+        finally:
+            self.hub.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._http.aclose()
+            await self.store.close()
+
+    async def _prune(self) -> None:
+        while True:
+            try:
+                await self.store.prune(self.clock())
+            except RoomkeyError as error:
+                log.warning("not pruned: %s", error.text)
+            await asyncio.sleep(PRUNE_EVERY)
+
+
+def service_of(request: Request) -> Service:
+    service = request.app.state.service
+    assert isinstance(service, Service)
+    return service
+
+
+def json_body(body: bytes) -> dict[str, Any]:
+    """A JSON object. Errors: "malformed-request"."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        raise RoomkeyError("malformed-request", "expected JSON") from None
+    if not isinstance(value, dict):
+        raise RoomkeyError("malformed-request", "expected a JSON object")
+    return value
+
+
+def bytes_of(value: dict[str, Any], name: str) -> bytes:
+    """A base64url member of a JSON object. Errors: "malformed-request"."""
+    text = value.get(name)
+    if not isinstance(text, str):
+        raise RoomkeyError("malformed-request", f"{name}: expected base64url", field=name)
+    return from_base64url(text)

@@ -1,0 +1,153 @@
+"""What the service keeps. One conformance suite (tests/delivery/test_store.py) holds for every store.
+
+Each method is one transaction, durable when it returns, and right when several processes call it at the same time.
+Times are Unix seconds, handed in. Every method may raise "service-unavailable" (no space, no access, busy for too long), and then
+nothing has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+
+class Client(NamedTuple):
+    """An enrolled client: SHA-256 of its public key, whose it is, and the key (algorithm by its SignatureScheme number)."""
+
+    id: bytes
+    identity: str
+    algorithm: int
+    public_key: bytes
+
+
+class NewSet(NamedTuple):
+    """An InitKeySet to be stored: its id, its bytes, the draft's suite numbers, when its first key package expires."""
+
+    id: bytes
+    body: bytes
+    suites: tuple[int, ...]
+    last_resort: bool
+    expires: int
+
+
+class StockCount(NamedTuple):
+    """What can still be claimed of one client; `expires` is the earliest, None without sets."""
+
+    sets: int
+    last_resort: bool
+    expires: int | None
+
+
+class Message(NamedTuple):
+    """One message of an inbox."""
+
+    sequence: int
+    body: bytes
+
+
+class OrderedCommit(NamedTuple):
+    """The commit that ended `epoch`."""
+
+    epoch: int
+    commit: bytes
+
+
+class InboxLimits(NamedTuple):
+    """How much one inbox may hold that is not acknowledged."""
+
+    messages: int
+    bytes: int
+
+
+class Store(Protocol):
+    async def use_nonce(self, client: bytes, nonce: str, now: float, lifetime: float) -> bool:
+        """Whether the nonce is fresh; then it is used up for `lifetime` seconds."""
+        ...
+
+    # -- enrolment --
+
+    async def new_code(self, identity: str, code_hash: bytes, expires: float) -> None:
+        """Lets who knows the code enrol as `identity`; an older unused code ends. Errors: "already-enrolled"."""
+        ...
+
+    async def admit(self, identity: str, client: bytes, expires: float) -> None:
+        """Lets the client `client` enrol as `identity`."""
+        ...
+
+    async def enrol(self, client: Client, code_hash: bytes | None, now: float, *, unsafe_open: bool = False) -> None:
+        """Binds the client to its identity, by a code, an admission, or (unsafe_open) by coming first. The same again is fine.
+
+        Errors: "enrolment-refused"; "already-enrolled" for a used code, a key bound to another name, or (unsafe_open) a taken
+        name.
+        """
+        ...
+
+    async def client(self, client: bytes) -> Client | None:
+        """The enrolled client of this id."""
+        ...
+
+    # -- init-key sets --
+
+    async def publish(self, client: bytes, sets: Sequence[NewSet], now: float, limit: int) -> None:
+        """Stores the sets, all or none. Known ids are passed over, also those claimed long ago; a last resort replaces the former.
+
+        Errors: "set-conflict" (known id, other bytes), "stock-full" (more than `limit` ordinary sets).
+        """
+        ...
+
+    async def stock(self, client: bytes, now: float) -> StockCount: ...
+
+    async def claim(self, identity: str, suites: Sequence[int], now: float) -> list[bytes]:
+        """The oldest live set of each client of `identity` that holds one of `suites` (any, if empty), which then is gone.
+
+        A client's last resort comes only when nothing else of it fits, and stays. Unknown identities have no sets.
+        """
+        ...
+
+    # -- inboxes --
+
+    async def deliver(
+        self, body: bytes, clients: Sequence[bytes], now: float, limits: InboxLimits
+    ) -> list[bytes]:
+        """Puts a message into each client's inbox that never had it; returns the ids that are no clients here.
+
+        Errors: "inbox-full", and then nobody has it.
+        """
+        ...
+
+    async def messages(self, client: bytes, after: int, limit: int) -> list[Message]:
+        """Up to `limit` messages with a sequence above `after`, in sequence."""
+        ...
+
+    async def acknowledge(self, client: bytes, through: int) -> None:
+        """Forgets the bodies of all messages up to `through`."""
+        ...
+
+    async def recipients_since(self, mark: int) -> tuple[int, set[bytes]]:
+        """Who got messages since `mark`, and the new mark; by whatever process. Start with the mark that 2^63 - 1 gives."""
+        ...
+
+    # -- the ordering register --
+
+    async def register_group(self, group_id: bytes, epoch: int, token_hash: bytes, now: float) -> None:
+        """Opens a register. The same again is fine. Errors: "group-exists"."""
+        ...
+
+    async def submit(
+        self, group_id: bytes, epoch: int, token_hash: bytes, next_token_hash: bytes, commit: bytes, now: float
+    ) -> list[OrderedCommit] | None:
+        """None: `commit` is the one of `epoch`, now or since before. Else the stored commits from `epoch` on (see `commits`).
+
+        Errors: "wrong-token".
+        """
+        ...
+
+    async def commits(self, group_id: bytes, epoch: int, token_hash: bytes) -> list[OrderedCommit]:
+        """The stored commits from `epoch` on, consecutive, as many as fit an answer. Errors: "wrong-token"."""
+        ...
+
+    async def prune(self, now: float) -> None:
+        """Drops what has had its time: nonces, codes, admissions, expired sets, hashes of old messages, old commits."""
+        ...
+
+    async def close(self) -> None: ...
