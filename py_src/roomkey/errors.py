@@ -49,6 +49,8 @@ CODES: dict[str, Code] = {
     "generation-too-far": Code("peer", False, "A message claims that too many before it were lost; it was refused."),
     "welcome-not-for-us": Code("peer", False, "An invitation arrived that is not for this device, or was used before."),
     "invalid-welcome": Code("peer", False, "An invitation breaks the rules and was refused."),
+    "too-many-proposals": Code("peer", True, "Too many changes to the conference were proposed at once."),
+    "group-ended": Code("caller", False, "This conference has ended in favour of a new one."),
     "not-a-member": Code("caller", False, "This identity is no longer a member of the conference."),
     # -- the federation: identities, init-key sets, trust, negotiation --
     "invalid-identity": Code("caller", False, "This is not an address we can use; it should look like name@example.org."),

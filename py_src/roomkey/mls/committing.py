@@ -1,0 +1,245 @@
+"""Making proposals and commits (RFC 9420 sections 12.1, 12.4.1 and 12.4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from roomkey.crypto.provider import CryptoProvider, KeyPair
+from roomkey.errors import RoomkeyError
+from roomkey.mls import protection
+from roomkey.mls.commit import Commit
+from roomkey.mls.extensions import Extension, ExtensionType
+from roomkey.mls.framing import (
+    COMMIT,
+    PRIVATE_MESSAGE,
+    PROPOSAL,
+    PUBLIC_MESSAGE,
+    AuthenticatedContent,
+    Content,
+    FramedContent,
+    member,
+    message,
+)
+from roomkey.mls.group import (
+    NO_PSKS,
+    STRICT,
+    Group,
+    OwnUpdate,
+    Policy,
+    Psks,
+    ReceivedProposal,
+    begin_epoch,
+)
+from roomkey.mls.key_schedule import external_key_pair, next_epoch
+from roomkey.mls.leaf_node import UPDATE, LeafNode, sign_leaf
+from roomkey.mls.private_content import PAD_256, Padding
+from roomkey.mls.proposal_list import Changes, apply_proposals
+from roomkey.mls.proposals import Proposal, Remove, Update, by_reference, by_value, proposal, proposal_ref
+from roomkey.mls.psk import psk_secret
+from roomkey.mls.transcript import confirmation_tag, confirmed_transcript_hash
+from roomkey.mls.tree_hash import tree_hash
+from roomkey.mls.tree_validation import check_members
+from roomkey.mls.treekem import NewPath, UpdatePath, current_keys, new_path, seal_path
+from roomkey.mls.welcome import GroupInfo, Joiner, seal_welcome, sign_group_info
+from roomkey.tls import opaque
+
+
+@dataclass(frozen=True, repr=False)
+class PendingCommit:
+    """A commit that has not won yet.
+
+    Attributes:
+        message: the commit, an encoded MLSMessage.
+        welcome: for the members it adds, an encoded MLSMessage; None if it adds none. It leaves only once the commit has won.
+        group: the group after the commit.
+        current: the group as it stands until then, without the message key that the commit used.
+        added: leaf indexes of the new members, in the order of the Adds.
+        made_keys: pairs generated for `group`: to be forgotten if the commit loses.
+        spent_keys: pairs that only `current` needs: to be forgotten once the commit has won.
+    """
+
+    message: bytes
+    welcome: bytes | None
+    group: Group
+    current: Group
+    added: tuple[int, ...]
+    made_keys: tuple[KeyPair, ...]
+    spent_keys: tuple[KeyPair, ...]
+
+
+async def commit(
+    crypto: CryptoProvider,
+    group: Group,
+    now: float,
+    *,
+    proposals: Sequence[Proposal] = (),
+    referenced: bool = True,
+    path: bool | None = None,
+    psks: Psks = NO_PSKS,
+    policy: Policy = STRICT,
+    authenticated_data: bytes = b"",
+    wire_format: int = PRIVATE_MESSAGE,
+    padding: Padding = PAD_256,
+) -> PendingCommit:
+    """A commit of proposals given by value and, if `referenced`, of those received in this epoch that can go together.
+
+    Args:
+        now: Unix seconds, for the lifetimes of added key packages.
+        path: True adds a path, fresh keys for us, where none is needed; None (as False) only where RFC 9420 section 12.4 asks for one.
+        wire_format: PRIVATE_MESSAGE or PUBLIC_MESSAGE.
+    Errors: "invalid-proposal", "invalid-commit", "invalid-key-package", "invalid-leaf-node", "invalid-signature", "psk-unknown" for the
+    proposals; "group-ended" after a ReInit.
+    """
+    expect_active(group)
+    suite = group.suite
+    sender = member(group.own_leaf)
+    items = [ReceivedProposal(b"", sender, item) for item in proposals]
+    if referenced:
+        items = [*_compatible(group, items), *items]
+    changes = await apply_proposals(crypto, group, group.own_leaf, items, policy, now)
+
+    tree, keys, commit_secret = changes.tree, group.path_keys, bytes(suite.nh)
+    new: NewPath | None = None
+    made: tuple[KeyPair, ...] = ()
+    if path or changes.path_required:
+        made = tuple(await crypto.generate_keys(suite.group, 1))
+        new = await new_path(crypto, tree, group.own_leaf, group.leaf, made[0], group.signature, group.group_id)
+        tree, keys, commit_secret = new.tree, new.keys, new.commit_secret
+    else:
+        keys = current_keys(tree, keys)
+    check_members(tree)
+    provisional = group.context.replace(epoch=group.epoch + 1, tree_hash=tree_hash(tree), extensions=changes.extensions)
+    update_path: UpdatePath | None = None
+    if new is not None:
+        update_path = await seal_path(crypto, new, changes.added_indexes, provisional.encode())
+
+    refs = [by_reference(i.reference) if i.reference else by_value(i.proposal) for i in items]
+    framed = _frame(group, authenticated_data, COMMIT, Commit(tuple(refs), update_path))
+    (signature,) = await protection.sign(crypto, suite, group.context, [(group.signature, wire_format, framed)])
+    confirmed = confirmed_transcript_hash(suite, group.interim_transcript_hash, wire_format, framed, signature)
+    context = provisional.replace(confirmed_transcript_hash=confirmed)
+    used = [(psk_id, group.psk(psk_id, psks)) for psk_id in changes.psks]
+    epoch = next_epoch(suite, group.secrets.init_secret, commit_secret, psk_secret(suite, used), context)
+    tag = confirmation_tag(suite, epoch.secrets.confirmation_key, confirmed)
+
+    current, encoded = await _protect(crypto, group, AuthenticatedContent(wire_format, framed, signature, tag), padding)
+    after = begin_epoch(
+        suite, context, tree, group.own_leaf, group.signature, keys, epoch, tag, before=current, reinit=changes.reinit
+    )
+    welcome = None
+    if changes.added:
+        info = await group_info(crypto, after)
+        joiners = _joiners(after, changes, new)
+        sealed = await seal_welcome(
+            crypto, suite, epoch.welcome_secret, epoch.joiner_secret, info, changes.psks, joiners
+        )
+        welcome = message(sealed).encode()
+    return PendingCommit(
+        encoded, welcome, after, current, tuple(index for index, _ in changes.added), made, spent_keys(group, after)
+    )
+
+
+async def propose(
+    crypto: CryptoProvider,
+    group: Group,
+    item: Proposal,
+    *,
+    authenticated_data: bytes = b"",
+    wire_format: int = PRIVATE_MESSAGE,
+    padding: Padding = PAD_256,
+) -> tuple[Group, bytes]:
+    """A proposal to the other members: the group that remembers it, and the encoded MLSMessage. Errors: "group-ended"."""
+    expect_active(group)
+    framed = _frame(group, authenticated_data, PROPOSAL, item)
+    (signature,) = await protection.sign(crypto, group.suite, group.context, [(group.signature, wire_format, framed)])
+    content = AuthenticatedContent(wire_format, framed, signature)
+    reference = proposal_ref(group.suite, content.encode())
+    current, encoded = await _protect(crypto, group, content, padding)
+    return current.with_proposal(ReceivedProposal(reference, member(group.own_leaf), item)), encoded
+
+
+async def propose_update(crypto: CryptoProvider, group: Group) -> tuple[Group, bytes]:
+    """Proposes fresh keys for our leaf; they become ours when somebody commits the Update. `Group.own_updates` names the new pair."""
+    (encryption,) = await crypto.generate_keys(group.suite.group, 1)
+    unsigned = group.leaf.replace(
+        encryption_key=encryption.public, leaf_node_source=UPDATE, lifetime=None, parent_hash=None, signature=b""
+    )
+    leaf: LeafNode = await sign_leaf(crypto, group.suite, unsigned, group.signature, group.group_id, group.own_leaf)
+    after, encoded = await propose(crypto, group, proposal(Update(leaf)))
+    own = OwnUpdate(after.proposals[-1].reference, encryption)
+    return replace(after, own_updates=(*after.own_updates, own)), encoded
+
+
+async def group_info(crypto: CryptoProvider, group: Group, *, external: bool = False) -> GroupInfo:
+    """The signed GroupInfo of this epoch with the ratchet tree; `external` adds the key that lets strangers join by external commits."""
+    extensions = [Extension(ExtensionType.RATCHET_TREE, group.tree.encode())]
+    if external:
+        pair = await external_key_pair(crypto, group.suite, group.secrets.external_secret)
+        extensions.append(Extension(ExtensionType.EXTERNAL_PUB, _external_pub(pair.public)))
+    return await sign_group_info(
+        crypto, group.suite, group.signature, group.own_leaf, group.context, tuple(extensions), group.confirmation_tag
+    )
+
+
+def expect_active(group: Group) -> None:
+    """Errors: "group-ended" once a ReInit is committed (RFC 9420 section 11.2)."""
+    if group.reinit is not None:
+        raise RoomkeyError("group-ended", "expected a group that goes on, got one that was reinitialised")
+
+
+def spent_keys(before: Group, after: Group) -> tuple[KeyPair, ...]:
+    """Pairs behind handles that only the group before needs."""
+    kept = {pair.public for pair in after.path_keys.values()}
+    ours = [before.path_keys[2 * before.own_leaf], *(update.encryption for update in before.own_updates)]
+    return tuple(pair for pair in ours if pair.public not in kept)
+
+
+def _external_pub(public: bytes) -> bytes:
+    """`struct { HPKEPublicKey external_pub; } ExternalPub;` (RFC 9420 section 12.4.3.2)"""
+    return opaque().encode(public)
+
+
+def _frame(group: Group, authenticated_data: bytes, content_type: int, content: Content) -> FramedContent:
+    return FramedContent(group.group_id, group.epoch, member(group.own_leaf), authenticated_data, content_type, content)
+
+
+async def _protect(
+    crypto: CryptoProvider, group: Group, content: AuthenticatedContent, padding: Padding
+) -> tuple[Group, bytes]:
+    """The group without the message key it took, and the encoded message."""
+    if content.wire_format == PUBLIC_MESSAGE:
+        public = protection.protect_public(group.suite, group.context, group.secrets.membership_key, content)
+        return group, message(public).encode()
+    tree, (private,) = await protection.protect_private(
+        crypto, group.context, group.secrets.sender_data_secret, group.messages, [content], padding
+    )
+    return replace(group, messages=tree), message(private).encode()
+
+
+def _joiners(after: Group, changes: Changes, new: NewPath | None) -> list[Joiner]:
+    return [
+        Joiner(package.ref(after.suite), package.init_key, None if new is None else new.secret_for(index))
+        for index, package in changes.added
+    ]
+
+
+def _compatible(group: Group, by_value_items: Sequence[ReceivedProposal]) -> list[ReceivedProposal]:
+    """The received proposals that our commit can carry (RFC 9420 section 12.2): neither our own Updates nor our own removal, one for a
+    leaf with Remove before Update and the newest Update before older ones, and none that a proposal given by value replaces.
+    """
+    taken = {i.proposal.body.removed for i in by_value_items if isinstance(i.proposal.body, Remove)} | {group.own_leaf}
+    kept: list[ReceivedProposal] = []
+    for wanted in (Remove, Update):
+        for item in reversed(group.proposals):
+            body = item.proposal.body
+            if not isinstance(body, wanted):
+                continue
+            leaf = body.removed if isinstance(body, Remove) else item.sender.leaf_index
+            if leaf is not None and leaf not in taken and group.tree.leaf(leaf) is not None:
+                taken.add(leaf)
+                kept.append(item)
+    kept += [item for item in group.proposals if not isinstance(item.proposal.body, Remove | Update)]
+    given = {item.proposal for item in by_value_items}
+    order = {item.reference: place for place, item in enumerate(group.proposals)}
+    return sorted((item for item in kept if item.proposal not in given), key=lambda item: order[item.reference])

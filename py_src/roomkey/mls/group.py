@@ -1,0 +1,260 @@
+"""A group as one member sees it in one epoch (RFC 9420 section 8 and 12).
+
+`Group` is a value. `commit`, `process`, `protect` and the rest answer with another one; whoever calls decides when the new one takes
+the old one's place, and stores it first (web/docs/decisions.md). What a value no longer holds is forgotten only when the old value is.
+
+    create_group, join          make one                (here, `joining`)
+    propose, commit             change it               (`committing`)
+    process                     take others' messages   (`processing`)
+    protect                     application data        (`processing`)
+    Group.export                keys for everything else
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from roomkey.crypto.provider import CryptoProvider, KeyPair
+from roomkey.crypto.suites import CipherSuite, suite_by_number
+from roomkey.errors import RoomkeyError
+from roomkey.mls import key_schedule
+from roomkey.mls.extensions import Extension
+from roomkey.mls.framing import Sender
+from roomkey.mls.group_context import MLS10, GroupContext
+from roomkey.mls.key_package import KeyPackage, check_key_package
+from roomkey.mls.key_schedule import EpochSecrets
+from roomkey.mls.leaf_node import LeafNode, requirements
+from roomkey.mls.proposals import Proposal, ReInit
+from roomkey.mls.psk import PSK_EXTERNAL, PreSharedKeyID
+from roomkey.mls.ratchet_tree import RatchetTree
+from roomkey.mls.secret_tree import SecretTree
+from roomkey.mls.transcript import confirmation_tag, interim_transcript_hash
+from roomkey.mls.tree_hash import tree_hash
+from roomkey.mls.treekem import PathKeys
+from roomkey.mls.validation import violation
+
+# Epochs whose application messages can still be read: those on their way while a commit is made. Each keeps a secret tree.
+PAST_EPOCHS = 3
+# Epochs whose resumption_psk is kept, for PSK proposals, ReInit and branches (RFC 9420 section 8.6 leaves the number open).
+RESUMPTION_EPOCHS = 8
+# Proposals kept in one epoch; a member who sends more is not heard until the next commit.
+MAX_PROPOSALS = 2048
+
+
+class OwnKeys(NamedTuple):
+    """The pairs of our leaf: what signs, and what its `encryption_key` belongs to."""
+
+    signature: KeyPair
+    encryption: KeyPair
+
+
+class JoinKeys(NamedTuple):
+    """A published KeyPackage with the private keys to it."""
+
+    key_package: KeyPackage
+    init: KeyPair
+    leaf: OwnKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member: its leaf index and its leaf."""
+
+    index: int
+    leaf: LeafNode
+
+
+class ReceivedProposal(NamedTuple):
+    """A proposal of this epoch, with its sender as the message proved it. `reference` is its ProposalRef."""
+
+    reference: bytes
+    sender: Sender
+    proposal: Proposal
+
+
+class OwnUpdate(NamedTuple):
+    """The new encryption key of an Update we proposed, until somebody commits it."""
+
+    reference: bytes
+    encryption: KeyPair
+
+
+class PastEpoch(NamedTuple):
+    """What is kept of an ended epoch to read application messages that were on their way."""
+
+    context: GroupContext
+    sender_data_secret: bytes
+    messages: SecretTree
+    members: Mapping[int, LeafNode]
+
+    def __repr__(self) -> str:
+        return "<PastEpoch>"
+
+
+class Policy(NamedTuple):
+    """What a group takes beyond the common. The default is the strict one."""
+
+    external_commits: bool = False
+    custom_proposals: frozenset[int] = frozenset()
+
+
+STRICT = Policy()
+
+
+class Psks(NamedTuple):
+    """Pre-shared keys that the caller offers: external ones by psk_id, resumption ones of other groups by (group id, epoch)."""
+
+    external: Mapping[bytes, bytes] = {}
+    resumption: Mapping[tuple[bytes, int], bytes] = {}
+
+    def __repr__(self) -> str:
+        return "<Psks>"
+
+
+NO_PSKS = Psks()
+
+
+@dataclass(frozen=True, repr=False)
+class Group:
+    """A member's view of a group in one epoch. Holds secrets; its text form shows none."""
+
+    suite: CipherSuite
+    context: GroupContext
+    tree: RatchetTree
+    own_leaf: int
+    signature: KeyPair
+    path_keys: PathKeys  # our leaf's pair and those of the nodes above that we know, by node position
+    secrets: EpochSecrets
+    messages: SecretTree
+    interim_transcript_hash: bytes
+    confirmation_tag: bytes
+    proposals: tuple[ReceivedProposal, ...] = ()
+    own_updates: tuple[OwnUpdate, ...] = ()
+    resumption: tuple[tuple[int, bytes], ...] = ()  # (epoch, resumption_psk), the newest last
+    past: tuple[PastEpoch, ...] = ()  # the newest last
+    reinit: ReInit | None = None  # set once a ReInit is committed: nothing more is sent here (RFC 9420 section 11.2)
+
+    @property
+    def group_id(self) -> bytes:
+        return self.context.group_id
+
+    @property
+    def epoch(self) -> int:
+        return self.context.epoch
+
+    @property
+    def epoch_authenticator(self) -> bytes:
+        """The same for all members who agree on the epoch (RFC 9420 section 8.7), 32 bytes."""
+        return self.secrets.epoch_authenticator
+
+    @property
+    def leaf(self) -> LeafNode:
+        """Our own leaf."""
+        leaf = self.tree.leaf(self.own_leaf)
+        assert leaf is not None
+        return leaf
+
+    def members(self) -> list[Member]:
+        """All members, by leaf index."""
+        return [Member(index, leaf) for index, leaf in self.tree.members()]
+
+    def export(self, label: bytes, context: bytes, length: int) -> bytes:
+        """MLS-Exporter (RFC 9420 section 8.5): `length` bytes. Errors: "bad-argument"."""
+        return key_schedule.export(self.suite, self.secrets.exporter_secret, label, context, length)
+
+    def psk(self, psk_id: PreSharedKeyID, offered: Psks) -> bytes:
+        """The key behind an id. Errors: "psk-unknown"."""
+        if psk_id.psktype == PSK_EXTERNAL:
+            found = offered.external.get(psk_id.psk_id or b"")
+        else:
+            group_id, epoch = psk_id.psk_group_id or b"", psk_id.psk_epoch or 0
+            found = dict(self.resumption).get(epoch) if group_id == self.group_id else None
+            if found is None:
+                found = offered.resumption.get((group_id, epoch))
+        if found is None:
+            raise violation("psk-unknown")
+        return found
+
+    def with_proposal(self, received: ReceivedProposal) -> Group:
+        """The group that remembers one more proposal; the same one twice is remembered once. Errors: "too-many-proposals"."""
+        if any(known.reference == received.reference for known in self.proposals):
+            return self
+        if len(self.proposals) >= MAX_PROPOSALS:
+            raise RoomkeyError("too-many-proposals", f"expected at most {MAX_PROPOSALS} proposals in an epoch")
+        return replace(self, proposals=(*self.proposals, received))
+
+    def past_epoch(self, epoch: int) -> PastEpoch:
+        """What is kept of an ended epoch. Errors: "wrong-epoch"."""
+        for past in self.past:
+            if past.context.epoch == epoch:
+                return past
+        raise violation(
+            "message-epoch", f"expected epoch {self.epoch} or one of the {len(self.past)} before, got {epoch}"
+        )
+
+
+def begin_epoch(
+    suite: CipherSuite,
+    context: GroupContext,
+    tree: RatchetTree,
+    own_leaf: int,
+    signature: KeyPair,
+    path_keys: PathKeys,
+    epoch: key_schedule.NewEpoch,
+    tag: bytes,
+    before: Group | None = None,
+    reinit: ReInit | None = None,
+) -> Group:
+    """The group at the start of an epoch; of the epoch `before` it keeps what the limits above allow."""
+    resumption = (*(before.resumption if before else ()), (context.epoch, epoch.secrets.resumption_psk))
+    past: tuple[PastEpoch, ...] = ()
+    if before is not None:
+        ended = PastEpoch(
+            before.context, before.secrets.sender_data_secret, before.messages, dict(before.tree.members())
+        )
+        past = (*before.past, ended)[-PAST_EPOCHS:]
+    return Group(
+        suite,
+        context,
+        tree,
+        own_leaf,
+        signature,
+        path_keys,
+        epoch.secrets,
+        SecretTree.create(suite, tree.width, epoch.encryption_secret),
+        interim_transcript_hash(suite, context.confirmed_transcript_hash, tag),
+        tag,
+        resumption=resumption[-RESUMPTION_EPOCHS:],
+        past=past,
+        reinit=reinit,
+    )
+
+
+async def create_group(
+    crypto: CryptoProvider,
+    key_package: JoinKeys,
+    group_id: bytes,
+    now: float | None,
+    *,
+    extensions: Sequence[Extension] = (),
+) -> Group:
+    """A new group with us as its only member, in epoch 0 (RFC 9420 section 11).
+
+    Args:
+        key_package: one of ours, never published: its leaf becomes ours, its suite the group's.
+        group_id: unique, chosen by the caller; 32 random bytes are a good choice.
+        now: Unix seconds; None leaves the leaf's lifetime unchecked.
+        extensions: of the group context.
+    Errors: "invalid-key-package", "invalid-leaf-node" with `rule`, if our own leaf lacks what the extensions require.
+    """
+    package, _, keys = key_package
+    suite = suite_by_number(package.cipher_suite)
+    check_key_package(suite, package, now=now, needs=requirements(extensions))
+    tree = RatchetTree.of(suite, package.leaf_node)
+    context = GroupContext(MLS10, suite.number, group_id, 0, tree_hash(tree), b"", tuple(extensions))
+    encryption_secret, secrets = key_schedule.epoch_secrets(suite, crypto.random(suite.nh))
+    epoch = key_schedule.NewEpoch(b"", b"", encryption_secret, secrets)
+    tag = confirmation_tag(suite, secrets.confirmation_key, b"")
+    return begin_epoch(suite, context, tree, 0, keys.signature, {0: keys.encryption}, epoch, tag)

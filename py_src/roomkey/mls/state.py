@@ -1,0 +1,149 @@
+"""A group as it is stored: exact and versioned. Never sent.
+
+What is stored holds the epoch's secrets and raw node keys; private keys that the host keeps stand as the names of their handles. The
+store encrypts it (host/interface.py).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from roomkey.crypto.provider import KeyHandle, KeyPair
+from roomkey.crypto.suites import suite_by_number
+from roomkey.mls.framing import Sender
+from roomkey.mls.group import Group, OwnUpdate, PastEpoch, ReceivedProposal
+from roomkey.mls.group_context import GroupContext
+from roomkey.mls.key_schedule import EpochSecrets
+from roomkey.mls.leaf_node import LeafNode
+from roomkey.mls.proposals import Proposal, ReInit
+from roomkey.mls.ratchet_tree import RatchetTree
+from roomkey.mls.secret_tree import SecretTree
+from roomkey.tls import U8, U32, U64, Opaque, Struct, one_of, optional, uint16, vector
+
+_VERSION: Final = 1
+
+_RAW, _HANDLE = 0, 1
+
+
+class StoredKeyPair(Struct):
+    """`private` is the raw key, or the handle's id in ASCII."""
+
+    public: Opaque
+    kind: U8
+    private: Opaque
+
+
+class StoredNodeKey(Struct):
+    node: U32
+    pair: StoredKeyPair
+
+
+class StoredProposal(Struct):
+    reference: Opaque
+    sender: Sender
+    proposal: Proposal
+
+
+class StoredUpdate(Struct):
+    reference: Opaque
+    encryption: StoredKeyPair
+
+
+class StoredResumption(Struct):
+    epoch: U64
+    secret: Opaque
+
+
+class StoredMember(Struct):
+    index: U32
+    leaf: LeafNode
+
+
+class StoredPast(Struct):
+    context: GroupContext
+    sender_data_secret: Opaque
+    messages: Opaque
+    members: Annotated[tuple[StoredMember, ...], vector(StoredMember)]
+
+
+class StoredGroup(Struct):
+    version: Annotated[int, one_of(uint16, _VERSION)]
+    context: GroupContext
+    tree: Opaque
+    own_leaf: U32
+    signature: StoredKeyPair
+    path_keys: Annotated[tuple[StoredNodeKey, ...], vector(StoredNodeKey)]
+    secrets: EpochSecrets
+    messages: Opaque
+    interim_transcript_hash: Opaque
+    confirmation_tag: Opaque
+    proposals: Annotated[tuple[StoredProposal, ...], vector(StoredProposal)]
+    own_updates: Annotated[tuple[StoredUpdate, ...], vector(StoredUpdate)]
+    resumption: Annotated[tuple[StoredResumption, ...], vector(StoredResumption)]
+    past: Annotated[tuple[StoredPast, ...], vector(StoredPast)]
+    reinit: Annotated[ReInit | None, optional(ReInit)]
+
+
+def encode_group(group: Group) -> bytes:
+    """The group's bytes, secrets included."""
+    return StoredGroup(
+        _VERSION,
+        group.context,
+        group.tree.encode(),
+        group.own_leaf,
+        store_pair(group.signature),
+        tuple(StoredNodeKey(node, store_pair(pair)) for node, pair in sorted(group.path_keys.items())),
+        group.secrets,
+        group.messages.encode(),
+        group.interim_transcript_hash,
+        group.confirmation_tag,
+        tuple(StoredProposal(*item) for item in group.proposals),
+        tuple(StoredUpdate(item.reference, store_pair(item.encryption)) for item in group.own_updates),
+        tuple(StoredResumption(epoch, secret) for epoch, secret in group.resumption),
+        tuple(_store_past(past) for past in group.past),
+        group.reinit,
+    ).encode()
+
+
+def decode_group(data: bytes) -> Group:
+    """The group that `encode_group` stored. Errors: "malformed"."""
+    stored = StoredGroup.decode(data)
+    suite = suite_by_number(stored.context.cipher_suite)
+    return Group(
+        suite,
+        stored.context,
+        RatchetTree.decode(suite, stored.tree),
+        stored.own_leaf,
+        load_pair(stored.signature),
+        {key.node: load_pair(key.pair) for key in stored.path_keys},
+        stored.secrets,
+        SecretTree.decode(stored.messages),
+        stored.interim_transcript_hash,
+        stored.confirmation_tag,
+        tuple(ReceivedProposal(item.reference, item.sender, item.proposal) for item in stored.proposals),
+        tuple(OwnUpdate(item.reference, load_pair(item.encryption)) for item in stored.own_updates),
+        tuple((item.epoch, item.secret) for item in stored.resumption),
+        tuple(_load_past(past) for past in stored.past),
+        stored.reinit,
+    )
+
+
+def store_pair(pair: KeyPair) -> StoredKeyPair:
+    if isinstance(pair.private, KeyHandle):
+        return StoredKeyPair(pair.public, _HANDLE, pair.private.id.encode("ascii"))
+    return StoredKeyPair(pair.public, _RAW, pair.private)
+
+
+def load_pair(stored: StoredKeyPair) -> KeyPair:
+    private = KeyHandle(stored.private.decode("ascii")) if stored.kind == _HANDLE else stored.private
+    return KeyPair(stored.public, private)
+
+
+def _store_past(past: PastEpoch) -> StoredPast:
+    members = tuple(StoredMember(index, leaf) for index, leaf in past.members.items())
+    return StoredPast(past.context, past.sender_data_secret, past.messages.encode(), members)
+
+
+def _load_past(stored: StoredPast) -> PastEpoch:
+    members = {member.index: member.leaf for member in stored.members}
+    return PastEpoch(stored.context, stored.sender_data_secret, SecretTree.decode(stored.messages), members)
