@@ -127,7 +127,10 @@ def make_wheel(folder: Path) -> Path:
 
 def freeze(wheel: Path) -> dict[str, Any]:
     """What freeze.mjs answers, from the cache when nothing it reads has changed."""
-    names = modules.needed_stdlib()
+    try:
+        names = modules.needed_stdlib()
+    except SyntaxError as error:
+        raise BuildError(f"{error.filename}:{error.lineno}: {error.msg}") from error
     sources = modules.browser_sources()
     scripts = [paths.SCRIPTS / "freeze.mjs", paths.SCRIPTS / "frozen.py", paths.FREEZE_LOCK, paths.NPM_LOCK]
     key = environment.fingerprint(*scripts, *sources.values(), wheel, extra=json.dumps([names, list(sources)]))

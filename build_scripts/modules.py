@@ -61,7 +61,7 @@ def needed_stdlib() -> list[str]:
 
 def imported_stdlib(path: Path) -> Iterator[str]:
     """The standard library's modules that import statements anywhere in the file name."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
         found: list[str] = []
         if isinstance(node, ast.Import):
             found = [alias.name for alias in node.names]

@@ -11,9 +11,12 @@ from playwright.sync_api import Browser as PlaywrightBrowser
 from playwright.sync_api import sync_playwright
 
 from build_scripts import browser as browsers
-from build_scripts import build, locks, paths
+from build_scripts import build, environment, locks, paths
 
 VECTORS_VARIABLE = "ROOMKEY_VECTORS"
+
+# So that `pytest` alone finds the same tools as `python3 build_scripts test`; Playwright needs its Node.
+os.environ.update(environment.variables())
 
 
 class Vectors:
