@@ -1,7 +1,7 @@
 """Credentials (RFC 9420 section 5.3): who a member says it is.
 
-A credential of a type we do not know cannot be read past, because the wire gives it no length, and section 13.3 allows
-such types only in groups that agreed on them; so an unknown type is malformed. `x509` is read and never taken for proof:
+A credential of a type we do not know cannot be read past, as the wire gives it no length, and section 13.3 allows
+such types only in groups that agreed on them; so an unknown type is malformed. `x509` is read, never taken for proof:
 whether an identity is true is asked above this layer.
 """
 

@@ -36,7 +36,7 @@ async def verify_tree(
 
     Args:
         expected_hash: GroupContext.tree_hash.
-        now: Unix seconds, to check the lifetimes of leaves that never updated since they were added; None accepts old ones.
+        now: Unix seconds, to check the lifetimes of leaves not updated since they were added; None accepts old ones.
         needs: of the group (`requirements`).
     Errors: "invalid-tree", "invalid-leaf-node", "invalid-signature", with `rule`.
     """

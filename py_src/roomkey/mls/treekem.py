@@ -1,7 +1,7 @@
 """TreeKEM (RFC 9420 sections 7.4 to 7.6): new keys along a member's path, for all who stay in the group.
 
 A member's private keys of the tree are a value, `PathKeys`: its leaf's and those of the nodes above that it knows, by
-node position. The leaf's pair is made by the host and not derived, so its private half may be a handle; the nodes' are raw.
+node position. The leaf's pair is made by the host, not derived, so its private half may be a handle; nodes' are raw.
 
 Making a path and sealing it are two steps, as are applying and opening it, because the path secrets are encrypted under
 the provisional GroupContext, which holds the hash of the tree with the path in it.
