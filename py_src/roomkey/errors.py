@@ -108,6 +108,8 @@ CODES: dict[str, Code] = {
     "key-not-found": Code("environment", False, "A private key of this identity is no longer stored here."),
     "storage-altered": Code("environment", False, "What this browser saved was altered; this identity cannot be used."),
     # -- the page (load, the worker) --
+    "internal-error": Code("environment", False, "Something went wrong inside this website; reload the page."),
+    "no-such-method": Code("caller", False, "The application asked for something that does not exist."),
     "insecure-context": Code("caller", False, "This page must be opened by https."),
     "browser-too-old": Code("environment", False, "This browser is too old for encrypted conferences; update it."),
     "assets-cross-origin": Code("caller", False, "This website is set up wrongly: its files must lie on the same address."),

@@ -34,6 +34,8 @@ export type RoomkeyErrorCode =
   | "generation-too-far"
   | "welcome-not-for-us"
   | "invalid-welcome"
+  | "too-many-proposals"
+  | "group-ended"
   | "not-a-member"
   | "invalid-identity"
   | "identity-not-canonical"
@@ -86,6 +88,8 @@ export type RoomkeyErrorCode =
   | "closed"
   | "key-not-found"
   | "storage-altered"
+  | "internal-error"
+  | "no-such-method"
   | "insecure-context"
   | "browser-too-old"
   | "assets-cross-origin"
@@ -123,6 +127,8 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "generation-too-far": { fault: "peer", retryable: false, sentence: "A message claims that too many before it were lost; it was refused." },
   "welcome-not-for-us": { fault: "peer", retryable: false, sentence: "An invitation arrived that is not for this device, or was used before." },
   "invalid-welcome": { fault: "peer", retryable: false, sentence: "An invitation breaks the rules and was refused." },
+  "too-many-proposals": { fault: "peer", retryable: true, sentence: "Too many changes to the conference were proposed at once." },
+  "group-ended": { fault: "caller", retryable: false, sentence: "This conference has ended in favour of a new one." },
   "not-a-member": { fault: "caller", retryable: false, sentence: "This identity is no longer a member of the conference." },
   "invalid-identity": { fault: "caller", retryable: false, sentence: "This is not an address we can use; it should look like name@example.org." },
   "identity-not-canonical": { fault: "peer", retryable: false, sentence: "A name is not written in its one allowed form, so it was refused." },
@@ -175,6 +181,8 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "closed": { fault: "caller", retryable: false, sentence: "This was closed; open it again first." },
   "key-not-found": { fault: "environment", retryable: false, sentence: "A private key of this identity is no longer stored here." },
   "storage-altered": { fault: "environment", retryable: false, sentence: "What this browser saved was altered; this identity cannot be used." },
+  "internal-error": { fault: "environment", retryable: false, sentence: "Something went wrong inside this website; reload the page." },
+  "no-such-method": { fault: "caller", retryable: false, sentence: "The application asked for something that does not exist." },
   "insecure-context": { fault: "caller", retryable: false, sentence: "This page must be opened by https." },
   "browser-too-old": { fault: "environment", retryable: false, sentence: "This browser is too old for encrypted conferences; update it." },
   "assets-cross-origin": { fault: "caller", retryable: false, sentence: "This website is set up wrongly: its files must lie on the same address." },

@@ -1,0 +1,200 @@
+import { Conference, type ConferenceValue } from "./conference.js";
+import type { Connection } from "./connection.js";
+import { RoomkeyError } from "./errors.js";
+import { disposable, TypedEventTarget } from "./events.js";
+import type { PlainError } from "./protocol.js";
+import type { CallOptions } from "./roomkey.js";
+import {
+  type ClientInfo,
+  type Member,
+  type Service,
+  type Stock,
+  toClient,
+  toDate,
+  toMember,
+  toTraffic,
+  toVerified,
+  type Traffic,
+  type Verified,
+  type Wire,
+} from "./values.js";
+
+/** @internal An identity as the bridge gives it. */
+export interface IdentityValue {
+  readonly handle: number;
+  readonly identity: string;
+  readonly clientId: Uint8Array;
+  readonly identityKey: Uint8Array;
+  readonly service: Service;
+}
+
+/** @internal */
+export type InitKeysValue = Wire<{ handle: number; identity: string; clients: ClientInfo[]; verified: Verified; service: Service }>;
+
+/** @internal */
+export type InvitationValue = Wire<{ handle: number; from: Member; members: Member[]; name: string; received: Date }>;
+
+/** Events of an identity. */
+export interface IdentityEvents {
+  /** Somebody asks to join their conference. */
+  invitation: Invitation;
+  /** A conference was created, accepted or restored. */
+  conference: Conference;
+  /** The stock at the delivery service changed. */
+  stock: Stock;
+  /** A failure in the background that belongs to no conference. */
+  error: RoomkeyError;
+  /** Something travelled. */
+  traffic: Traffic;
+}
+
+/** The outcome of fetching: whom keys were proved for, and whom not and why. */
+export interface FetchedInitKeys {
+  readonly keys: InitKeys[];
+  readonly missing: { readonly identity: string; readonly error: RoomkeyError }[];
+}
+
+/** The proved init keys of one identity's clients, good for one invitation. */
+export class InitKeys {
+  readonly identity: string;
+  readonly clients: readonly ClientInfo[];
+  readonly verified: Verified;
+  /** The service that they came from. */
+  readonly service: Service;
+  /** @internal */
+  readonly handle: number;
+
+  /** @internal */
+  constructor(connection: Connection, value: InitKeysValue) {
+    this.handle = value.handle;
+    this.identity = value.identity;
+    this.clients = Object.freeze(value.clients.map(toClient));
+    this.verified = toVerified(value.verified);
+    this.service = value.service;
+    Object.defineProperty(this, "handle", { enumerable: false });
+    connection.releaseWith(this, value.handle);
+  }
+}
+
+/** A conference that somebody asks this identity to join. It waits, also over a reload, until it is accepted or declined. */
+export class Invitation {
+  readonly from: Member;
+  readonly members: readonly Member[];
+  readonly name: string;
+  readonly received: Date;
+  readonly #connection: Connection;
+  readonly #handle: number;
+
+  /** @internal */
+  constructor(connection: Connection, value: InvitationValue) {
+    this.#connection = connection;
+    this.#handle = value.handle;
+    this.from = toMember(value.from);
+    this.members = Object.freeze(value.members.map(toMember));
+    this.name = value.name;
+    this.received = toDate(value.received);
+  }
+
+  /** Joins. */
+  async accept(options: CallOptions = {}): Promise<Conference> {
+    const value = await this.#connection.call<ConferenceValue>("invitation.accept", { handle: this.#handle }, options.signal);
+    return Conference.of(this.#connection, value);
+  }
+
+  /** Forgets it. */
+  async decline(): Promise<void> {
+    await this.#connection.call("invitation.decline", { handle: this.#handle });
+  }
+}
+
+/** One identity, open in this tab alone. */
+export class Identity extends TypedEventTarget<IdentityEvents> {
+  /** "alice@email1.example", canonical. */
+  readonly identity: string;
+  /** SHA-256 of the identity key, 32 bytes. */
+  readonly clientId: Uint8Array;
+  readonly identityKey: Uint8Array;
+  /** The delivery service that it is enrolled at. */
+  readonly service: Service;
+  readonly #connection: Connection;
+  readonly #handle: number;
+
+  /** @internal */
+  constructor(connection: Connection, value: IdentityValue) {
+    super();
+    this.#connection = connection;
+    this.#handle = value.handle;
+    this.identity = value.identity;
+    this.clientId = value.clientId;
+    this.identityKey = value.identityKey;
+    this.service = Object.freeze(value.service);
+    connection.listen(value.handle, { receive: (type, detail) => this.#receive(type, detail) });
+  }
+
+  /** Publishes init keys, so that others can invite this identity; from then on the stock is kept topped up. */
+  publishInitKeys(options: { readonly count?: number } & CallOptions = {}): Promise<Stock> {
+    return this.#call("identity.publishInitKeys", { count: options.count ?? null }, options.signal);
+  }
+
+  /** The init keys that lie at the delivery service now. */
+  stock(options: CallOptions = {}): Promise<Stock> {
+    return this.#call("identity.stock", {}, options.signal);
+  }
+
+  /**
+   * Fetches and proves the init keys of one or more identities. One person's failure is theirs alone: it rejects only when nothing
+   * could be tried. Giving up after the keys were handed out keeps the proved ones for the next call.
+   */
+  async fetchInitKeys(identities: string | readonly string[], options: CallOptions = {}): Promise<FetchedInitKeys> {
+    const wanted = typeof identities === "string" ? [identities] : [...identities];
+    const value = await this.#call<{ keys: InitKeysValue[]; missing: { identity: string; error: PlainError }[] }>(
+      "identity.fetchInitKeys",
+      { identities: wanted },
+      options.signal,
+    );
+    return {
+      keys: value.keys.map((keys) => new InitKeys(this.#connection, keys)),
+      missing: value.missing.map(({ identity, error }) => ({ identity, error: new RoomkeyError(error) })),
+    };
+  }
+
+  /** Makes a conference with this identity alone in it. */
+  async createConference(options: { readonly name: string } & CallOptions): Promise<Conference> {
+    const args = { name: options.name };
+    return Conference.of(this.#connection, await this.#call("identity.createConference", args, options.signal));
+  }
+
+  /** The conferences that this identity is in or was in. */
+  async conferences(options: CallOptions = {}): Promise<Conference[]> {
+    const values = await this.#call<ConferenceValue[]>("identity.conferences", {}, options.signal);
+    return values.map((value) => Conference.of(this.#connection, value));
+  }
+
+  /** The invitations that wait for an answer. */
+  async invitations(options: CallOptions = {}): Promise<Invitation[]> {
+    const values = await this.#call<InvitationValue[]>("identity.invitations", {}, options.signal);
+    return values.map((value) => new Invitation(this.#connection, value));
+  }
+
+  /** Closes its conferences and lets other tabs open it. State stays; later calls reject with "closed". */
+  async close(): Promise<void> {
+    await this.#call("identity.close");
+    this.#connection.unlisten(this.#handle);
+  }
+
+  #call<T>(method: string, args: object = {}, signal?: AbortSignal): Promise<T> {
+    return this.#connection.call(method, { handle: this.#handle, ...args }, signal);
+  }
+
+  #receive(type: string, detail: unknown): void {
+    if (type === "invitation") this.emit(type, new Invitation(this.#connection, detail as InvitationValue));
+    else if (type === "conference") this.emit(type, Conference.of(this.#connection, detail as ConferenceValue));
+    else if (type === "stock") this.emit(type, Object.freeze(detail as Stock));
+    else if (type === "error") this.emit(type, new RoomkeyError(detail as PlainError));
+    else if (type === "traffic") this.emit(type, toTraffic(detail as Wire<Traffic>));
+  }
+}
+
+/** Closes at the end of an `await using` block. */
+export interface Identity extends AsyncDisposable {}
+disposable(Identity);

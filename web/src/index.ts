@@ -1,0 +1,33 @@
+/**
+ * Roomkey keys a conference across delivery services: `load` it, set the service's address, fetch the others' init keys, invite them.
+ *
+ * @packageDocumentation
+ */
+export { load, type LoadOptions, type LoadProgress } from "./load.js";
+export { type Fault, type PlainRoomkeyError, RoomkeyError, type RoomkeyErrorCode } from "./errors.js";
+export {
+  type CallOptions,
+  type DeliveryService,
+  type DeliveryServiceOptions,
+  type IdentityInfo,
+  type Roomkey,
+  type RoomkeyEvents,
+} from "./roomkey.js";
+export { type FetchedInitKeys, type Identity, type IdentityEvents, type InitKeys, type Invitation } from "./identity.js";
+export type {
+  Conference,
+  ConferenceEvents,
+  ConferenceStatus,
+  Invited,
+  KeyFingerprint,
+  KeyFingerprints,
+  Sent,
+  SrtpKey,
+  SrtpKeys,
+  SrtpProfile,
+  Verification,
+} from "./conference.js";
+export type { ClientInfo, Member, Message, Service, Stock, Traffic, Verified, VerifiedIdentity } from "./values.js";
+
+/** The version of this package. */
+export const version: string = __ROOMKEY_VERSION__;

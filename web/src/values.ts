@@ -1,0 +1,100 @@
+/** The bridge's plain values and what the API makes of them: `Date` for seconds, `bigint` for epochs. */
+
+/** How an identity's keys were proved to be its own. "self": they are this browser's. */
+export interface Verified {
+  readonly by: "transparency" | "pinned" | "first-use" | "self";
+  readonly since: Date;
+}
+
+/** Who somebody is, and how that was proved. */
+export interface VerifiedIdentity {
+  readonly identity: string;
+  /** SHA-256 of the identity key, 32 bytes: names one client (device) of the identity. */
+  readonly clientId: Uint8Array;
+  readonly identityKey: Uint8Array;
+  readonly verified: Verified;
+}
+
+/** A participant of a conference. */
+export interface Member extends VerifiedIdentity {
+  readonly leafIndex: number;
+  /** Whether it is this client itself. */
+  readonly own: boolean;
+}
+
+/** One client (device) whose keys were fetched. */
+export interface ClientInfo {
+  readonly clientId: Uint8Array;
+  readonly identityKey: Uint8Array;
+  /** RFC 9420 numbers of the suites that it offers. */
+  readonly suites: readonly number[];
+  readonly expires: Date;
+}
+
+/** A delivery service. */
+export interface Service {
+  readonly url: string;
+  readonly domain: string;
+}
+
+/** The init keys that lie at the delivery service for others to fetch. */
+export interface Stock {
+  readonly available: number;
+  readonly lastResort: boolean;
+  readonly target: number;
+}
+
+/** A stored message of a conference. */
+export interface Message {
+  /** Rises by time of arrival, per conference. */
+  readonly seq: number;
+  readonly epoch: bigint;
+  readonly from: { readonly identity: string; readonly clientId: Uint8Array; readonly leafIndex: number };
+  readonly own: boolean;
+  readonly data: Uint8Array;
+  readonly time: Date;
+}
+
+/** Something that travelled to or from a delivery service: never contents. */
+export interface Traffic {
+  readonly direction: "out" | "in";
+  readonly service: string;
+  readonly kind: string;
+  readonly bytes: number;
+  readonly time: Date;
+}
+
+/** A value as the bridge gives it: seconds for dates, numbers for epochs. */
+export type Wire<T> = {
+  [K in keyof T]: T[K] extends Date
+    ? number
+    : T[K] extends bigint
+      ? number
+      : T[K] extends Uint8Array
+        ? T[K]
+        : T[K] extends readonly (infer U)[]
+          ? readonly Wire<U>[]
+          : T[K] extends object
+            ? Wire<T[K]>
+            : T[K];
+};
+
+export const toDate = (seconds: number): Date => new Date(seconds * 1000);
+
+export const toVerified = (value: Wire<Verified>): Verified => ({ by: value.by, since: toDate(value.since) });
+
+export function toMember(value: Wire<Member>): Member {
+  return Object.freeze({ ...value, verified: toVerified(value.verified) });
+}
+
+export function toClient(value: Wire<ClientInfo>): ClientInfo {
+  return Object.freeze({ ...value, expires: toDate(value.expires) });
+}
+
+export function toMessage(value: Wire<Message>): Message {
+  return Object.freeze({ ...value, epoch: BigInt(value.epoch), time: toDate(value.time) });
+}
+
+export function toTraffic(value: Wire<Traffic>): Traffic {
+  return Object.freeze({ ...value, time: toDate(value.time) });
+}
