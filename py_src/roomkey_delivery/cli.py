@@ -49,15 +49,19 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8443, help="0 picks a free one")
     serve.add_argument(
-        "--public-url", metavar="URL", help="the address that clients use, if a proxy stands in front: https://ds.email1.example"
+        "--public-url", metavar="URL", help="the address clients use behind a proxy: https://ds.email1.example"
     )
     serve.add_argument(
-        "--allow-origin", action="append", metavar="ORIGIN", help="a website that may use it (again for more; default: all)"
+        "--allow-origin", action="append", metavar="ORIGIN", help="a website that may use it, repeatable; default: all"
     )
     serve.add_argument(
-        "--peer", action="append", default=[], metavar="DOMAIN=URL", help="where another domain's service is (again for more)"
+        "--peer",
+        action="append",
+        default=[],
+        metavar="DOMAIN=URL",
+        help="where another domain's service is, repeatable",
     )
-    serve.add_argument("--unsafe-open-enrolment", action="store_true", help="give names to whoever comes first, without a code")
+    serve.add_argument("--unsafe-open-enrolment", action="store_true", help="names go to who comes first")
     enrol = commands.add_parser("enrol", help="print a one-time code that binds a name to a key")
     enrol.add_argument("identity", help="such as alice@email1.example")
     enrol.add_argument("--db", type=Path, default=DATABASE, help=f"the service's database file (default {DATABASE})")
@@ -105,7 +109,9 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 class _Server(uvicorn.Server):
-    """Ends inbox streams as soon as it is told to stop: they would otherwise hold up the shutdown until its grace ends."""
+    """Ends inbox streams as soon as it is told to stop: they would otherwise hold up the shutdown until its grace
+    ends.
+    """
 
     def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
         super().__init__(config)

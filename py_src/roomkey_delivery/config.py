@@ -51,7 +51,8 @@ class ServiceConfig:
 
     Args:
         domain: whose people it serves, canonical.
-        authorities: the names (host or host:port) that clients reach it by; a request signed for another name is refused (S10).
+        authorities: the names (host or host:port) that clients reach it by; a request signed for another name is
+            refused (S10).
         loopback_port: requests to any loopback name at this port are for this service too.
         allow_origins: web origins that may use it; None for all.
         public_url: the address in its /.well-known/roomkey document.

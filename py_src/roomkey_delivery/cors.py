@@ -1,7 +1,7 @@
 """What browsers ask before they let a page use this service (Fetch standard, section 3.3).
 
-Paths are fixed, so a page asks once per path and 7200 s. An origin that is not allowed is told so in a body that a page cannot read,
-but that tells the operator, and a `no-cors` retry tells the page that the service itself runs.
+Paths are fixed, so a page asks once per path and 7200 s. An origin that is not allowed is told so in a body that a
+page cannot read, but that tells the operator, and a `no-cors` retry tells the page that the service itself runs.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class Cors:
         await answer(scope, receive, marked)
 
     def _mark(self, headers: MutableHeaders, origin: str | None) -> None:
-        headers["Cross-Origin-Resource-Policy"] = "cross-origin"  # or an isolated page could not tell refusal from silence
+        # or an isolated page could not tell refusal from silence
+        headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Cache-Control"] = "no-store"
         if self.allow_origins is not None:

@@ -1,7 +1,8 @@
 """Which key a client has: enrolled here, or told by the service of the client's home domain.
 
-A request names its home domain and its key's hash. The key comes from that domain's service alone, over an address that the operator
-configured or that https://DOMAIN/.well-known/roomkey names. A request can make us ask, but only servers on public addresses (S14):
+A request names its home domain and its key's hash. The key comes from that domain's service alone, over an address
+that the operator configured or that https://DOMAIN/.well-known/roomkey names. A request can make us ask, but only
+servers on public addresses (S14):
 
 1. Names resolve here, every address must be public, and the connection goes to the address that was checked.
 2. https only, no redirects, 5 s, 16 kB.
@@ -58,7 +59,8 @@ class Directory:
 
         Args:
             address: who asks, for the limit on lookups.
-        Errors: "malformed-request" (home is no domain), "service-unavailable" (its service does not answer), "too-many-requests".
+        Errors: "malformed-request" (home is no domain), "service-unavailable" (its service does not answer),
+        "too-many-requests".
         """
         if home is None or home == self._config.domain:
             return await self._store.client(client)
@@ -72,9 +74,8 @@ class Directory:
             async with asyncio.timeout(LOOKUP_TIME):
                 known = await self._ask(home, client)
         except (httpx.HTTPError, OSError, TimeoutError) as error:
-            raise RoomkeyError(
-                "service-unavailable", f"expected the client's home service to answer, got {type(error).__name__}", retry_after=5
-            ) from None
+            text = f"expected the client's home service to answer, got {type(error).__name__}"
+            raise RoomkeyError("service-unavailable", text, retry_after=5) from None
         self._found[home, client] = (now + (UNKNOWN_FOR if known is None else KNOWN_FOR), known)
         if len(self._found) > REMEMBERED:
             self._found.popitem(last=False)

@@ -1,6 +1,7 @@
 """Who may use a name here, and which keys the clients of this domain have.
 
-A one-time code binds a name to its first client's key; a client that is enrolled admits further ones (wire.md section 5).
+A one-time code binds a name to its first client's key; a client that is enrolled admits further ones (wire.md section
+5).
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ def code_hash(code: str) -> bytes:
 
 
 async def new_code(store: Store, identity: str, domain: str, now: float) -> str:
-    """A code that lets one client enrol as `identity`. Errors: "already-enrolled", "bad-argument" (not of our domain)."""
+    """A code that lets one client enrol as `identity`. Errors: "already-enrolled", "bad-argument" (not of our
+    domain).
+    """
     if domain_of(identity) != domain:
         raise RoomkeyError("bad-argument", f"expected a name at {domain}")
     code = make_code()
@@ -81,7 +84,9 @@ async def admit(request: Request) -> Response:
 
 
 async def lookup(request: Request) -> Response:
-    """`POST /v1/clients/lookup`: another service asks which key a client of this domain has. Its id tells who may know."""
+    """`POST /v1/clients/lookup`: another service asks which key a client of this domain has. Its id tells who may
+    know.
+    """
     service = service_of(request)
     service.count_unsigned(request)
     check_type(request, JSON)

@@ -1,6 +1,8 @@
-"""Messages: one MLSMessage into the inboxes of the clients named, and the stream that hands them on (wire.md section 5).
+"""Messages: one MLSMessage into the inboxes of the clients named, and the stream that hands them on (wire.md section
+5).
 
-The service does not look into messages and keeps no groups. Bytes stay as they came; the same bytes come once to each inbox.
+The service does not look into messages and keeps no groups. Bytes stay as they came; the same bytes come once to each
+inbox.
 """
 
 from __future__ import annotations

@@ -14,13 +14,13 @@ Claimers prove all of it again (`roomkey.federation.proof`): a service is not tr
 from __future__ import annotations
 
 from roomkey.errors import RoomkeyError
+from roomkey.federation.code_points import suite_to_mls
 from roomkey.federation.delivery_messages import FEDERATION, INIT_KEY_SETS
 from roomkey.federation.identity import check_identity, domain_of
-from roomkey.federation.code_points import suite_to_mls
 from roomkey.federation.init_keys import InitKeySet, InitKeySetBundle, set_id
 from roomkey.federation.messages import GetUserInitKeyRequest, GetUserInitKeyResponse, UserInitKeyBundle, verify
 from roomkey.host.native_crypto import NativeCrypto
-from roomkey.tls import vector
+from roomkey.tls import Codec, vector
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -31,9 +31,9 @@ from roomkey_delivery.store.interface import Client, NewSet, StockCount
 MAX_SETS = 200  # in one upload: checking one takes about 1 ms
 MAX_REQUESTS = 50  # identities in one claim: an answer stays near 1 MB
 
-_sets = vector(InitKeySet)
-_requests = vector(GetUserInitKeyRequest)
-_bundles = vector(InitKeySetBundle)
+_sets: Codec[tuple[InitKeySet, ...]] = vector(InitKeySet)
+_requests: Codec[tuple[GetUserInitKeyRequest, ...]] = vector(GetUserInitKeyRequest)
+_bundles: Codec[tuple[InitKeySetBundle, ...]] = vector(InitKeySetBundle)
 _crypto = NativeCrypto()
 
 
@@ -62,7 +62,9 @@ async def stock(request: Request) -> Response:
 
 
 async def claim(request: Request) -> Response:
-    """`POST /v1/user-init-keys/claim`: our media type takes many requests, the draft's takes one and gives the draft's view."""
+    """`POST /v1/user-init-keys/claim`: our media type takes many requests, the draft's takes one and gives the
+    draft's view.
+    """
     service = service_of(request)
     sender, body = await service.verifier.signed_body(request, MAX_CLAIM, INIT_KEY_SETS, FEDERATION)
     if request.headers["content-type"].strip().lower() == FEDERATION:
@@ -100,7 +102,8 @@ def _checked(item: InitKeySet, sender: Client, now: float) -> NewSet:
     if basic.identity != sender.identity.encode("ascii") or basic.public_key != sender.public_key:  # 2
         raise RoomkeyError("not-yours", "credential: expected the sender's own", field="credential")
     indexed = [(suite_to_mls(suite), key) for suite, key in zip(index.cipher_suites, index.init_keys, strict=True)]
-    if item.set_id != set_id(item.key_packages) or indexed != [(p.cipher_suite, p.init_key) for p in item.key_packages]:  # 3
+    # 3
+    if item.set_id != set_id(item.key_packages) or indexed != [(p.cipher_suite, p.init_key) for p in item.key_packages]:
         raise RoomkeyError("invalid-set", "index: expected the id, suites and init keys of the key packages")
     lifetimes = [package.leaf_node.lifetime for package in item.key_packages]
     if not all(life is not None and life.not_before <= now < life.not_after for life in lifetimes):  # 5

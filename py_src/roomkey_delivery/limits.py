@@ -12,7 +12,8 @@ from starlette.requests import ClientDisconnect, Request
 
 from roomkey_delivery.config import BODY_TIME, Rate
 
-BUCKETS = 50_000  # buckets of one limiter in memory, about 10 MB; the ones not used for longest go first, when they are full again
+# buckets of one limiter in memory, about 10 MB; the ones not used for longest go first, when they are full again
+BUCKETS = 50_000
 
 
 class Limiter:
@@ -23,7 +24,9 @@ class Limiter:
         self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
     def take(self, key: Hashable, now: float, amount: int = 1) -> None:
-        """Takes `amount` tokens of the key's bucket. Errors: "too-many-requests" with the seconds until they are there."""
+        """Takes `amount` tokens of the key's bucket. Errors: "too-many-requests" with the seconds until they are
+        there.
+        """
         tokens, since = self._buckets.pop(key, (float(self.rate.burst), now))
         tokens = min(self.rate.burst, tokens + max(0.0, now - since) * self.rate.per_second)
         enough = tokens >= amount

@@ -4,8 +4,8 @@ Who shows the token of an epoch is a member of it; of the group the service know
 
 1. The commit is an MLSMessage of this group and epoch, and its content is a commit.
 2. The token's hash is the one stored for the epoch. Unknown groups and epochs answer like wrong tokens.
-3. An epoch without a commit gets this one, and the next epoch its hash, in one transaction. The same bytes again: 200 as well.
-   Another commit: 409, and the stored ones from its epoch on.
+3. An epoch without a commit gets this one, and the next epoch its hash, in one transaction. The same bytes again: 200
+   as well. Another commit: 409, and the stored ones from its epoch on.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ async def register(request: Request) -> Response:
     _, body = await service.verifier.signed_body(request, MAX_GROUP, GROUP)
     asked = GroupRegistration.decode(body)
     if not 0 < len(asked.group_id) <= MAX_GROUP_ID or asked.epoch >= MAX_EPOCH:
-        raise RoomkeyError("malformed-request", f"expected a group id of 1 to {MAX_GROUP_ID} bytes, an epoch below 2^62")
+        raise RoomkeyError("malformed-request", f"expected an id of 1 to {MAX_GROUP_ID} bytes, an epoch below 2^62")
     await service.store.register_group(asked.group_id, asked.epoch, asked.token_hash, service.clock())
     return JSONResponse({}, 201)
 

@@ -1,4 +1,6 @@
-"""Errors as clients see them: `{"code": ..., "text": ...}` with a status. No text holds an identity, a key or a message."""
+"""Errors as clients see them: `{"code": ..., "text": ...}` with a status. No text holds an identity, a key or a
+message.
+"""
 
 from __future__ import annotations
 

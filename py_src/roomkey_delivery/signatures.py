@@ -1,8 +1,8 @@
 """Who sent a request: proved by its HTTP Message Signature (wire.md section 5).
 
 1. One signature, in the strict form, with tag "roomkey", and no more than one label.
-2. It covers `@method`, `@authority`, `@path` and `@query`; with a body `content-type` and `content-digest`; `roomkey-home` if that
-   is sent; nothing else.
+2. It covers `@method`, `@authority`, `@path` and `@query`; with a body `content-type` and `content-digest`;
+   `roomkey-home` if that is sent; nothing else.
 3. The authority is one of this service's names, so that no other service can pass on what was signed for it.
 4. `created` is within 300 s of our clock; `expires`, where given, is not over.
 5. The key is known: enrolled here, or told by the client's home service; never taken from the request.
@@ -50,9 +50,7 @@ Find = Callable[[bytes, str | None], Awaitable[Client | None]]  # client id, hom
 class Verifier:
     """Proves who sent a request."""
 
-    def __init__(
-        self, config: ServiceConfig, store: Store, directory: Directory, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, config: ServiceConfig, store: Store, directory: Directory, clock: Callable[[], float]) -> None:
         self._config = config
         self._store = store
         self._directory = directory
@@ -67,15 +65,17 @@ class Verifier:
     async def signed_body(self, request: Request, limit: int, *types: str) -> tuple[Client, bytes]:
         """Who sent a request, and its body of at most `limit` bytes, of one of the media types.
 
-        Errors: "malformed-request", "request-refused", "clock-skew", "unknown-client", "request-replayed", "request-too-large",
-        "too-many-requests".
+        Errors: "malformed-request", "request-refused", "clock-skew", "unknown-client", "request-replayed",
+        "request-too-large", "too-many-requests".
         """
         check_type(request, *types)
         client = await self.sender(request)
         return client, await digested_body(request, limit)
 
     async def self_signed(self, request: Request, client: Client) -> None:
-        """Proves that who sent the request holds the key of `client`, which is not enrolled yet; the body is checked already."""
+        """Proves that who sent the request holds the key of `client`, which is not enrolled yet; the body is checked
+        already.
+        """
 
         async def only(keyid: bytes, home: str | None) -> Client | None:
             return client if keyid == client.id else None
@@ -94,7 +94,8 @@ class Verifier:
         client = await find(_keyid(signature_input), values.get(HOME))  # 5
         if client is None:
             raise RoomkeyError("unknown-client", "expected an enrolled client")
-        item = VerifyItem(scheme_of(client.algorithm), client.public_key, signature_base(values, signature_input), signature)
+        base = signature_base(values, signature_input)
+        item = VerifyItem(scheme_of(client.algorithm), client.public_key, base, signature)
         if (await self._crypto.verify([item])) != [True]:  # 6
             raise RoomkeyError("request-refused", "expected a signature by the client's key")
         self._by_client.take(client.id, now)

@@ -12,11 +12,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-
 from roomkey.crypto.suites import Scheme
 from roomkey.federation.calls import ClientKey
 from roomkey.federation.delivery import DeliveryService
-from roomkey.federation.init_keys import ClientKeys, InitKeySet, make_client_keys, make_init_key_sets
+from roomkey.federation.init_keys import LIFETIME, ClientKeys, InitKeySet, make_client_keys, make_init_key_sets
 from roomkey.host.native import NativeHost
 from roomkey.host.native_crypto import NativeCrypto
 
@@ -126,10 +125,16 @@ class Person:
         return ClientKey(self.crypto, self.keys.scheme, self.keys.pairs[self.keys.scheme], self.keys.identity)
 
     async def sets(
-        self, now: float, count: int = 1, *, suites: tuple[int, ...] = (1, 3), last_resort: bool = False, **options: float
+        self,
+        now: float,
+        count: int = 1,
+        *,
+        suites: tuple[int, ...] = (1, 3),
+        last_resort: bool = False,
+        lifetime: float = LIFETIME,
     ) -> list[InitKeySet]:
         made = await make_init_key_sets(
-            self.crypto, self.keys, suites, count, now, last_resort=last_resort, **options
+            self.crypto, self.keys, suites, count, now, last_resort=last_resort, lifetime=lifetime
         )
         return [item.set for item in made]
 

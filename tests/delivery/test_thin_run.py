@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.delivery.conftest import Services, enrolled
 from roomkey.federation import fanout
-from roomkey.federation.delivery import Stock
 from roomkey.host.native import NativeHost
+
+from tests.delivery.conftest import Services, enrolled
 
 
 async def test_two_people_at_one_service(services: Services, host: NativeHost) -> None:

@@ -26,12 +26,14 @@ from roomkey.host.interface import Host, HttpResponse, HttpStream
 CALL_TIMEOUT = 10.0  # seconds (wire.md section 5)
 MAX_ERROR_BODY = 65536  # bytes of an error that we read; ours have under 300
 
-# What a delivery service may say of a request. No other code is taken from it, so that it cannot speak for our own checks.
+# What a delivery service may say of a request. No other code is taken from it, so that it cannot speak for our own
+# checks.
 SERVICE_CODES = frozenset(
     {
         "clock-skew", "request-refused", "request-replayed", "unknown-client", "enrolment-refused", "already-enrolled",
-        "not-yours", "invalid-set", "set-expired", "set-conflict", "stock-full", "inbox-full", "malformed-request", "request-too-large",
-        "too-many-requests", "wrong-token", "group-exists", "origin-not-allowed", "service-unavailable",
+        "not-yours", "invalid-set", "set-expired", "set-conflict", "stock-full", "inbox-full", "malformed-request",
+        "request-too-large", "too-many-requests", "wrong-token", "group-exists", "origin-not-allowed",
+        "service-unavailable",
     }
 )  # fmt: skip
 
@@ -63,7 +65,7 @@ def service_origin(url: str) -> str:
         raise RoomkeyError("bad-argument", "expected an https address of a delivery service") from None
     if parts.scheme not in ("https", "http") or not host or not host.isascii() or any(c <= " " for c in url.strip()):
         raise RoomkeyError("bad-argument", "expected an https address of a delivery service")
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment or parts.path not in ("", "/"):
+    if "@" in parts.netloc or parts.query or parts.fragment or parts.path not in ("", "/"):
         raise RoomkeyError("bad-argument", "expected an address of scheme, host and port only")
     if parts.scheme == "http" and not is_loopback(host):
         raise RoomkeyError("bad-argument", "expected https for an address that is not this machine's own")
@@ -94,7 +96,9 @@ class ServiceCaller:
     async def call(
         self, method: str, path: str, body: bytes | None = None, content_type: str | None = None, *, accept: str = JSON
     ) -> bytes:
-        """The body of a 2xx answer of media type `accept`. Errors: as the list above, and the host's own (`Http.request`)."""
+        """The body of a 2xx answer of media type `accept`. Errors: as the list above, and the host's own
+        (`Http.request`).
+        """
         response = await self.response(method, path, body, content_type, accept=accept)
         if not 200 <= response.status < 300:
             raise problem_of(response)

@@ -1,14 +1,15 @@
 """One delivery service as a client sees it (wire.md section 5; the wire itself: web/docs/delivery-http.md).
 
-Nothing that comes back from here is proved: sets are unverified (`init_keys` verifies), messages and commits are bytes for the MLS
-engine. Every call may raise what `calls` lists: "timeout", "service-unreachable", "origin-not-allowed", "service-error",
-"clock-skew", "request-refused", "unknown-client", "too-many-requests", "service-unavailable"; more where a method says so.
+Nothing that comes back from here is proved: sets are unverified (`init_keys` verifies), messages and commits are
+bytes for the MLS engine. Every call may raise what `calls` lists: "timeout", "service-unreachable",
+"origin-not-allowed", "service-error", "clock-skew", "request-refused", "unknown-client", "too-many-requests",
+"service-unavailable"; more where a method says so.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, NamedTuple
 
 from roomkey.errors import RoomkeyError
@@ -33,18 +34,20 @@ from roomkey.federation.init_keys import InitKeySet, InitKeySetBundle
 from roomkey.federation.messages import Credential, GetUserInitKeyRequest
 from roomkey.federation.requests import base64url, from_base64url
 from roomkey.host.interface import Host
-from roomkey.tls import MAX_MESSAGE, vector
+from roomkey.tls import MAX_MESSAGE, Codec, vector
 
 PROTOCOL = "roomkey-delivery/1"
 MAX_CLAIM = 50  # identities in one claim: a response stays near 1 MB
 
-_requests = vector(GetUserInitKeyRequest)
-_sets = vector(InitKeySet)
-_bundles = vector(InitKeySetBundle)
+_requests: Codec[tuple[GetUserInitKeyRequest, ...]] = vector(GetUserInitKeyRequest)
+_sets: Codec[tuple[InitKeySet, ...]] = vector(InitKeySet)
+_bundles: Codec[tuple[InitKeySetBundle, ...]] = vector(InitKeySetBundle)
 
 
 class ServiceDescription(NamedTuple):
-    """What a delivery service says of itself. `domain` is whose people it serves; `time` Unix seconds; sizes in bytes."""
+    """What a delivery service says of itself. `domain` is whose people it serves; `time` Unix seconds; sizes in
+    bytes.
+    """
 
     origin: str
     domain: str
@@ -56,7 +59,9 @@ class ServiceDescription(NamedTuple):
 
 
 class Stock(NamedTuple):
-    """How many init-key sets of this client wait at the service; `expires`: Unix seconds at which the first of them does."""
+    """How many init-key sets of this client wait at the service; `expires`: Unix seconds at which the first of them
+    does.
+    """
 
     sets: int
     last_resort: bool
@@ -116,7 +121,8 @@ class DeliveryService:
             ) from error
 
     async def enrol(self, credential: Credential, code: str | None) -> None:
-        """Binds the credential's identity to its key. The same again is no error; the service must be the identity's own.
+        """Binds the credential's identity to its key. The same again is no error; the service must be the identity's
+        own.
 
         Args:
             code: the one-time code; None for a further client that an older one has admitted (`admit`).
@@ -147,7 +153,8 @@ class DeliveryService:
         return _stock(await self._caller.call_json("GET", "/v1/user-init-keys"))
 
     async def claim(self, requests: Sequence[GetUserInitKeyRequest]) -> tuple[InitKeySetBundle, ...]:
-        """One set of every client of each identity asked for: unverified, each handed out once. Nobody and nothing: no bundle.
+        """One set of every client of each identity asked for: unverified, each handed out once. Nobody and nothing:
+        no bundle.
 
         Args:
             requests: at most `MAX_CLAIM`, each identity once. Errors: "bad-argument".
@@ -160,7 +167,8 @@ class DeliveryService:
             return _bundles.decode(answer)
 
     async def send(self, message: bytes, clients: Sequence[bytes]) -> tuple[bytes, ...]:
-        """Puts one MLSMessage into the inboxes of these clients (ids, 32 bytes). The same message again is delivered once.
+        """Puts one MLSMessage into the inboxes of these clients (ids, 32 bytes). The same message again is delivered
+        once.
 
         Returns: the clients that the service does not know; all others have it.
         Errors: "inbox-full" (nobody has it then), "request-too-large".
@@ -173,11 +181,15 @@ class DeliveryService:
         with _decoding():
             return tuple(from_base64url(name) for name in unknown)
 
-    def inbox(self, on_state: Callable[[RoomkeyError | None], None] | None = None) -> AsyncIterator[inbox.InboxMessage]:
-        """This client's messages (sequence, message) as they come, from the oldest not acknowledged on; it does not end by itself.
+    def inbox(
+        self, on_state: Callable[[RoomkeyError | None], None] | None = None
+    ) -> AsyncGenerator[inbox.InboxMessage, None]:
+        """This client's messages (sequence, message) as they come, from the oldest not acknowledged on; it does not
+        end by itself.
 
-        Reconnects by itself; `on_state` hears None at each connection and the error at each loss. Each message comes once from
-        one iterator, in sequence; after a restart those not acknowledged come again. Close it with `aclose()`.
+        Reconnects by itself; `on_state` hears None at each connection and the error at each loss. Each message comes
+        once from one iterator, in sequence; after a restart those not acknowledged come again. Close it with
+        `aclose()`.
         Errors: those that waiting cannot mend, as "unknown-client".
         """
         self._signer()
@@ -188,7 +200,8 @@ class DeliveryService:
         await self._caller.call_json("POST", "/v1/inbox/acknowledgements", {"through": sequence})
 
     async def register_group(self, group_id: bytes, token_hash: bytes, epoch: int = 0) -> None:
-        """Opens the group's register of commits here. `token_hash`: SHA-256 of the token of `epoch`. The same again is no error.
+        """Opens the group's register of commits here. `token_hash`: SHA-256 of the token of `epoch`. The same again
+        is no error.
 
         Errors: "group-exists".
         """
@@ -203,7 +216,8 @@ class DeliveryService:
         Args:
             token: 32 bytes, MLS-Exporter("roomkey ordering 1.0", "", 32) of `epoch`.
             next_token: the same of the epoch that the commit makes; only its hash is sent.
-        Errors: "wrong-token" (unknown group, an epoch the service does not know, or another token), "request-too-large".
+        Errors: "wrong-token" (unknown group, an epoch the service does not know, or another token),
+        "request-too-large".
         """
         body = CommitSubmission(group_id, epoch, token, hashlib.sha256(next_token).digest(), commit).encode()
         answer = await self._caller.response("POST", "/v1/commits", body, COMMIT)
@@ -215,7 +229,9 @@ class DeliveryService:
         return Accepted(epoch)
 
     async def read_commits(self, group_id: bytes, epoch: int, token: bytes) -> tuple[StoredCommit, ...]:
-        """The stored commits that ended `epoch` and later ones; none if `epoch` is the current one. Errors: "wrong-token"."""
+        """The stored commits that ended `epoch` and later ones; none if `epoch` is the current one. Errors:
+        "wrong-token".
+        """
         body = CommitsRead(group_id, epoch, token).encode()
         return _commits(await self._caller.call("POST", "/v1/commits/read", body, COMMITS_READ, accept=COMMITS), epoch)
 
@@ -225,7 +241,7 @@ class DeliveryService:
         return self.client
 
 
-class _decoding:  # noqa: N801 - reads as a statement
+class _decoding:
     """What a service sends and does not parse is the service's fault."""
 
     def __enter__(self) -> None:

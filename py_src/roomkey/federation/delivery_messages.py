@@ -57,7 +57,8 @@ class GroupRegistration(Struct):
     token_hash: Annotated[bytes, fixed(32)]
 
 
-# struct { opaque group_id<V>; uint64 epoch; opaque token[32]; opaque next_token_hash[32]; opaque commit<V>; } CommitSubmission;
+# struct { opaque group_id<V>; uint64 epoch; opaque token[32]; opaque next_token_hash[32]; opaque commit<V>; }
+# CommitSubmission;
 class CommitSubmission(Struct):
     """A commit (MLSMessage) that ends `epoch`, with the token of that epoch and the hash of the next one's."""
 
@@ -87,6 +88,8 @@ class StoredCommit(Struct):
 
 # struct { StoredCommit commits<V>; } StoredCommits;
 class StoredCommits(Struct):
-    """Consecutive commits, oldest first. An answer may stop early; who has processed it asks again from the epoch it is in then."""
+    """Consecutive commits, oldest first. An answer may stop early; who has processed it asks again from the epoch it
+    is in then.
+    """
 
     commits: Annotated[tuple[StoredCommit, ...], vector(StoredCommit)]

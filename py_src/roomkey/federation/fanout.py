@@ -1,6 +1,8 @@
-"""Several delivery services at once: which serves whom, claims and sends side by side (client fanout, the draft's section 4.1.1).
+"""Several delivery services at once: which serves whom, claims and sends side by side (client fanout, the draft's
+section 4.1.1).
 
-A service that is down or slow costs only its own people. Server fanout (4.1.2) will be a second way through the same two functions.
+A service that is down or slow costs only its own people. Server fanout (4.1.2) will be a second way through the same
+two functions.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ class Missing(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """`keys`: the unverified bundles of each identity, one for each client; `missing`: everyone else, in the order asked."""
+    """`keys`: the unverified bundles of each identity, one for each client; `missing`: everyone else, in the order
+    asked.
+    """
 
     keys: dict[str, tuple[InitKeySetBundle, ...]]
     missing: tuple[Missing, ...]
@@ -66,7 +70,8 @@ async def claim(routes: Routes, identities: Sequence[str], suites: Sequence[int]
     """Claims one set of each client of each identity (canonical, each once), from all services at the same time.
 
     Args:
-        suites: the draft's numbers of the suites that will do, best first; none means any. A set comes whole or not at all.
+        suites: the draft's numbers of the suites that will do, best first; none means any. A set comes whole or not
+            at all.
     Errors: none; each identity's own stands in `missing`, "no-keys" for an empty answer.
     """
     keys: dict[str, tuple[InitKeySetBundle, ...]] = {}
@@ -101,14 +106,15 @@ async def claim(routes: Routes, identities: Sequence[str], suites: Sequence[int]
             for start in range(0, len(people), MAX_CLAIM)
         )
     )
-    return Claimed(keys, tuple(Missing(person, failed[person]) for person in dict.fromkeys(identities) if person in failed))
+    missing = tuple(Missing(person, failed[person]) for person in dict.fromkeys(identities) if person in failed)
+    return Claimed(keys, missing)
 
 
 async def send(routes: Routes, message: bytes, recipients: Sequence[Recipient]) -> tuple[Undelivered, ...]:
     """Puts one MLSMessage into the inboxes of all recipients, through all their services at the same time.
 
-    Returns: who did not get it; the same message may be sent to them again, each inbox keeps it once. "unknown-client" for a client
-    that its service does not know. Errors: none besides.
+    Returns: who did not get it; the same message may be sent to them again, each inbox keeps it once.
+    "unknown-client" for a client that its service does not know. Errors: none besides.
     """
     undelivered: list[Undelivered] = []
     batches: dict[DeliveryService, list[Recipient]] = {}
@@ -126,8 +132,8 @@ async def send(routes: Routes, message: bytes, recipients: Sequence[Recipient]) 
             return
         for person in people:
             if person.client in unknown:
-                error = RoomkeyError("unknown-client", "expected a client that its service knows")
-                undelivered.append(Undelivered(person, error))
+                refusal = RoomkeyError("unknown-client", "expected a client that its service knows")
+                undelivered.append(Undelivered(person, refusal))
 
     await asyncio.gather(*(put(service, people) for service, people in batches.items()))
     return tuple(undelivered)

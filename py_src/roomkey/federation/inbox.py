@@ -1,15 +1,15 @@
 """The stream of one inbox: reconnects, notices silence, and hands on each message once and in order.
 
-    connecting --head--> open --item--> open        a heartbeat comes at once and every 15 s
-    open --end, error, 40 s of silence--> waiting --backoff--> connecting
-    any --error that waiting cannot mend--> raised
+connecting --head--> open --item--> open        a heartbeat comes at once and every 15 s
+open --end, error, 40 s of silence--> waiting --backoff--> connecting
+any --error that waiting cannot mend--> raised
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import NamedTuple
 
 from roomkey.errors import RoomkeyError
@@ -18,10 +18,16 @@ from roomkey.federation.delivery_messages import INBOX, ITEM_HEAD, InboxItem
 from roomkey.host.interface import HttpStream
 from roomkey.tls import MAX_MESSAGE
 
-SILENCE = 40.0  # seconds without a byte after which a stream counts as dead: two heartbeats and a half (wire.md section 5)
+# seconds without a byte after which a stream counts as dead: two heartbeats and a half (wire.md section 5)
+SILENCE = 40.0
 BACKOFF = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # seconds before each try, the last one again and again
 # Neither a wait nor a new signature mends these.
-_FINAL = frozenset({"unknown-client", "request-refused", "clock-skew", "bad-argument", "key-not-found", "closed", "origin-not-allowed"})
+_FINAL = frozenset(
+    {
+        "unknown-client", "not-yours", "request-refused", "clock-skew", "origin-not-allowed", "bad-argument",
+        "key-not-found", "closed",
+    }
+)  # fmt: skip
 
 
 class InboxMessage(NamedTuple):
@@ -33,7 +39,7 @@ class InboxMessage(NamedTuple):
 
 async def messages(
     caller: ServiceCaller, on_state: Callable[[RoomkeyError | None], None] | None
-) -> AsyncIterator[InboxMessage]:
+) -> AsyncGenerator[InboxMessage, None]:
     """See `DeliveryService.inbox`."""
     seen = 0
     failures = 0
@@ -63,7 +69,9 @@ async def messages(
 
 
 async def _items(stream: HttpStream) -> AsyncIterator[InboxItem]:
-    """The items of a stream, whatever pieces it comes in. Errors: "timeout" (silence), "service-error", the host's own."""
+    """The items of a stream, whatever pieces it comes in. Errors: "timeout" (silence), "service-error", the host's
+    own.
+    """
     pieces = stream.__aiter__()
     held = bytearray()
     while True:

@@ -1,12 +1,13 @@
 """HTTP Message Signatures (RFC 9421) and Content-Digest (RFC 9530), as wire.md section 5 uses them.
 
-A client signs every request with its credential key. Covered are `@method`, `@authority`, `@path` and `@query`; with a body also
-`content-type` and `content-digest`; and `roomkey-home`, the domain of the client's home service, where it is sent. Parameters:
-`created`, `nonce`, `keyid` (the client: base64url of SHA-256 of its credential key) and `tag="roomkey"`. Signatures are raw: Ed25519's
-64 bytes, or r||s for ecdsa-p256-sha256 (RFC 9421 section 3.3.4).
+A client signs every request with its credential key. Covered are `@method`, `@authority`, `@path` and `@query`; with
+a body also `content-type` and `content-digest`; and `roomkey-home`, the domain of the client's home service, where it
+is sent. Parameters: `created`, `nonce`, `keyid` (the client: base64url of SHA-256 of its credential key) and
+`tag="roomkey"`. Signatures are raw: Ed25519's 64 bytes, or r||s for ecdsa-p256-sha256 (RFC 9421 section 3.3.4).
 
-The signature base is built in one place, `signature_base`, for the side that signs and the side that verifies. The first byte of a
-base is a double quote, 0x22, which keeps it apart from everything else the credential key signs (wire.md section 2).
+The signature base is built in one place, `signature_base`, for the side that signs and the side that verifies. The
+first byte of a base is a double quote, 0x22, which keeps it apart from everything else the credential key signs
+(wire.md section 2).
 """
 
 from __future__ import annotations
@@ -160,7 +161,7 @@ async def sign_request(
     Errors: "bad-argument", "key-not-found".
     """
     headers = {HOME: home}
-    components = (*REQUEST_LINE, HOME)
+    components: tuple[str, ...] = (*REQUEST_LINE, HOME)
     if body is not None:
         if content_type is None:
             raise RoomkeyError("bad-argument", "expected a content type with a body")
@@ -184,8 +185,8 @@ async def sign_request(
 def parse_signature(signature_input: str, signature: str) -> tuple[SignatureInput, bytes]:
     """The one signature of a request, from its two fields.
 
-    A strict subset of RFC 8941: one member in each field under the same label, components without parameters, the parameters of
-    `SignatureInput` once each, everything in the form it would be serialised in. Errors: "malformed".
+    A strict subset of RFC 8941: one member in each field under the same label, components without parameters, the
+    parameters of `SignatureInput` once each, everything in the form it would be serialised in. Errors: "malformed".
     """
     if len(signature_input) > MAX_FIELD or len(signature) > MAX_FIELD:
         raise RoomkeyError("malformed", f"expected at most {MAX_FIELD} characters of signature")

@@ -79,7 +79,8 @@ class Store(Protocol):
 
 
 class Host(Protocol):
-    http: Http
+    @property
+    def http(self) -> Http: ...
 
     def now(self) -> float: ...
 

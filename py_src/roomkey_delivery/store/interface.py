@@ -1,8 +1,8 @@
 """What the service keeps. One conformance suite (tests/delivery/test_store.py) holds for every store.
 
 Each method is one transaction, durable when it returns, and right when several processes call it at the same time.
-Times are Unix seconds, handed in. Every method may raise "service-unavailable" (no space, no access, busy for too long), and then
-nothing has changed.
+Times are Unix seconds, handed in. Every method may raise "service-unavailable" (no space, no access, busy for too
+long), and then nothing has changed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import NamedTuple, Protocol
 
 
 class Client(NamedTuple):
-    """An enrolled client: SHA-256 of its public key, whose it is, and the key (algorithm by its SignatureScheme number)."""
+    """An enrolled client: SHA-256 of its public key, whose it is, and the key (algorithm by its SignatureScheme
+    number).
+    """
 
     id: bytes
     identity: str
@@ -75,10 +77,11 @@ class Store(Protocol):
         ...
 
     async def enrol(self, client: Client, code_hash: bytes | None, now: float, *, unsafe_open: bool = False) -> None:
-        """Binds the client to its identity, by a code, an admission, or (unsafe_open) by coming first. The same again is fine.
+        """Binds the client to its identity, by a code, an admission, or (unsafe_open) by coming first. The same again
+        is fine.
 
-        Errors: "enrolment-refused"; "already-enrolled" for a used code, a key bound to another name, or (unsafe_open) a taken
-        name.
+        Errors: "enrolment-refused"; "already-enrolled" for a used code, a key bound to another name, or (unsafe_open)
+        a taken name.
         """
         ...
 
@@ -89,7 +92,8 @@ class Store(Protocol):
     # -- init-key sets --
 
     async def publish(self, client: bytes, sets: Sequence[NewSet], now: float, limit: int) -> None:
-        """Stores the sets, all or none. Known ids are passed over, also those claimed long ago; a last resort replaces the former.
+        """Stores the sets, all or none. Known ids are passed over, also those claimed long ago; a last resort
+        replaces the former.
 
         Errors: "set-conflict" (known id, other bytes), "stock-full" (more than `limit` ordinary sets).
         """
@@ -98,7 +102,8 @@ class Store(Protocol):
     async def stock(self, client: bytes, now: float) -> StockCount: ...
 
     async def claim(self, identity: str, suites: Sequence[int], now: float) -> list[bytes]:
-        """The oldest live set of each client of `identity` that holds one of `suites` (any, if empty), which then is gone.
+        """The oldest live set of each client of `identity` that holds one of `suites` (any, if empty), which then is
+        gone.
 
         A client's last resort comes only when nothing else of it fits, and stays. Unknown identities have no sets.
         """
@@ -106,9 +111,7 @@ class Store(Protocol):
 
     # -- inboxes --
 
-    async def deliver(
-        self, body: bytes, clients: Sequence[bytes], now: float, limits: InboxLimits
-    ) -> list[bytes]:
+    async def deliver(self, body: bytes, clients: Sequence[bytes], now: float, limits: InboxLimits) -> list[bytes]:
         """Puts a message into each client's inbox that never had it; returns the ids that are no clients here.
 
         Errors: "inbox-full", and then nobody has it.
@@ -124,7 +127,9 @@ class Store(Protocol):
         ...
 
     async def recipients_since(self, mark: int) -> tuple[int, set[bytes]]:
-        """Who got messages since `mark`, and the new mark; by whatever process. Start with the mark that 2^63 - 1 gives."""
+        """Who got messages since `mark`, and the new mark; by whatever process. Start with the mark that 2^63 - 1
+        gives.
+        """
         ...
 
     # -- the ordering register --
@@ -136,7 +141,8 @@ class Store(Protocol):
     async def submit(
         self, group_id: bytes, epoch: int, token_hash: bytes, next_token_hash: bytes, commit: bytes, now: float
     ) -> list[OrderedCommit] | None:
-        """None: `commit` is the one of `epoch`, now or since before. Else the stored commits from `epoch` on (see `commits`).
+        """None: `commit` is the one of `epoch`, now or since before. Else the stored commits from `epoch` on (see
+        `commits`).
 
         Errors: "wrong-token".
         """

@@ -1,11 +1,12 @@
 """The embedded store: one SQLite file, written ahead (WAL), for one machine and any number of processes on it.
 
-`synchronous=FULL`: in WAL mode NORMAL keeps the file whole through a power failure but may lose the last transactions, and an
-acknowledgement, a claim or an accepted commit that is lost makes liars of us (attack S2). Nonces go through a second connection with
-NORMAL: they are dear to write at every request, and after a power failure the 300 s that a request may be old are soon over.
+`synchronous=FULL`: in WAL mode NORMAL keeps the file whole through a power failure but may lose the last
+transactions, and an acknowledgement, a claim or an accepted commit that is lost makes liars of us (attack S2). Nonces
+go through a second connection with NORMAL: they are dear to write at every request, and after a power failure the 300
+s that a request may be old are soon over.
 
-All work happens in one thread per store, so that the event loop never waits for the disk. Every writing transaction begins IMMEDIATE:
-a reader that turns writer could be refused in the middle (SQLITE_BUSY_SNAPSHOT).
+All work happens in one thread per store, so that the event loop never waits for the disk. Every writing transaction
+begins IMMEDIATE: a reader that turns writer could be refused in the middle (SQLITE_BUSY_SNAPSHOT).
 """
 
 from __future__ import annotations
@@ -13,9 +14,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
-import hmac
 import sqlite3
-import struct
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from roomkey.errors import RoomkeyError
 
+from roomkey_delivery.store import queries
 from roomkey_delivery.store.interface import Client, InboxLimits, Message, NewSet, OrderedCommit, StockCount
 
 P = ParamSpec("P")
@@ -32,10 +32,9 @@ R = TypeVar("R")
 
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT = 5.0  # seconds to wait for another process's transaction; ours take milliseconds
-HASHES_KEPT = 30 * 86400  # seconds that a message is recognised after its acknowledgement: as long as outboxes try (30 days)
+# seconds that a message is recognised after its acknowledgement: as long as outboxes try (30 days)
+HASHES_KEPT = 30 * 86400
 COMMITS_KEPT = 30 * 86400  # seconds (wire.md section 5)
-COMMITS_PER_ANSWER = 1 << 20  # bytes; the first commit is given whatever its size
-MESSAGES_PER_READ = 1 << 20  # bytes; likewise
 
 
 def _in_thread(
@@ -49,11 +48,11 @@ def _in_thread(
         except sqlite3.OperationalError as error:  # disk full, file read-only, busy
             raise RoomkeyError("service-unavailable", f"expected to store, got {error.sqlite_errorname}") from error
 
-    @functools.wraps(work)
-    async def run(store: SqliteStore, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def run(store: SqliteStore, /, *args: P.args, **kwargs: P.kwargs) -> R:
         call = functools.partial(guarded, store, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(store._thread, call)
 
+    run.__name__, run.__doc__ = work.__name__, work.__doc__
     return run
 
 
@@ -70,77 +69,56 @@ class SqliteStore:
             raise RoomkeyError("bad-argument", f"expected a database of version {SCHEMA_VERSION}, got {version}")
         self._db.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._db
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        try:
-            self._db.execute("COMMIT")
-        except sqlite3.Error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-
     @_in_thread
     def use_nonce(self, client: bytes, nonce: str, now: float, lifetime: float) -> bool:
-        db = self._nonces
-        db.execute("BEGIN IMMEDIATE")
-        try:
+        with _transaction(self._nonces) as db:
             db.execute("DELETE FROM nonces WHERE client = ? AND nonce = ? AND expires <= ?", (client, nonce, now))
             done = db.execute("INSERT OR IGNORE INTO nonces VALUES (?, ?, ?)", (client, nonce, now + lifetime))
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        db.execute("COMMIT")
         return done.rowcount == 1
 
     # -- enrolment --
 
     @_in_thread
     def new_code(self, identity: str, code_hash: bytes, expires: float) -> None:
-        with self._transaction() as db:
-            if _taken(db, identity):
+        with _transaction(self._db) as db:
+            if queries.taken(db, identity):
                 raise RoomkeyError("already-enrolled", "expected a name without a client")
             db.execute("INSERT OR REPLACE INTO codes VALUES (?, ?, ?, 0)", (identity, code_hash, expires))
 
     @_in_thread
     def admit(self, identity: str, client: bytes, expires: float) -> None:
-        with self._transaction() as db:
+        with _transaction(self._db) as db:
             db.execute("INSERT OR REPLACE INTO admissions VALUES (?, ?, ?)", (client, identity, expires))
 
     @_in_thread
     def enrol(self, client: Client, code_hash: bytes | None, now: float, *, unsafe_open: bool = False) -> None:
-        with self._transaction() as db:
+        with _transaction(self._db) as db:
             known = db.execute("SELECT identity FROM clients WHERE id = ?", (client.id,)).fetchone()
             if known is not None:
                 if known[0] != client.identity:
                     raise RoomkeyError("already-enrolled", "expected a key that has no other name")
                 return
             if code_hash is not None:
-                _use_code(db, client.identity, code_hash, now)
-            elif not _use_admission(db, client, now):
+                queries.use_code(db, client.identity, code_hash, now)
+            elif not queries.use_admission(db, client, now):
                 if not unsafe_open:
                     raise RoomkeyError("enrolment-refused", "expected a code or an admission")
-                if _taken(db, client.identity):
+                if queries.taken(db, client.identity):
                     raise RoomkeyError("already-enrolled", "expected a name without a client")
-            db.execute(
-                "INSERT INTO clients (id, identity, algorithm, public_key, enrolled) VALUES (?, ?, ?, ?, ?)", (*client, now)
-            )
+            columns = "id, identity, algorithm, public_key, enrolled"
+            db.execute(f"INSERT INTO clients ({columns}) VALUES (?, ?, ?, ?, ?)", (*client, now))
 
     @_in_thread
     def client(self, client: bytes) -> Client | None:
-        row = self._db.execute("SELECT id, identity, algorithm, public_key FROM clients WHERE id = ?", (client,)).fetchone()
+        query = "SELECT id, identity, algorithm, public_key FROM clients WHERE id = ?"
+        row = self._db.execute(query, (client,)).fetchone()
         return None if row is None else Client(*row)
 
     # -- init-key sets --
 
     @_in_thread
     def publish(self, client: bytes, sets: Sequence[NewSet], now: float, limit: int) -> None:
-        with self._transaction() as db:
+        with _transaction(self._db) as db:
             for item in sets:
                 digest = hashlib.sha256(item.body).digest()
                 known = db.execute("SELECT digest FROM sets WHERE client = ? AND id = ?", (client, item.id)).fetchone()
@@ -149,23 +127,26 @@ class SqliteStore:
                         raise RoomkeyError("set-conflict", "expected the set that is stored under this id")
                     continue
                 if item.last_resort:
-                    db.execute("UPDATE sets SET body = NULL WHERE client = ? AND last_resort AND body IS NOT NULL", (client,))
+                    former = "client = ? AND last_resort AND body IS NOT NULL"
+                    db.execute(f"UPDATE sets SET body = NULL WHERE {former}", (client,))
                 db.execute(
-                    "INSERT INTO sets (client, id, digest, suites, last_resort, expires, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (client, item.id, digest, _pack(item.suites), item.last_resort, item.expires, item.body),
+                    "INSERT INTO sets (client, id, digest, suites, last_resort, expires, body)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (client, item.id, digest, queries.pack(item.suites), item.last_resort, item.expires, item.body),
                 )
-            if _stock(db, client, now).sets > limit:
+            if queries.stock(db, client, now).sets > limit:
                 raise RoomkeyError("stock-full", f"expected at most {limit} sets")
 
     @_in_thread
     def stock(self, client: bytes, now: float) -> StockCount:
-        return _stock(self._db, client, now)
+        return queries.stock(self._db, client, now)
 
     @_in_thread
     def claim(self, identity: str, suites: Sequence[int], now: float) -> list[bytes]:
-        with self._transaction() as db:
-            owners = db.execute("SELECT id FROM clients WHERE identity = ? ORDER BY enrolled, id", (identity,)).fetchall()
-            found = (_claim_one(db, owner, frozenset(suites), now) for (owner,) in owners)
+        with _transaction(self._db) as db:
+            query = "SELECT id FROM clients WHERE identity = ? ORDER BY enrolled, id"
+            owners = db.execute(query, (identity,)).fetchall()
+            found = (queries.claim_one(db, owner, frozenset(suites), now) for (owner,) in owners)
             return [body for body in found if body is not None]
 
     # -- inboxes --
@@ -174,7 +155,7 @@ class SqliteStore:
     def deliver(self, body: bytes, clients: Sequence[bytes], now: float, limits: InboxLimits) -> list[bytes]:
         unknown = []
         digest = hashlib.sha256(body).digest()
-        with self._transaction() as db:
+        with _transaction(self._db) as db:
             for client in clients:
                 inbox = "SELECT last_sequence, waiting, waiting_bytes FROM clients WHERE id = ?"
                 row = db.execute(inbox, (client,)).fetchone()
@@ -191,7 +172,8 @@ class SqliteStore:
                 if row[1] + 1 > limits.messages or row[2] + len(body) > limits.bytes:
                     raise RoomkeyError("inbox-full", f"expected room among {limits.messages} messages")
                 db.execute(
-                    "UPDATE clients SET last_sequence = ?, waiting = waiting + 1, waiting_bytes = waiting_bytes + ? WHERE id = ?",
+                    "UPDATE clients SET last_sequence = ?, waiting = waiting + 1, waiting_bytes = waiting_bytes + ?"
+                    " WHERE id = ?",
                     (sequence, len(body), client),
                 )
         return unknown
@@ -199,22 +181,22 @@ class SqliteStore:
     @_in_thread
     def messages(self, client: bytes, after: int, limit: int) -> list[Message]:
         rows = self._db.execute(
-            "SELECT sequence, body FROM messages WHERE client = ? AND sequence > ? AND body IS NOT NULL ORDER BY sequence LIMIT ?",
+            "SELECT sequence, body FROM messages WHERE client = ? AND sequence > ? AND body IS NOT NULL"
+            " ORDER BY sequence LIMIT ?",
             (client, after, limit),
         )
-        return _up_to(MESSAGES_PER_READ, (Message(*row) for row in rows))
+        return queries.up_to(queries.MESSAGES_PER_READ, (Message(*row) for row in rows))
 
     @_in_thread
     def acknowledge(self, client: bytes, through: int) -> None:
-        with self._transaction() as db:
+        with _transaction(self._db) as db:
             waiting = "client = ? AND sequence <= ? AND body IS NOT NULL"
             count, size = db.execute(
                 f"SELECT COUNT(*), COALESCE(SUM(LENGTH(body)), 0) FROM messages WHERE {waiting}", (client, through)
             ).fetchone()
             db.execute(f"UPDATE messages SET body = NULL WHERE {waiting}", (client, through))
-            db.execute(
-                "UPDATE clients SET waiting = waiting - ?, waiting_bytes = waiting_bytes - ? WHERE id = ?", (count, size, client)
-            )
+            change = "waiting = waiting - ?, waiting_bytes = waiting_bytes - ?"
+            db.execute(f"UPDATE clients SET {change} WHERE id = ?", (count, size, client))
 
     @_in_thread
     def recipients_since(self, mark: int) -> tuple[int, set[bytes]]:
@@ -227,38 +209,39 @@ class SqliteStore:
 
     @_in_thread
     def register_group(self, group_id: bytes, epoch: int, token_hash: bytes, now: float) -> None:
-        with self._transaction() as db:
+        with _transaction(self._db) as db:
             row = "SELECT epoch, token_hash FROM epochs WHERE group_id = ? ORDER BY epoch"
             rows = db.execute(row, (group_id,)).fetchall()
             if rows and (epoch, token_hash) not in rows:
                 raise RoomkeyError("group-exists", "expected a group that is not registered with another token")
             if not rows:
-                db.execute("INSERT INTO epochs (group_id, epoch, token_hash) VALUES (?, ?, ?)", (group_id, epoch, token_hash))
+                first = (group_id, epoch, token_hash)
+                db.execute("INSERT INTO epochs (group_id, epoch, token_hash) VALUES (?, ?, ?)", first)
 
     @_in_thread
     def submit(
         self, group_id: bytes, epoch: int, token_hash: bytes, next_token_hash: bytes, commit: bytes, now: float
     ) -> list[OrderedCommit] | None:
-        with self._transaction() as db:
-            winner = _check_token(db, group_id, epoch, token_hash)
+        with _transaction(self._db) as db:
+            winner = queries.check_token(db, group_id, epoch, token_hash)
             if winner == commit:
                 return None
             if winner is not None:
-                return _commits(db, group_id, epoch)
-            where = (group_id, epoch)
-            db.execute("UPDATE epochs SET ended_by = ?, ended = ? WHERE group_id = ? AND epoch = ?", (commit, now, *where))
+                return queries.commits(db, group_id, epoch)
+            ended = (commit, now, group_id, epoch)
+            db.execute("UPDATE epochs SET ended_by = ?, ended = ? WHERE group_id = ? AND epoch = ?", ended)
             following = (group_id, epoch + 1, next_token_hash)
             db.execute("INSERT INTO epochs (group_id, epoch, token_hash) VALUES (?, ?, ?)", following)
             return None
 
     @_in_thread
     def commits(self, group_id: bytes, epoch: int, token_hash: bytes) -> list[OrderedCommit]:
-        _check_token(self._db, group_id, epoch, token_hash)
-        return _commits(self._db, group_id, epoch)
+        queries.check_token(self._db, group_id, epoch, token_hash)
+        return queries.commits(self._db, group_id, epoch)
 
     @_in_thread
     def prune(self, now: float) -> None:
-        with self._transaction() as db:
+        with _transaction(self._db) as db:
             for table in ("nonces", "codes", "admissions", "sets"):
                 used = " AND NOT used" if table == "codes" else ""  # a used code goes on telling that it is used
                 db.execute(f"DELETE FROM {table} WHERE expires <= ?{used}", (now,))
@@ -274,95 +257,21 @@ class SqliteStore:
         self._thread.shutdown()
 
 
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield db
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # a full disk may have ended it already
+            db.execute("ROLLBACK")
+        raise
+
+
 def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute(f"PRAGMA synchronous = {synchronous}")
     db.execute("PRAGMA secure_delete = ON")  # what was claimed or acknowledged does not linger in the file
     return db
-
-
-def _taken(db: sqlite3.Connection, identity: str) -> bool:
-    return db.execute("SELECT 1 FROM clients WHERE identity = ?", (identity,)).fetchone() is not None
-
-
-def _use_code(db: sqlite3.Connection, identity: str, code_hash: bytes, now: float) -> None:
-    row = db.execute("SELECT hash, expires, used FROM codes WHERE identity = ?", (identity,)).fetchone()
-    if row is None or not hmac.compare_digest(row[0], code_hash):
-        raise RoomkeyError("enrolment-refused", "expected the code of this name")
-    if row[2]:
-        raise RoomkeyError("already-enrolled", "expected a code that was not used")
-    if row[1] <= now:
-        raise RoomkeyError("enrolment-refused", "expected a code that is not expired")
-    db.execute("UPDATE codes SET used = 1 WHERE identity = ?", (identity,))
-
-
-def _use_admission(db: sqlite3.Connection, client: Client, now: float) -> bool:
-    done = db.execute(
-        "DELETE FROM admissions WHERE client = ? AND identity = ? AND expires > ?", (client.id, client.identity, now)
-    )
-    return done.rowcount == 1
-
-
-def _stock(db: sqlite3.Connection, client: bytes, now: float) -> StockCount:
-    live = "FROM sets WHERE client = ? AND body IS NOT NULL AND expires > ?"
-    sets, last, expires = db.execute(
-        f"SELECT COALESCE(SUM(NOT last_resort), 0), COALESCE(SUM(last_resort), 0), MIN(expires) {live}", (client, now)
-    ).fetchone()
-    return StockCount(sets, last > 0, expires)
-
-
-def _claim_one(db: sqlite3.Connection, client: bytes, suites: frozenset[int], now: float) -> bytes | None:
-    rows = db.execute(
-        "SELECT number, suites, last_resort, body FROM sets WHERE client = ? AND body IS NOT NULL AND expires > ?"
-        " ORDER BY last_resort, number",
-        (client, now),
-    )
-    for number, offered, last_resort, body in rows:
-        if suites and suites.isdisjoint(_unpack(offered)):
-            continue
-        rows.close()
-        if not last_resort:
-            db.execute("UPDATE sets SET body = NULL WHERE number = ?", (number,))
-        return bytes(body)
-    return None
-
-
-def _check_token(db: sqlite3.Connection, group_id: bytes, epoch: int, token_hash: bytes) -> bytes | None:
-    """The commit that ended the epoch, for who holds the epoch's token. Unknown groups and epochs answer like wrong tokens."""
-    row = db.execute(
-        "SELECT token_hash, ended_by FROM epochs WHERE group_id = ? AND epoch = ?", (group_id, epoch)
-    ).fetchone()
-    if row is None or not hmac.compare_digest(row[0], token_hash):
-        raise RoomkeyError("wrong-token", "expected the token of a stored epoch of a group")
-    return None if row[1] is None else bytes(row[1])
-
-
-def _commits(db: sqlite3.Connection, group_id: bytes, epoch: int) -> list[OrderedCommit]:
-    rows = db.execute(
-        "SELECT epoch, ended_by FROM epochs WHERE group_id = ? AND epoch >= ? AND ended_by IS NOT NULL ORDER BY epoch",
-        (group_id, epoch),
-    )
-    return _up_to(COMMITS_PER_ANSWER, (OrderedCommit(*row) for row in rows))
-
-
-Sized = TypeVar("Sized", Message, OrderedCommit)
-
-
-def _up_to(size: int, items: Iterator[Sized]) -> list[Sized]:
-    """Items until their bytes (second field) pass `size`; at least one."""
-    taken: list[Sized] = []
-    for item in items:
-        size -= len(item[1])
-        if size < 0 and taken:
-            break
-        taken.append(item)
-    return taken
-
-
-def _pack(numbers: Sequence[int]) -> bytes:
-    return struct.pack(f">{len(numbers)}H", *numbers)
-
-
-def _unpack(data: bytes) -> tuple[int, ...]:
-    return struct.unpack(f">{len(data) // 2}H", data)

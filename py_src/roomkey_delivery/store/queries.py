@@ -1,0 +1,103 @@
+"""The statements of the SQLite store that need more than a line. All run inside a transaction of the caller's."""
+
+from __future__ import annotations
+
+import hmac
+import sqlite3
+import struct
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from roomkey.errors import RoomkeyError
+
+from roomkey_delivery.store.interface import Client, Message, OrderedCommit, StockCount
+
+COMMITS_PER_ANSWER = 1 << 20  # bytes; the first commit is given whatever its size
+MESSAGES_PER_READ = 1 << 20  # bytes; likewise
+
+Sized = TypeVar("Sized", Message, OrderedCommit)
+
+
+def taken(db: sqlite3.Connection, identity: str) -> bool:
+    return db.execute("SELECT 1 FROM clients WHERE identity = ?", (identity,)).fetchone() is not None
+
+
+def use_code(db: sqlite3.Connection, identity: str, code_hash: bytes, now: float) -> None:
+    row = db.execute("SELECT hash, expires, used FROM codes WHERE identity = ?", (identity,)).fetchone()
+    if row is None or not hmac.compare_digest(row[0], code_hash):
+        raise RoomkeyError("enrolment-refused", "expected the code of this name")
+    if row[2]:
+        raise RoomkeyError("already-enrolled", "expected a code that was not used")
+    if row[1] <= now:
+        raise RoomkeyError("enrolment-refused", "expected a code that is not expired")
+    db.execute("UPDATE codes SET used = 1 WHERE identity = ?", (identity,))
+
+
+def use_admission(db: sqlite3.Connection, client: Client, now: float) -> bool:
+    done = db.execute(
+        "DELETE FROM admissions WHERE client = ? AND identity = ? AND expires > ?", (client.id, client.identity, now)
+    )
+    return done.rowcount == 1
+
+
+def stock(db: sqlite3.Connection, client: bytes, now: float) -> StockCount:
+    live = "FROM sets WHERE client = ? AND body IS NOT NULL AND expires > ?"
+    sets, last, expires = db.execute(
+        f"SELECT COALESCE(SUM(NOT last_resort), 0), COALESCE(SUM(last_resort), 0), MIN(expires) {live}", (client, now)
+    ).fetchone()
+    return StockCount(sets, last > 0, expires)
+
+
+def claim_one(db: sqlite3.Connection, client: bytes, suites: frozenset[int], now: float) -> bytes | None:
+    rows = db.execute(
+        "SELECT number, suites, last_resort, body FROM sets WHERE client = ? AND body IS NOT NULL AND expires > ?"
+        " ORDER BY last_resort, number",
+        (client, now),
+    )
+    for number, offered, last_resort, body in rows:
+        if suites and suites.isdisjoint(unpack(offered)):
+            continue
+        rows.close()
+        if not last_resort:
+            db.execute("UPDATE sets SET body = NULL WHERE number = ?", (number,))
+        return bytes(body)
+    return None
+
+
+def check_token(db: sqlite3.Connection, group_id: bytes, epoch: int, token_hash: bytes) -> bytes | None:
+    """The commit that ended the epoch, for who holds the epoch's token. Unknown groups and epochs answer like wrong
+    tokens.
+    """
+    row = db.execute(
+        "SELECT token_hash, ended_by FROM epochs WHERE group_id = ? AND epoch = ?", (group_id, epoch)
+    ).fetchone()
+    if row is None or not hmac.compare_digest(row[0], token_hash):
+        raise RoomkeyError("wrong-token", "expected the token of a stored epoch of a group")
+    return None if row[1] is None else bytes(row[1])
+
+
+def commits(db: sqlite3.Connection, group_id: bytes, epoch: int) -> list[OrderedCommit]:
+    rows = db.execute(
+        "SELECT epoch, ended_by FROM epochs WHERE group_id = ? AND epoch >= ? AND ended_by IS NOT NULL ORDER BY epoch",
+        (group_id, epoch),
+    )
+    return up_to(COMMITS_PER_ANSWER, (OrderedCommit(*row) for row in rows))
+
+
+def up_to(size: int, items: Iterator[Sized]) -> list[Sized]:
+    """Items until their bytes (second field) pass `size`; at least one."""
+    taken: list[Sized] = []
+    for item in items:
+        size -= len(item[1])
+        if size < 0 and taken:
+            break
+        taken.append(item)
+    return taken
+
+
+def pack(numbers: Sequence[int]) -> bytes:
+    return struct.pack(f">{len(numbers)}H", *numbers)
+
+
+def unpack(data: bytes) -> tuple[int, ...]:
+    return struct.unpack(f">{len(data) // 2}H", data)
