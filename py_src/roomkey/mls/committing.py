@@ -51,8 +51,8 @@ class PendingCommit:
 
     Attributes:
         message: the commit, an encoded MLSMessage.
-        welcome: for the members it adds, an encoded MLSMessage; None if it adds none. It leaves only once the commit has won.
-        group: the group after the commit.
+        welcome: for the members it adds, an encoded MLSMessage; None if it adds none. It leaves only once the commit
+        has won. group: the group after the commit.
         current: the group as it stands until then, without the message key that the commit used.
         added: leaf indexes of the new members, in the order of the Adds.
         made_keys: pairs generated for `group`: to be forgotten if the commit loses.
@@ -86,10 +86,10 @@ async def commit(
 
     Args:
         now: Unix seconds, for the lifetimes of added key packages.
-        path: True adds a path, fresh keys for us, where none is needed; None (as False) only where RFC 9420 section 12.4 asks for one.
-        wire_format: PRIVATE_MESSAGE or PUBLIC_MESSAGE.
-    Errors: "invalid-proposal", "invalid-commit", "invalid-key-package", "invalid-leaf-node", "invalid-signature", "psk-unknown" for the
-    proposals; "group-ended" after a ReInit.
+        path: True adds a path, fresh keys for us, where none is needed; None (as False) only where RFC 9420 section
+        12.4 asks for one. wire_format: PRIVATE_MESSAGE or PUBLIC_MESSAGE.
+    Errors: "invalid-proposal", "invalid-commit", "invalid-key-package", "invalid-leaf-node", "invalid-signature",
+    "psk-unknown" for the proposals; "group-ended" after a ReInit.
     """
     expect_active(group)
     suite = group.suite
@@ -149,7 +149,9 @@ async def propose(
     wire_format: int = PRIVATE_MESSAGE,
     padding: Padding = PAD_256,
 ) -> tuple[Group, bytes]:
-    """A proposal to the other members: the group that remembers it, and the encoded MLSMessage. Errors: "group-ended"."""
+    """A proposal to the other members: the group that remembers it, and the encoded MLSMessage. Errors:
+    "group-ended".
+    """
     expect_active(group)
     framed = _frame(group, authenticated_data, PROPOSAL, item)
     (signature,) = await protection.sign(crypto, group.suite, group.context, [(group.signature, wire_format, framed)])
@@ -160,7 +162,9 @@ async def propose(
 
 
 async def propose_update(crypto: CryptoProvider, group: Group) -> tuple[Group, bytes]:
-    """Proposes fresh keys for our leaf; they become ours when somebody commits the Update. `Group.own_updates` names the new pair."""
+    """Proposes fresh keys for our leaf; they become ours when somebody commits the Update. `Group.own_updates` names
+    the new pair.
+    """
     (encryption,) = await crypto.generate_keys(group.suite.group, 1)
     unsigned = group.leaf.replace(
         encryption_key=encryption.public, leaf_node_source=UPDATE, lifetime=None, parent_hash=None, signature=b""
@@ -172,7 +176,9 @@ async def propose_update(crypto: CryptoProvider, group: Group) -> tuple[Group, b
 
 
 async def group_info(crypto: CryptoProvider, group: Group, *, external: bool = False) -> GroupInfo:
-    """The signed GroupInfo of this epoch with the ratchet tree; `external` adds the key that lets strangers join by external commits."""
+    """The signed GroupInfo of this epoch with the ratchet tree; `external` adds the key that lets strangers join by
+    external commits.
+    """
     extensions = [Extension(ExtensionType.RATCHET_TREE, group.tree.encode())]
     if external:
         pair = await external_key_pair(crypto, group.suite, group.secrets.external_secret)
@@ -225,8 +231,9 @@ def _joiners(after: Group, changes: Changes, new: NewPath | None) -> list[Joiner
 
 
 def _compatible(group: Group, by_value_items: Sequence[ReceivedProposal]) -> list[ReceivedProposal]:
-    """The received proposals that our commit can carry (RFC 9420 section 12.2): neither our own Updates nor our own removal, one for a
-    leaf with Remove before Update and the newest Update before older ones, and none that a proposal given by value replaces.
+    """The received proposals that our commit can carry (RFC 9420 section 12.2): neither our own Updates nor our own
+    removal, one for a leaf with Remove before Update and the newest Update before older ones, and none that a
+    proposal given by value replaces.
     """
     taken = {i.proposal.body.removed for i in by_value_items if isinstance(i.proposal.body, Remove)} | {group.own_leaf}
     kept: list[ReceivedProposal] = []

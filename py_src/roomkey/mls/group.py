@@ -1,7 +1,8 @@
 """A group as one member sees it in one epoch (RFC 9420 section 8 and 12).
 
-`Group` is a value. `commit`, `process`, `protect` and the rest answer with another one; whoever calls decides when the new one takes
-the old one's place, and stores it first (web/docs/decisions.md). What a value no longer holds is forgotten only when the old value is.
+`Group` is a value. `commit`, `process`, `protect` and the rest answer with another one; whoever calls decides when
+the new one takes the old one's place, and stores it first (web/docs/decisions.md). What a value no longer holds is
+forgotten only when the old value is.
 
     create_group, join          make one                (here, `joining`)
     propose, commit             change it               (`committing`)
@@ -35,9 +36,11 @@ from roomkey.mls.tree_hash import tree_hash
 from roomkey.mls.treekem import PathKeys
 from roomkey.mls.validation import violation
 
-# Epochs whose application messages can still be read: those on their way while a commit is made. Each keeps a secret tree.
+# Epochs whose application messages can still be read: those on their way while a commit is made. Each keeps a secret
+# tree.
 PAST_EPOCHS = 3
-# Epochs whose resumption_psk is kept, for PSK proposals, ReInit and branches (RFC 9420 section 8.6 leaves the number open).
+# Epochs whose resumption_psk is kept, for PSK proposals, ReInit and branches (RFC 9420 section 8.6 leaves the number
+# open).
 RESUMPTION_EPOCHS = 8
 # Proposals kept in one epoch; a member who sends more is not heard until the next commit.
 MAX_PROPOSALS = 2048
@@ -104,7 +107,9 @@ STRICT = Policy()
 
 
 class Psks(NamedTuple):
-    """Pre-shared keys that the caller offers: external ones by psk_id, resumption ones of other groups by (group id, epoch)."""
+    """Pre-shared keys that the caller offers: external ones by psk_id, resumption ones of other groups by (group id,
+    epoch).
+    """
 
     external: Mapping[bytes, bytes] = {}
     resumption: Mapping[tuple[bytes, int], bytes] = {}
@@ -178,7 +183,9 @@ class Group:
         return found
 
     def with_proposal(self, received: ReceivedProposal) -> Group:
-        """The group that remembers one more proposal; the same one twice is remembered once. Errors: "too-many-proposals"."""
+        """The group that remembers one more proposal; the same one twice is remembered once. Errors:
+        "too-many-proposals".
+        """
         if any(known.reference == received.reference for known in self.proposals):
             return self
         if len(self.proposals) >= MAX_PROPOSALS:

@@ -45,13 +45,14 @@ async def join(
     5. welcome-own-leaf: our KeyPackage's leaf stands in the tree; its path secret derives what stands above it.
     6. welcome-confirmation: the confirmation tag holds.
 
-    Still owed: the truth of the members' identities. Lifetimes of the members' leaves are not checked; they were when they were added.
+    Still owed: the truth of the members' identities. Lifetimes of the members' leaves are not checked; they were
+    when they were added.
 
     Args:
         ours: KeyPackages that may have been used, with their keys.
         tree: content of a ratchet_tree extension, if the GroupInfo has none.
-    Errors: "welcome-not-for-us", "invalid-welcome", "invalid-tree", "invalid-leaf-node", "invalid-signature", "invalid-update-path",
-    "decryption-failed", "psk-unknown", "malformed", "unsupported-suite".
+    Errors: "welcome-not-for-us", "invalid-welcome", "invalid-tree", "invalid-leaf-node", "invalid-signature",
+    "invalid-update-path", "decryption-failed", "psk-unknown", "malformed", "unsupported-suite".
     """
     welcome = MLSMessage.decode(data).body
     if not isinstance(welcome, Welcome):
@@ -118,7 +119,9 @@ def _psk(psk_id: PreSharedKeyID, offered: Psks) -> bytes:
 
 
 def _check_psks(psk_ids: Sequence[PreSharedKeyID], epoch: int) -> None:
-    """Resumption PSKs for ReInit or branch: at most one, and only in a group's first epoch (RFC 9420 sections 11.2 and 11.3)."""
+    """Resumption PSKs for ReInit or branch: at most one, and only in a group's first epoch (RFC 9420 sections 11.2
+    and 11.3).
+    """
     special = [p for p in psk_ids if p.psktype != PSK_EXTERNAL and p.usage != USAGE_APPLICATION]
     if len(special) > 1:
         raise violation("welcome-psk-usage", f"expected at most one for reinit or branch, got {len(special)}")

@@ -113,14 +113,15 @@ async def process(
     psks: Psks = NO_PSKS,
     policy: Policy = STRICT,
 ) -> Processed:
-    """Takes an encoded MLSMessage that carries content: proves it, then applies or remembers it. On any error nothing has changed.
+    """Takes an encoded MLSMessage that carries content: proves it, then applies or remembers it. On any error
+    nothing has changed.
 
     Application messages are read in the current epoch and the few before it, the others in the current one only.
 
-    Errors: "malformed", "wrong-group", "wrong-epoch", "own-message", "invalid-message", "invalid-signature", "invalid-tag",
-    "decryption-failed", "key-consumed", "generation-too-far"; for commits also "invalid-proposal", "invalid-commit",
-    "invalid-update-path", "invalid-tree", "invalid-key-package", "invalid-leaf-node", "unknown-proposal", "unsupported-proposal",
-    "external-commit-refused", "psk-unknown".
+    Errors: "malformed", "wrong-group", "wrong-epoch", "own-message", "invalid-message", "invalid-signature",
+    "invalid-tag", "decryption-failed", "key-consumed", "generation-too-far"; for commits also "invalid-proposal",
+    "invalid-commit", "invalid-update-path", "invalid-tree", "invalid-key-package", "invalid-leaf-node",
+    "unknown-proposal", "unsupported-proposal", "external-commit-refused", "psk-unknown".
     """
     body = MLSMessage.decode(data).body
     if isinstance(body, PrivateMessage) and body.content_type == APPLICATION and body.epoch < group.epoch:
@@ -158,7 +159,8 @@ async def protect(
     *,
     padding: Padding = PAD_256,
 ) -> tuple[Group, bytes]:
-    """Application data for all members: the group without the message's key, to be stored before the encoded MLSMessage leaves.
+    """Application data for all members: the group without the message's key, to be stored before the encoded
+    MLSMessage leaves.
 
     Errors: "group-ended".
     """
@@ -209,7 +211,8 @@ async def _process_past(crypto: CryptoProvider, group: Group, body: PrivateMessa
 
 
 def _application(framed: FramedContent, leaf: LeafNode | None) -> ApplicationMessage:
-    assert isinstance(framed.content, bytes) and leaf is not None
+    assert isinstance(framed.content, bytes)
+    assert leaf is not None
     return ApplicationMessage(
         framed.epoch, framed.sender.leaf_index or 0, leaf, framed.content, framed.authenticated_data
     )

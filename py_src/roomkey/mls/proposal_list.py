@@ -6,8 +6,9 @@
 4. all new leaves and key packages, signatures included;
 5. the members of the new tree support what the new context asks for.
 
-Rules are named by their ids in `validation`. Lifetimes of added key packages are checked by who adds, against its own clock; those
-who process a commit do not, or members whose clocks differ would part ways over a valid commit (web/docs/decisions.md).
+Rules are named by their ids in `validation`. Lifetimes of added key packages are checked by who adds, against its
+own clock; those who process a commit do not, or members whose clocks differ would part ways over a valid commit
+(web/docs/decisions.md).
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ class Changes:
 
 
 def check_proposal(group: Group, sender: Sender, proposal: Proposal, policy: Policy) -> None:
-    """Step 1: the rules of one proposal that need no signature. Errors: "invalid-proposal", "unsupported-proposal", "psk-unknown"."""
+    """Step 1: the rules of one proposal that need no signature. Errors: "invalid-proposal", "unsupported-proposal",
+    "psk-unknown".
+    """
     body = proposal.body
     if isinstance(body, bytes):
         if proposal.proposal_type not in policy.custom_proposals:
@@ -181,7 +184,8 @@ async def apply_proposals(
         committer: leaf index; None for an external commit.
         items: in the commit's order; `reference` empty for those given by value.
         now: Unix seconds, to check the lifetime of added key packages; None not to.
-    Errors: "invalid-proposal", "invalid-commit", "invalid-key-package", "invalid-leaf-node", "invalid-signature", with `rule`.
+    Errors: "invalid-proposal", "invalid-commit", "invalid-key-package", "invalid-leaf-node", "invalid-signature",
+    with `rule`.
     """
     for item in items:
         check_proposal(group, item.sender, item.proposal, policy)

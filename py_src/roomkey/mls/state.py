@@ -1,7 +1,7 @@
 """A group as it is stored: exact and versioned. Never sent.
 
-What is stored holds the epoch's secrets and raw node keys; private keys that the host keeps stand as the names of their handles. The
-store encrypts it (host/interface.py).
+What is stored holds the epoch's secrets and raw node keys; private keys that the host keeps stand as the names of
+their handles. The store encrypts it (host/interface.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The validation rules of RFC 9420 on the receiving side, each with an id, its clause and what it asks.
 
-Code refers to a rule by its id, `raise violation("commit-removes-committer")`; the error carries the id in `details["rule"]`.
-`tests/unit/test_validation_rules.py` holds one test per id and fails for a rule without one.
+Code refers to a rule by its id, `raise violation("commit-removes-committer")`; the error carries the id in
+`details["rule"]`. `tests/unit/test_validation_rules.py` holds one test per id and fails for a rule without one.
 """
 
 from __future__ import annotations
