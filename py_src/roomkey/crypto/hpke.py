@@ -64,9 +64,14 @@ def _shared_secret(suite: CipherSuite, dh: bytes, enc: bytes, public: bytes) -> 
 
 def _key_schedule(suite: CipherSuite, shared_secret: bytes, info: bytes) -> tuple[bytes, bytes]:
     """KeySchedule of base mode (RFC 9180 section 5.1): (secret, key_schedule_context)."""
+    _, hpke, _ = _ids(suite)
+    return _labeled_extract(hpke, shared_secret, b"secret", b""), _context(suite, info)
+
+
+@functools.lru_cache(maxsize=8)  # all recipients of one path share its info
+def _context(suite: CipherSuite, info: bytes) -> bytes:
     _, hpke, psk_id_hash = _ids(suite)
-    context = b"\x00" + psk_id_hash + _labeled_extract(hpke, b"", b"info_hash", info)
-    return _labeled_extract(hpke, shared_secret, b"secret", b""), context
+    return b"\x00" + psk_id_hash + _labeled_extract(hpke, b"", b"info_hash", info)
 
 
 def _aead_keys(suite: CipherSuite, secret: bytes, context: bytes) -> tuple[bytes, bytes]:

@@ -41,6 +41,9 @@ class CipherSuite:
     kdf_id: int = 0x0001
     hash: str = "sha256"
 
+    def __hash__(self) -> int:
+        return self.number  # suites are keys of caches in inner loops; thirteen fields take longer to hash
+
 
 SUITES: dict[int, CipherSuite] = {
     suite.number: suite

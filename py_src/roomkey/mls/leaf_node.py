@@ -20,7 +20,7 @@ from roomkey.mls.extensions import (
     duplicate_type,
     required_capabilities,
 )
-from roomkey.tls import U64, Opaque, Struct, When, one_of, opaque, uint8, uint16, uint32, vector
+from roomkey.tls import U64, Codec, Opaque, Reader, Struct, When, one_of, opaque, uint8, uint16, uint32, varint, vector
 
 MLS10: Final = 0x0001  # ProtocolVersion mls10
 
@@ -56,6 +56,36 @@ class Capabilities(Struct):
     credentials: Annotated[tuple[int, ...], vector(uint16)] = (BASIC,)
 
 
+class _SharedCapabilities(Codec[Capabilities]):
+    """Reads capabilities, each different one once: most members of a group run the same software.
+
+    Half the work of decoding a tree is in these lists. What is remembered is bounded: 64 values of at most 256 bytes.
+    """
+
+    def __init__(self) -> None:
+        self._plain = Capabilities.codec()
+        self._seen: dict[bytes, Capabilities] = {}
+
+    def read(self, r: Reader) -> Capabilities:
+        start = r.pos
+        for _ in range(5):  # past the lists, by their lengths
+            size = varint.read(r)
+            r.pos += size
+        known = self._seen.get(r.data[start : r.pos]) if r.pos <= r.end else None
+        if known is None:
+            r.pos = start
+            known = self._plain.read(r)
+            data = known.encode()
+            if len(data) <= 256:
+                if len(self._seen) == 64:
+                    self._seen.clear()
+                self._seen[data] = known
+        return known
+
+    def write(self, out: bytearray, value: Capabilities) -> None:
+        self._plain.write(out, value)
+
+
 class Lifetime(Struct):
     """`struct { uint64 not_before; uint64 not_after; } Lifetime;` Unix seconds, both included."""
 
@@ -87,7 +117,7 @@ class LeafNode(Struct):
     encryption_key: Opaque
     signature_key: Opaque
     credential: Credential
-    capabilities: Capabilities
+    capabilities: Annotated[Capabilities, _SharedCapabilities()]
     leaf_node_source: Annotated[int, one_of(uint8, KEY_PACKAGE, UPDATE, COMMIT)]
     lifetime: Annotated[Lifetime | None, When("leaf_node_source", {KEY_PACKAGE: Lifetime})] = None
     parent_hash: Annotated[bytes | None, When("leaf_node_source", {COMMIT: opaque()})] = None
@@ -116,7 +146,9 @@ def leaf_tbs(leaf: LeafNode, group_id: bytes, index: int) -> bytes:
 def unsigned_bytes(struct: Struct, signature: bytes) -> bytes:
     """The encoding of a struct whose last field is `opaque signature<V>`, without that field."""
     data = struct.encode()
-    return data[: len(data) - len(_opaque.encode(signature))]
+    size = len(signature)
+    prefix = 1 if size < 0x40 else 2 if size < 0x4000 else 4
+    return data[: len(data) - prefix - size]
 
 
 def leaf_signing(leaf: LeafNode, key: KeyPair, group_id: bytes = b"", index: int = 0) -> labels.Signing:
