@@ -63,7 +63,7 @@ class World:
         pending = await self.commit(committer, *adds, path=path)
         assert pending.welcome is not None
         for name in names:
-            self.groups[name], _ = await join(self.cryptos[name], pending.welcome, [self.keys[name]])
+            self.groups[name] = (await join(self.cryptos[name], pending.welcome, [self.keys[name]])).group
         return pending
 
     async def commit(self, committer: str, *proposals: Proposal, path: bool | None = None) -> PendingCommit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from roomkey.crypto.provider import CryptoProvider
 from roomkey.crypto.suites import CipherSuite, suite_by_number
@@ -28,6 +29,14 @@ from roomkey.mls.welcome import (
 )
 
 
+class Joined(NamedTuple):
+    """The group, the KeyPackage that the Welcome used, and the leaf index of who signed it: who added us."""
+
+    group: Group
+    keys: JoinKeys
+    signer: int
+
+
 async def join(
     crypto: CryptoProvider,
     data: bytes,
@@ -35,8 +44,8 @@ async def join(
     *,
     tree: bytes | None = None,
     psks: Psks = NO_PSKS,
-) -> tuple[Group, JoinKeys]:
-    """Joins by an encoded MLSMessage that carries a Welcome: the group, and which KeyPackage it used. In this order:
+) -> Joined:
+    """Joins by an encoded MLSMessage that carries a Welcome. In this order:
 
     1. welcome-for-us: it names one of our KeyPackages, and has that one's suite (welcome-suite).
     2. its group secrets and GroupInfo decrypt; PSKs obey their usage (welcome-psk-usage) and are known.
@@ -95,7 +104,7 @@ async def join(
         suite, epoch.secrets.confirmation_key, confirmed, info.confirmation_tag, "welcome-confirmation"
     )
     group = begin_epoch(suite, context, ratchet_tree, own, keys.leaf.signature, path_keys, epoch, info.confirmation_tag)
-    return group, keys
+    return Joined(group, keys, info.signer)
 
 
 def _tree(suite: CipherSuite, info: GroupInfo, beside: bytes | None) -> RatchetTree:

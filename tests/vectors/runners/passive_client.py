@@ -29,7 +29,7 @@ async def run(crypto: CryptoProvider, cases: list[Any]) -> dict[int, int]:
 async def _play(crypto: CryptoProvider, case: dict[str, Any]) -> None:
     psks = Psks({bytes.fromhex(p["psk_id"]): bytes.fromhex(p["psk"]) for p in case["external_psks"]})
     tree = None if case["ratchet_tree"] is None else bytes.fromhex(case["ratchet_tree"])
-    group, _ = await join(crypto, bytes.fromhex(case["welcome"]), [_keys(case)], tree=tree, psks=psks)
+    group = (await join(crypto, bytes.fromhex(case["welcome"]), [_keys(case)], tree=tree, psks=psks)).group
     assert group.epoch_authenticator.hex() == case["initial_epoch_authenticator"], "initial epoch"
     for epoch in case["epochs"]:
         group = await _follow(crypto, group, epoch, psks)
