@@ -29,7 +29,6 @@ LATE = (
     "_strptime",  # datetime.strptime
     "zipimport",
     "importlib.resources",  # package data
-    "importlib.metadata",  # the version of the package, as other people's code asks for it
 )
 
 
