@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 from roomkey import tls
+from roomkey.mls.leaf_node import Capabilities, SharedCapabilities
 
 
 def structs(cls: type[tls.Struct]) -> st.SearchStrategy[Any]:
@@ -51,4 +52,6 @@ def values_of(codec: tls.Codec[Any]) -> st.SearchStrategy[Any]:
         return st.none() | values_of(codec.item)
     if isinstance(codec, tls._StructCodec):
         return structs(codec.cls)
+    if isinstance(codec, SharedCapabilities):
+        return structs(Capabilities)
     raise TypeError(f"no strategy for {type(codec).__name__}")

@@ -56,7 +56,7 @@ class Capabilities(Struct):
     credentials: Annotated[tuple[int, ...], vector(uint16)] = (BASIC,)
 
 
-class _SharedCapabilities(Codec[Capabilities]):
+class SharedCapabilities(Codec[Capabilities]):
     """Reads capabilities, each different one once: most members of a group run the same software.
 
     Half the work of decoding a tree is in these lists. What is remembered is bounded: 64 values of at most 256 bytes.
@@ -117,7 +117,7 @@ class LeafNode(Struct):
     encryption_key: Opaque
     signature_key: Opaque
     credential: Credential
-    capabilities: Annotated[Capabilities, _SharedCapabilities()]
+    capabilities: Annotated[Capabilities, SharedCapabilities()]
     leaf_node_source: Annotated[int, one_of(uint8, KEY_PACKAGE, UPDATE, COMMIT)]
     lifetime: Annotated[Lifetime | None, When("leaf_node_source", {KEY_PACKAGE: Lifetime})] = None
     parent_hash: Annotated[bytes | None, When("leaf_node_source", {COMMIT: opaque()})] = None
