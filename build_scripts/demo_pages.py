@@ -1,0 +1,111 @@
+"""The demo's pages: one small static server that gives the stage and each person an origin of their own, by host name."""
+
+from __future__ import annotations
+
+import mimetypes
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+from build_scripts import headers, paths
+
+STAGE_HOST = "demo.localhost"  # browsers resolve every name under localhost to this machine and count it as secure
+
+# A machine's own table may say otherwise; browsers refuse modules and streamed wasm of another type.
+mimetypes.add_type("text/javascript", ".mjs")
+mimetypes.add_type("text/javascript", ".js")
+mimetypes.add_type("application/wasm", ".wasm")
+
+
+@dataclass(frozen=True)
+class Person:
+    name: str  # "alice"
+    identity: str  # "alice@email1.example"
+
+    @property
+    def domain(self) -> str:
+        return self.identity.partition("@")[2]
+
+
+@dataclass(frozen=True)
+class Service:
+    domain: str  # "email1.example"
+    url: str  # "http://127.0.0.1:PORT"
+
+
+PEOPLE = (
+    Person("alice", "alice@email1.example"),
+    Person("bob", "bob@email2.example"),
+    Person("carol", "carol@email1.example"),
+)
+DOMAINS = ("email1.example", "email2.example")
+
+
+def stage_origin(port: int) -> str:
+    return f"http://{STAGE_HOST}:{port}"
+
+
+def person_origin(person: Person, port: int) -> str:
+    return f"http://{person.name}.{STAGE_HOST}:{port}"
+
+
+class Pages:
+    """An ASGI application. The host name says whose page it is; any other name gets nothing (so no rebinding)."""
+
+    def __init__(self, port: int, services: tuple[Service, ...]) -> None:
+        stage = stage_origin(port)
+        origins = [person_origin(person, port) for person in PEOPLE]
+        connect = [service.url for service in services]
+        self._assets = headers.asset_headers(connect)
+        person = headers.page_headers(connect, frame_ancestors=stage)
+        self._pages = {
+            f"{STAGE_HOST}:{port}": ("stage.html", headers.page_headers([], frames=origins)),
+            **{origin.removeprefix("http://"): ("person.html", person) for origin in origins},
+        }
+        self._config: dict[str, Any] = {
+            "stage": stage,
+            "people": [
+                {"name": one.name, "identity": one.identity, "origin": origin}
+                for one, origin in zip(PEOPLE, origins, strict=True)
+            ],
+            "services": [{"domain": service.domain, "url": service.url} for service in services],
+        }
+        self._library = StaticFiles(directory=paths.ASSETS)
+        self._demo = StaticFiles(directory=paths.DEMO_DIST)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        response = await self._answer(Request(scope))
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        page = self._pages.get(request.headers.get("host", ""))
+        if page is None:
+            return PlainTextResponse("no page of the demo lives at this address\n", status_code=421)
+        if request.method not in ("GET", "HEAD"):
+            return PlainTextResponse("this server only reads\n", status_code=405)
+        document, fields = page
+        path = request.url.path
+        if path == "/config.json":
+            response: Response = JSONResponse(self._config)
+        elif path.startswith("/roomkey/"):
+            name = path.removeprefix("/roomkey/")
+            fields = {**self._assets["*"], **self._assets.get(name, {})}
+            response = await _file(self._library, name, request.scope)
+        else:
+            response = await _file(self._demo, document if path == "/" else path.removeprefix("/"), request.scope)
+        response.headers.update(fields)
+        return response
+
+
+async def _file(folder: StaticFiles, name: str, scope: Scope) -> Response:
+    try:
+        return await folder.get_response(name, scope)
+    except HTTPException as error:  # how StaticFiles says "not found"
+        return PlainTextResponse("not found\n", status_code=error.status_code)

@@ -1,0 +1,252 @@
+// One person's page without its looks: how an application uses Roomkey, from an address to a keyed call.
+
+import { load } from "roomkey";
+import type { Conference, Identity, InitKeys, Invitation, Message, Roomkey, TrafficDetail } from "roomkey";
+import { sameName } from "./dom.js";
+import type { CallState, PersonState } from "./story.js";
+
+const PROFILE = "SRTP_AEAD_AES_128_GCM";
+const REMEMBERED = "roomkey demo: services"; // addresses only; everything secret is Roomkey's own to keep
+
+
+/** The page's state, read by its view; `changed` is dispatched after every change. */
+export class PersonModel extends EventTarget {
+  phase: PersonState["phase"] = "loading";
+  progress = 0;
+  services: { url: string; domain: string }[] = [];
+  identity: Identity | null = null;
+  stock: number | null = null;
+  fetched: InitKeys[] = [];
+  missing: { identity: string; error: unknown }[] = [];
+  invitations: Invitation[] = [];
+  call: Conference | null = null;
+  callState: CallState | null = null;
+  messages: Message[] = [];
+  /** A failure in the background that belongs to no button. */
+  trouble: unknown = null;
+
+  /** Resolves once Roomkey is there; a button pressed before waits for it. */
+  loaded: Promise<void> = new Promise(() => undefined);
+
+  readonly name: string; // alice@email1.example
+  readonly onTraffic: (traffic: TrafficDetail) => void;
+  #roomkey: Roomkey | null = null;
+  #reading: AbortController | null = null;
+
+  constructor(name: string, onTraffic: (traffic: TrafficDetail) => void) {
+    super();
+    this.name = name;
+    this.onTraffic = onTraffic;
+  }
+
+  get homeDomain(): string {
+    return this.name.slice(this.name.indexOf("@") + 1);
+  }
+
+  /** Loads Roomkey and, when this person has been here before, everything that was open then. */
+  start(): Promise<void> {
+    this.loaded = this.#start();
+    return this.loaded;
+  }
+
+  async #start(): Promise<void> {
+    this.phase = "loading";
+    this.#changed();
+    try {
+      const roomkey = await load({
+        assets: "/roomkey/",
+        onProgress: (progress) => {
+          this.progress = progress.loaded / progress.total;
+          this.#changed();
+        },
+      });
+      roomkey.addEventListener("traffic", (event) => this.onTraffic(event.detail));
+      this.#roomkey = roomkey;
+      for (const url of this.#remembered()) {
+        await this.setService(url).catch((error: unknown) => this.#trouble(error));
+      }
+      if ((await roomkey.identities()).some((known) => sameName(known.identity, this.name))) {
+        await this.#open(await roomkey.openIdentity(this.name));
+      } else {
+        this.phase = "ready";
+      }
+    } catch (error) {
+      this.phase = "failed";
+      throw error;
+    } finally {
+      this.#changed();
+    }
+  }
+
+  async setService(url: string): Promise<void> {
+    const { domain, url: proved } = await this.#loaded().setDeliveryService(url);
+    this.services = [...this.services.filter((service) => service.domain !== domain), { domain, url: String(proved) }];
+    localStorage.setItem(REMEMBERED, JSON.stringify(this.services.map((service) => service.url)));
+    this.#changed();
+  }
+
+  async enrol(code: string): Promise<void> {
+    const identity = await this.#loaded().createIdentity(this.name, { enrolment: code });
+    await this.#open(identity);
+    this.stock = (await identity.publishInitKeys()).available;
+    this.#changed();
+  }
+
+  async fetchKeys(names: readonly string[]): Promise<void> {
+    const { keys, missing } = await this.#opened().fetchInitKeys([...names]);
+    const fresh = new Set(keys.map((one) => one.identity));
+    this.fetched = [...this.fetched.filter((one) => !fresh.has(one.identity)), ...keys];
+    this.missing = missing;
+    this.#changed();
+  }
+
+  /** Makes a call if there is none, and invites everyone whose keys are at hand: one commit, all or nothing. */
+  async startCall(): Promise<void> {
+    const call = this.call ?? (await this.#opened().createConference({ name: "Roomkey demo" }));
+    this.#attach(call);
+    if (this.fetched.length > 0) await call.invite(this.fetched);
+    this.fetched = [];
+    await this.#look();
+  }
+
+  async accept(invitation: Invitation): Promise<void> {
+    const call = await invitation.accept();
+    this.invitations = this.invitations.filter((one) => one !== invitation);
+    this.#attach(call);
+    await this.#look();
+  }
+
+  async decline(invitation: Invitation): Promise<void> {
+    await invitation.decline();
+    this.invitations = this.invitations.filter((one) => one !== invitation);
+    this.phase = this.call === null ? "enrolled" : "call";
+    this.#changed();
+  }
+
+  async remove(identity: string): Promise<void> {
+    await this.#inCall().remove(identity);
+    await this.#look();
+  }
+
+  async newKeys(): Promise<void> {
+    await this.#inCall().update();
+    await this.#look();
+  }
+
+  async leave(): Promise<void> {
+    await this.#inCall().leave();
+    this.#end("enrolled");
+  }
+
+  async send(text: string): Promise<void> {
+    await this.#inCall().send(new TextEncoder().encode(text));
+  }
+
+  // -- inside --
+
+  async #open(identity: Identity): Promise<void> {
+    this.identity = identity;
+    this.phase = "enrolled";
+    identity.addEventListener("invitation", (event) => this.#invited(event.detail));
+    identity.addEventListener("conference", (event) => this.#attach(event.detail));
+    identity.addEventListener("stock", (event) => {
+      this.stock = event.detail.available;
+      this.#changed();
+    });
+    identity.addEventListener("error", (event) => this.#trouble(event.detail));
+    for (const invitation of await identity.invitations()) this.#invited(invitation);
+    const known = await identity.conferences();
+    const current = known.find((call) => call.status === "active") ?? known.find((call) => call.status === "removed");
+    if (current !== undefined) {
+      this.#attach(current);
+      await this.#look();
+    }
+    this.#changed();
+  }
+
+  #invited(invitation: Invitation): void {
+    this.invitations = [...this.invitations, invitation];
+    if (this.call === null) this.phase = "invited";
+    this.#changed();
+  }
+
+  #attach(call: Conference): void {
+    if (this.call === call) return;
+    this.#reading?.abort();
+    this.call = call;
+    this.messages = [];
+    if (call.status === "removed") {
+      this.#end("removed");
+    } else {
+      this.phase = "call";
+      call.addEventListener("epoch", () => void this.#look().catch((error: unknown) => this.#trouble(error)));
+      call.addEventListener("ended", (event) => this.#end(event.detail.reason === "left" ? "enrolled" : "removed"));
+      call.addEventListener("error", (event) => this.#trouble(event.detail));
+    }
+    void this.#read(call);
+    this.#changed();
+  }
+
+  /** Reads what the call holds now; the epoch may move while the fingerprints are worked out, then the next event looks again. */
+  async #look(): Promise<void> {
+    const call = this.call;
+    if (call === null || call.status !== "active") return;
+    const { epoch, keys } = await call.keyFingerprints({ profile: PROFILE });
+    if (call !== this.call || call.epoch !== epoch) return;
+    this.callState = {
+      epoch: String(epoch),
+      digits: call.verification.digits,
+      members: call.members.map((member) => member.identity),
+      keys: keys.map((key) => ({ sender: key.identity, fingerprint: key.fingerprint })),
+    };
+    this.phase = "call";
+    this.#changed();
+  }
+
+  #end(phase: PersonState["phase"]): void {
+    this.callState = null;
+    this.phase = phase;
+    if (phase === "enrolled") this.call = null;
+    this.#changed();
+  }
+
+  async #read(call: Conference): Promise<void> {
+    const reading = (this.#reading = new AbortController());
+    try {
+      for await (const message of call.messages({ signal: reading.signal })) {
+        this.messages = [...this.messages, message];
+        this.#changed();
+      }
+    } catch (error) {
+      if (!reading.signal.aborted) this.#trouble(error);
+    }
+  }
+
+  #trouble(error: unknown): void {
+    this.trouble = error;
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.dispatchEvent(new Event("changed"));
+  }
+
+  #remembered(): string[] {
+    return JSON.parse(localStorage.getItem(REMEMBERED) ?? "[]") as string[];
+  }
+
+  #loaded(): Roomkey {
+    if (this.#roomkey === null) throw new Error("Roomkey is still loading");
+    return this.#roomkey;
+  }
+
+  #opened(): Identity {
+    if (this.identity === null) throw new Error("this name is not enrolled yet");
+    return this.identity;
+  }
+
+  #inCall(): Conference {
+    if (this.call === null) throw new Error("there is no call");
+    return this.call;
+  }
+}

@@ -1,0 +1,126 @@
+// How a person's page looks: it draws the model's state into the page's own HTML, and never holds state of its own.
+
+import { bar, byId, fill, firstName, listed, make, say, shortFingerprint } from "./dom.js";
+import { explained } from "./errors.js";
+import { digitsText } from "./holds.js";
+import type { PersonModel } from "./person_model.js";
+import { proof } from "./words.js";
+
+const HELD_MESSAGES = 50; // shown at once; the library keeps more
+
+/** What the buttons that the view makes itself shall do. */
+export interface Doings {
+  readonly remove: (identity: string) => void;
+  readonly accept: (index: number) => void;
+  readonly decline: (index: number) => void;
+}
+
+export function draw(model: PersonModel, doings: Doings): void {
+  document.documentElement.dataset["phase"] = model.phase;
+  say(byId("status"), sentence(model));
+  drawCall(model, doings);
+  drawInvitations(model, doings);
+  drawServices(model);
+  drawKeys(model);
+  drawControls(model);
+  drawMessages(model);
+  if (model.trouble !== null) showError(byId("error"), model.trouble, null);
+}
+
+function sentence(model: PersonModel): string {
+  const others = (model.callState?.members ?? []).filter((name) => name !== model.name).map(firstName);
+  switch (model.phase) {
+    case "loading": return model.progress > 0 && model.progress < 1 ? `Loading… ${Math.round(model.progress * 100)} %` : "Loading…";
+    case "ready": return "Ready. Set the delivery service’s address to begin.";
+    case "enrolled": return "Reachable: others can fetch this page’s public keys.";
+    case "invited": return "An invitation has arrived.";
+    case "call": return others.length > 0 ? `In a call with ${listed(others)}.` : "In a call, alone so far.";
+    case "removed": return "Removed from the call.";
+    case "failed": return "This page could not start.";
+  }
+}
+
+function drawCall(model: PersonModel, doings: Doings): void {
+  const call = model.callState;
+  byId("call").hidden = call === null;
+  byId("gone").hidden = model.phase !== "removed";
+  if (call === null) return;
+  byId("call").dataset["epoch"] = call.epoch;
+  say(byId("epoch"), `epoch ${call.epoch}`);
+  fill(byId("digits"), call.digits, () => digitsText(call.digits).split(" ").map((group) => make("span", {}, group)));
+  fill(byId("keys").querySelector("tbody")!, [call.keys, call.members], () => call.keys.map((key) => {
+    const own = key.sender === model.name;
+    return make("tr", { "data-sender": key.sender, "data-fingerprint": key.fingerprint },
+      make("th", { scope: "row", class: key.sender.split("@")[0] ?? "" }, own ? `${firstName(key.sender)} (you)` : firstName(key.sender)),
+      make("td", {}, bar(key.fingerprint), make("code", { title: key.fingerprint }, shortFingerprint(key.fingerprint))),
+      make("td", {}, own ? null : make("button", { type: "button", class: "button quiet small", "data-remove": key.sender, onclick: () => doings.remove(key.sender) },
+        "Remove", make("span", { class: "visually-hidden" }, ` ${firstName(key.sender)} from the call`))));
+  }));
+}
+
+function drawInvitations(model: PersonModel, doings: Doings): void {
+  const shown = byId("invitations");
+  shown.hidden = model.invitations.length === 0;
+  fill(shown, model.invitations.map((one) => [one.from.identity, one.name]), () => model.invitations.flatMap((one, index) => [
+    make("p", {}, make("b", {}, firstName(one.from.identity)), ` (${one.from.identity}) invites you. The key is ${proof(one.from.verified.by)}.`),
+    make("div", { class: "row" },
+      make("button", { type: "button", class: "button", "data-accept": true, onclick: () => doings.accept(index) }, "Join"),
+      make("button", { type: "button", class: "button quiet", onclick: () => doings.decline(index) }, "Decline")),
+  ]));
+}
+
+function drawServices(model: PersonModel): void {
+  fill(byId("services"), [model.services, model.identity?.identity, model.stock], () => [
+    ...model.services.map((service) => make("li", { "data-domain": service.domain }, make("b", {}, service.domain), ` at ${service.url}`)),
+    model.identity === null ? null : make("li", {}, `Enrolled as ${model.identity.identity}`,
+      model.stock === null ? null : `; ${model.stock} sets of public keys lie ready for others`),
+  ]);
+  outcome("service", model.identity !== null, model.services.map((service) => service.domain).join(", "));
+}
+
+function drawKeys(model: PersonModel): void {
+  const names = model.fetched.map((one) => one.identity);
+  fill(byId("fetched"), [names, model.missing.map((one) => [one.identity, explained(one.error)])], () => [
+    ...model.fetched.map((one) => make("li", { "data-fetched": one.identity },
+      make("b", {}, one.identity), ` from ${one.service.domain}: ${one.clients.length === 1 ? "one device" : `${one.clients.length} devices`}, ${proof(one.verified.by)}`)),
+    ...model.missing.map((one) => make("li", { class: "missing", "data-missing": one.identity },
+      make("b", {}, one.identity), ` ${explained(one.error).sentence} `, make("code", {}, explained(one.error).code))),
+  ]);
+  const inCall = (model.callState?.members ?? []).filter((name) => name !== model.name).map(firstName);
+  outcome("keys", names.length > 0 || inCall.length > 0, names.length > 0 ? listed(names.map(firstName)) : inCall.length > 0 ? "in use" : "");
+}
+
+function drawControls(model: PersonModel): void {
+  const inCall = model.callState !== null;
+  const start = byId<HTMLButtonElement>("start-call");
+  say(start, inCall ? "Invite them too" : "Start the call");
+  start.hidden = inCall && model.fetched.length === 0;
+  if (start.getAttribute("aria-busy") !== "true") start.disabled = model.identity === null || model.fetched.length === 0;
+  byId("update-keys").hidden = !inCall;
+  byId("leave-call").hidden = !inCall;
+  byId("message-form").hidden = !inCall;
+  outcome("call", inCall, inCall ? `${model.callState?.members.length} people` : "");
+}
+
+function drawMessages(model: PersonModel): void {
+  const last = model.messages.slice(-HELD_MESSAGES);
+  fill(byId("messages"), last.map((message) => message.seq), () => last.map((message) => make("li", { class: message.own ? "own" : "" },
+    make("b", {}, message.own ? "You" : firstName(message.from.identity)), " ", new TextDecoder().decode(message.data))));
+}
+
+function outcome(step: string, done: boolean, text: string): void {
+  const box = byId(`step-${step}`);
+  box.classList.toggle("done", done);
+  say(box.querySelector(".outcome")!, text);
+}
+
+/** Shows an error as its sentence and code, with a button to try again where that makes sense. */
+export function showError(slot: HTMLElement, error: unknown, again: (() => void) | null): void {
+  const plain = explained(error);
+  const retry = again === null ? null : make("button", { type: "button", class: "button quiet small", onclick: () => {
+    slot.hidden = true;
+    again();
+  } }, "Try again");
+  slot.replaceChildren(make("p", {}, plain.sentence), make("code", { "data-code": plain.code }, plain.code), ...(retry === null ? [] : [retry]));
+  slot.hidden = false;
+}

@@ -1,0 +1,66 @@
+// What the stage and the people's pages tell each other, and how they make sure with whom they speak.
+// Plain story events only: no key, no secret, no message text crosses.
+
+export type Step = "service" | "keys" | "call" | "accept" | "remove";
+export const STEPS: readonly Step[] = ["service", "keys", "call", "accept", "remove"];
+
+export interface DemoConfig {
+  readonly stage: string; // origin
+  readonly people: readonly { readonly name: string; readonly identity: string; readonly origin: string }[];
+  readonly services: readonly { readonly domain: string; readonly url: string }[];
+}
+
+export interface PlainError {
+  readonly code: string;
+  readonly sentence: string;
+  readonly retryable: boolean;
+}
+
+export interface Traffic {
+  readonly direction: "out" | "in";
+  readonly service: string; // domain, or origin while the domain is not known yet
+  readonly kind: string;
+  readonly bytes: number;
+}
+
+export interface KeyMark {
+  readonly sender: string; // identity
+  readonly fingerprint: string; // 32 hex digits of a hash of the key
+}
+
+export interface CallState {
+  readonly epoch: string;
+  readonly digits: string;
+  readonly members: readonly string[];
+  readonly keys: readonly KeyMark[];
+}
+
+/** What a person's page shows, as the stage needs it. */
+export interface PersonState {
+  readonly phase: "loading" | "ready" | "enrolled" | "invited" | "call" | "removed" | "failed";
+  readonly call: CallState | null;
+}
+
+export type FromPerson =
+  | { readonly roomkey: "story"; readonly event: "state"; readonly state: PersonState }
+  | { readonly roomkey: "story"; readonly event: "traffic"; readonly traffic: Traffic }
+  | { readonly roomkey: "story"; readonly event: "height"; readonly height: number }
+  | { readonly roomkey: "story"; readonly event: "done"; readonly id: number; readonly error: PlainError | null };
+
+export type ToPerson = { readonly roomkey: "story"; readonly do: Step; readonly id: number };
+
+/** Reads the addresses that the demo's server knows; nothing in them is secret. */
+export async function demoConfig(): Promise<DemoConfig> {
+  const answer = await fetch("/config.json");
+  if (!answer.ok) throw new Error(`config.json: status ${answer.status}`);
+  return (await answer.json()) as DemoConfig;
+}
+
+/** A message of ours that came from `origin` and `source`, or null: anything else is not for us. */
+export function received<T extends { readonly roomkey: "story" }>(
+  event: MessageEvent<unknown>, origin: string, source: MessageEventSource | null,
+): T | null {
+  if (event.origin !== origin || event.source !== source || source === null) return null;
+  const data = event.data;
+  return typeof data === "object" && data !== null && "roomkey" in data && data.roomkey === "story" ? (data as T) : null;
+}

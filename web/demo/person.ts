@@ -1,0 +1,218 @@
+// One person's page: wires the buttons to the model, and plays along when the stage shows it in a frame.
+
+import { byId, firstName, make, say } from "./parts/dom.js";
+import { explained } from "./parts/errors.js";
+import { PersonModel } from "./parts/person_model.js";
+import { draw, showError } from "./parts/person_view.js";
+import { demoConfig, received, STEPS } from "./parts/story.js";
+import type { DemoConfig, FromPerson, PlainError, Step, ToPerson } from "./parts/story.js";
+
+const CODE = "roomkey demo: enrolment code"; // for this tab only, until it is used: a reload must not lose it
+
+class Page {
+  readonly #config: DemoConfig;
+  readonly #model: PersonModel;
+  readonly #framed: boolean;
+  #running: Promise<PlainError | null> = Promise.resolve(null);
+
+  constructor(config: DemoConfig, name: string) {
+    this.#config = config;
+    this.#framed = window.parent !== window;
+    this.#model = new PersonModel(name, (traffic) => {
+      const { direction, service, kind, bytes } = traffic;
+      this.#tell({ roomkey: "story", event: "traffic", traffic: { direction, service, kind, bytes } });
+    });
+    this.#dress(name);
+    this.#wire();
+    if (this.#framed) this.#joinStage();
+    this.#model.addEventListener("changed", () => this.#draw());
+    this.#draw();
+    void this.#start();
+  }
+
+  #dress(name: string): void {
+    const person = name.split("@")[0] ?? name;
+    document.documentElement.classList.add(person);
+    document.documentElement.classList.toggle("framed", this.#framed);
+    document.title = `${firstName(name)} · Roomkey`;
+    say(byId("avatar"), firstName(name).charAt(0));
+    say(byId("name"), firstName(name));
+    say(byId("identity"), name);
+    byId<HTMLInputElement>("service").value = this.#addresses()[0] ?? "";
+    byId("known-services").append(...this.#config.services.map((service) => make("option", { value: service.url }, service.domain)));
+    byId<HTMLInputElement>("people").value = this.#others().join(", ");
+  }
+
+  // -- buttons --
+
+  #wire(): void {
+    this.#submit("service-form", "set-service", "service", () => this.#setService(byId<HTMLInputElement>("service").value));
+    this.#submit("enrol-form", "enrol", "service", () => this.#model.enrol(byId<HTMLInputElement>("code").value.trim()).then(() => sessionStorage.removeItem(CODE)));
+    this.#submit("keys-form", "fetch-keys", "keys", () => this.#model.fetchKeys(byId<HTMLInputElement>("people").value.split(/[\s,;]+/).filter((name) => name !== "")));
+    this.#submit("message-form", "send-message", "message", async () => {
+      const field = byId<HTMLInputElement>("message");
+      await this.#model.send(field.value);
+      field.value = "";
+    });
+    this.#click("start-call", () => this.#model.startCall());
+    this.#click("update-keys", () => this.#model.newKeys());
+    this.#click("leave-call", () => this.#model.leave());
+  }
+
+  #submit(form: string, button: string, slot: string, work: () => Promise<void>): void {
+    byId(form).addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#run(byId<HTMLButtonElement>(button), slot, work);
+    });
+  }
+
+  #click(button: string, work: () => Promise<void>): void {
+    byId(button).addEventListener("click", () => this.#run(byId<HTMLButtonElement>(button), "call", work));
+  }
+
+  /** Runs what a button stands for; a failure shows its sentence there, and the page goes on working. */
+  #run(button: HTMLButtonElement | null, slot: string, work: () => Promise<void>): void {
+    const error = document.querySelector<HTMLElement>(`[data-error="${slot}"]`)!;
+    error.hidden = true;
+    button?.setAttribute("aria-busy", "true");
+    if (button !== null) button.disabled = true;
+    this.#running = work().then(() => null, (failure: unknown) => {
+      showError(error, failure, () => this.#run(button, slot, work));
+      error.closest("details")?.setAttribute("open", "");
+      return explained(failure);
+    }).finally(() => {
+      button?.removeAttribute("aria-busy");
+      if (button !== null) button.disabled = false;
+      this.#draw();
+    });
+  }
+
+  /** Sets one address; where it turns out to be this person's own service, the waiting code enrols the name there. */
+  async #setService(url: string): Promise<void> {
+    await this.#model.loaded;
+    await this.#model.setService(url.trim());
+    const home = this.#model.services.some((service) => service.domain === this.#model.homeDomain);
+    const code = sessionStorage.getItem(CODE);
+    if (this.#model.identity === null && home && code !== null) {
+      await this.#model.enrol(code);
+      sessionStorage.removeItem(CODE);
+    }
+    const next = this.#addresses().find((address) => !this.#model.services.some((service) => sameAddress(service.url, address)));
+    if (next !== undefined) byId<HTMLInputElement>("service").value = next;
+  }
+
+  async #start(): Promise<void> {
+    try {
+      await this.#model.start();
+    } catch (error) {
+      showError(byId("error"), error, () => void this.#start());
+    }
+  }
+
+  // -- the story: the stage asks, this page presses its own buttons --
+
+  #joinStage(): void {
+    window.addEventListener("message", (event: MessageEvent<unknown>) => {
+      const message = received<ToPerson>(event, this.#config.stage, window.parent);
+      if (message === null || !STEPS.includes(message.do)) return;
+      void this.#press(message.do).then((error) => this.#tell({ roomkey: "story", event: "done", id: message.id, error }));
+    });
+    new ResizeObserver(() => this.#tell({ roomkey: "story", event: "height", height: document.body.offsetHeight })).observe(document.body);
+  }
+
+  async #press(step: Step): Promise<PlainError | null> {
+    switch (step) {
+      case "service": {
+        for (const address of this.#addresses()) {
+          byId<HTMLInputElement>("service").value = address;
+          const error = await this.#pressed(() => byId<HTMLFormElement>("service-form").requestSubmit());
+          if (error !== null) return error;
+        }
+        return null;
+      }
+      case "keys": {
+        const error = await this.#pressed(() => byId<HTMLFormElement>("keys-form").requestSubmit());
+        return error ?? (this.#model.missing[0] === undefined ? null : explained(this.#model.missing[0].error));
+      }
+      case "call": return this.#pressed(() => byId("start-call").click());
+      case "accept": return this.#pressed(() => document.querySelector<HTMLElement>("[data-accept]")?.click());
+      case "remove": {
+        const last = this.#config.people.at(-1)?.identity;
+        return this.#pressed(() => document.querySelector<HTMLElement>(`[data-remove="${CSS.escape(last ?? "")}"]`)?.click());
+      }
+    }
+  }
+
+  #pressed(press: () => void): Promise<PlainError | null> {
+    press();
+    return this.#running;
+  }
+
+  #tell(message: FromPerson): void {
+    if (this.#framed) window.parent.postMessage(message, this.#config.stage);
+  }
+
+  // -- drawing --
+
+  #draw(): void {
+    const model = this.#model;
+    draw(model, {
+      remove: (identity) => this.#run(document.querySelector<HTMLButtonElement>(`[data-remove="${CSS.escape(identity)}"]`), "call", () => model.remove(identity)),
+      accept: (index) => this.#invitation(index, "accept"),
+      decline: (index) => this.#invitation(index, "decline"),
+    });
+    const home = model.services.some((service) => service.domain === model.homeDomain);
+    byId("enrol-form").hidden = !(home && model.identity === null && sessionStorage.getItem(CODE) === null);
+    this.#unfold();
+    this.#tell({ roomkey: "story", event: "state", state: { phase: model.phase, call: model.callState } });
+  }
+
+  #invitation(index: number, what: "accept" | "decline"): void {
+    const invitation = this.#model.invitations[index];
+    if (invitation !== undefined) this.#run(document.querySelector<HTMLButtonElement>("[data-accept]"), "call", () => this.#model[what](invitation));
+  }
+
+  /** Opens the section whose turn it is, once each time the turn passes on; what the person opens or shuts then stays. */
+  #unfold(): void {
+    const { identity, fetched, callState, phase } = this.#model;
+    const turn = phase === "removed" ? "none" : callState !== null ? "talk" : fetched.length > 0 ? "call" : identity !== null ? (this.#framed && !this.#first() ? "none" : "keys") : "service";
+    if (document.body.dataset["turn"] === turn) return;
+    document.body.dataset["turn"] = turn;
+    for (const step of ["service", "keys", "call"]) byId<HTMLDetailsElement>(`step-${step}`).open = step === turn || (turn === "talk" && step === "call" && !this.#framed);
+  }
+
+  #first(): boolean {
+    return this.#config.people[0]?.identity === this.#model.name;
+  }
+
+  /** The services' addresses, this person's own first. */
+  #addresses(): string[] {
+    const home = this.#config.services.filter((service) => service.domain === this.#model.homeDomain);
+    return [...home, ...this.#config.services.filter((service) => !home.includes(service))].map((service) => service.url);
+  }
+
+  #others(): string[] {
+    return this.#config.people.map((person) => person.identity).filter((name) => name !== this.#model.name);
+  }
+}
+
+function sameAddress(a: string, b: string): boolean {
+  return new URL(a).href === new URL(b).href;
+}
+
+async function main(): Promise<void> {
+  const code = location.hash.slice(1);
+  if (code !== "") {
+    history.replaceState(null, "", location.pathname);
+    sessionStorage.setItem(CODE, decodeURIComponent(code));
+  }
+  const config = await demoConfig();
+  const person = config.people.find((one) => one.origin === location.origin);
+  if (person === undefined) throw new Error(`no person lives at ${location.origin}`);
+  new Page(config, person.identity);
+}
+
+main().catch((error: unknown) => {
+  console.error(error);
+  say(byId("status"), "The demo’s server does not answer. Start it again: python3 build_scripts demo");
+});

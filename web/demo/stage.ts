@@ -1,0 +1,326 @@
+// The stage: shows the three people's pages side by side, drives the story's four steps and lights up what travels.
+// It knows what the pages tell it (fingerprints, digits, traffic), and no secret.
+
+import { byId, fill, firstName, listed, make, say } from "./parts/dom.js";
+import { digitsText, drawHolds, keyCell, verdict } from "./parts/holds.js";
+import { Lines } from "./parts/lines.js";
+import { ServiceBox } from "./parts/service_box.js";
+import { demoConfig, received } from "./parts/story.js";
+import type { CallState, DemoConfig, FromPerson, PersonState, PlainError, Step, ToPerson } from "./parts/story.js";
+
+const LOADING: PersonState = { phase: "loading", call: null };
+const ANSWER_MS = 90_000; // a cold start of three pages on a slow machine, with room; then the person may try again
+
+class Failed extends Error {
+  readonly plain: PlainError;
+  constructor(plain: PlainError) {
+    super(plain.code);
+    this.plain = plain;
+  }
+}
+
+class Actor {
+  readonly name: string;
+  readonly identity: string;
+  readonly origin: string;
+  state: PersonState = LOADING;
+  readonly #frame: HTMLIFrameElement;
+  readonly #pending = new Map<number, (error: PlainError | null) => void>();
+  readonly #watchers = new Set<() => void>();
+  #lastId = 0;
+
+  constructor(person: DemoConfig["people"][number], frame: HTMLIFrameElement) {
+    this.name = person.name;
+    this.identity = person.identity;
+    this.origin = person.origin;
+    this.#frame = frame;
+  }
+
+  load(code: string | null): void {
+    this.#frame.src = `${this.origin}/${code === null ? "" : `#${code}`}`;
+  }
+
+  get window(): Window | null {
+    return this.#frame.contentWindow;
+  }
+
+  hear(message: FromPerson): void {
+    if (message.event === "state") {
+      this.state = message.state;
+      for (const watcher of [...this.#watchers]) watcher();
+    } else if (message.event === "height") {
+      this.#frame.style.height = `${Math.ceil(message.height)}px`;
+    } else if (message.event === "done") {
+      this.#pending.get(message.id)?.(message.error);
+      this.#pending.delete(message.id);
+    }
+  }
+
+  /** Waits until the page's state fits; a page that failed to load rejects. */
+  until(what: string, fits: (state: PersonState) => boolean): Promise<void> {
+    return limited(`${firstName(this.identity)}: ${what}`, new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (fits(this.state)) resolve();
+        else if (this.state.phase === "failed") reject(new Failed({ code: "page-failed", sentence: `${firstName(this.identity)}’s page could not start; its own box says why.`, retryable: true }));
+        else return;
+        this.#watchers.delete(look);
+      };
+      this.#watchers.add(look);
+      look();
+    }));
+  }
+
+  /** Has the page press its own button for this step, and waits for its outcome. */
+  async act(step: Step): Promise<void> {
+    await this.until("loading", (state) => state.phase !== "loading");
+    const id = ++this.#lastId;
+    const answer = new Promise<PlainError | null>((resolve) => this.#pending.set(id, resolve));
+    this.window?.postMessage({ roomkey: "story", do: step, id } satisfies ToPerson, this.origin);
+    const error = await limited(`${firstName(this.identity)}: ${step}`, answer);
+    if (error !== null) throw new Failed(error);
+  }
+}
+
+function limited<T>(what: string, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Failed({ code: "timeout", sentence: `This takes too long (${what}).`, retryable: true })), ANSWER_MS);
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+class Stage {
+  readonly #config: DemoConfig;
+  readonly #actors: Actor[] = [];
+  readonly #boxes = new Map<string, ServiceBox>();
+  readonly #lines = new Lines(byId<SVGSVGElement>("lines"));
+  readonly #epochs = new Map<string, Map<string, CallState>>(); // epoch -> identity -> what that page held
+
+  constructor(config: DemoConfig, codes: URLSearchParams) {
+    this.#config = config;
+    this.#layOut();
+    window.addEventListener("message", (event) => this.#hear(event));
+    for (const button of this.#buttons()) button.addEventListener("click", () => void this.#play(button));
+    void this.#load(codes);
+  }
+
+  #layOut(): void {
+    const services = byId("services");
+    for (const service of this.#config.services) {
+      const users = this.#config.people.filter((person) => person.identity.endsWith(`@${service.domain}`));
+      const box = new ServiceBox(service.domain, `Delivery service of ${listed(users.map((user) => firstName(user.identity)))}`);
+      this.#boxes.set(service.domain, box);
+      this.#boxes.set(new URL(service.url).origin, box);
+      services.append(box.element);
+    }
+    for (const person of this.#config.people) {
+      const frame = document.createElement("iframe");
+      frame.title = `${firstName(person.identity)}’s page`;
+      frame.id = `frame-${person.name}`;
+      frame.name = person.name;
+      frame.className = person.name;
+      const chip = make("div", { class: `person ${person.name}` },
+        make("a", { href: `#frame-${person.name}`, class: "who" },
+          make("span", { class: "avatar", "aria-hidden": "true" }, firstName(person.identity).charAt(0)),
+          make("span", {}, make("b", {}, firstName(person.identity)), make("small", {}, person.identity))),
+        make("span", { class: "phase", id: `phase-${person.name}` }, "…"),
+        make("a", { class: "alone", href: person.origin, target: "_blank", rel: "noopener", title: "Open this page alone (close it here first)" }, make("span", { "aria-hidden": "true" }, "↗"), make("span", { class: "visually-hidden" }, `Open ${firstName(person.identity)}’s page alone`)));
+      byId("people").append(chip);
+      byId("frames").append(frame);
+      this.#actors.push(new Actor(person, frame));
+      for (const service of this.#config.services) {
+        const home = person.identity.endsWith(`@${service.domain}`);
+        this.#lines.add(`${person.identity} ${service.domain}`, this.#boxes.get(service.domain)!.element, chip, `${person.name} ${home ? "home" : "foreign"}`);
+      }
+    }
+    new ResizeObserver(() => this.#lines.draw()).observe(byId("scene"));
+    this.#lines.draw();
+    this.#render();
+  }
+
+  /** Alice first: she is usable while the others still load. */
+  async #load(codes: URLSearchParams): Promise<void> {
+    for (const actor of this.#actors) {
+      actor.load(codes.get(actor.name));
+      await actor.until("loading", (state) => state.phase !== "loading").catch(() => undefined);
+      if (actor === this.#actors[0]) this.#refresh();
+    }
+  }
+
+  #hear(event: MessageEvent<unknown>): void {
+    for (const actor of this.#actors) {
+      const message = received<FromPerson>(event, actor.origin, actor.window);
+      if (message === null) continue;
+      actor.hear(message);
+      if (message.event === "traffic") {
+        const box = this.#boxes.get(message.traffic.service);
+        box?.passed(message.traffic, actor.identity);
+        if (box !== undefined) this.#lines.light(`${actor.identity} ${box.domain}`, message.traffic.direction === "out");
+      }
+      if (message.event === "state") {
+        if (message.state.call !== null) {
+          const held = this.#epochs.get(message.state.call.epoch) ?? new Map<string, CallState>();
+          this.#epochs.set(message.state.call.epoch, held.set(actor.identity, message.state.call));
+        }
+        this.#render();
+        this.#refresh();
+      }
+    }
+  }
+
+  // -- the four steps --
+
+  #buttons(): HTMLButtonElement[] {
+    return [...document.querySelectorAll<HTMLButtonElement>("button[data-step]")];
+  }
+
+  async #play(button: HTMLButtonElement): Promise<void> {
+    const step = button.dataset["step"] as "service" | "keys" | "call" | "remove";
+    byId("error").hidden = true;
+    button.setAttribute("aria-busy", "true");
+    button.closest("li")?.setAttribute("data-state", "playing");
+    this.#refresh();
+    try {
+      await this.#steps[step]();
+      button.closest("li")?.setAttribute("data-state", "done");
+    } catch (error) {
+      button.closest("li")?.removeAttribute("data-state");
+      this.#fail(error, button);
+    } finally {
+      button.removeAttribute("aria-busy");
+      this.#refresh();
+    }
+  }
+
+  readonly #steps = {
+    service: async (): Promise<void> => {
+      this.#say("Each page asks the address it was given whether it is a delivery service, takes its name there and leaves public keys.");
+      await Promise.all(this.#actors.map((actor) => actor.act("service")));
+      this.#say("All three are reachable now. The services hold public keys; the private halves never left the pages.");
+    },
+    keys: async (): Promise<void> => {
+      this.#say("Alice asks each service for the public keys of its people, and checks signatures, names and lifetimes.");
+      await this.#first.act("keys");
+      this.#say("Alice holds verified public keys of Bob and Carol. Her page says how each was proved.");
+    },
+    call: async (): Promise<void> => {
+      this.#say("Alice makes a group and seals an invitation for each: only Bob’s and Carol’s pages can open theirs.");
+      await this.#first.act("call");
+      await Promise.all(this.#actors.slice(1).map(async (actor) => {
+        await actor.until("invitation", (state) => state.phase === "invited" || state.phase === "call");
+        if (actor.state.phase === "invited") await actor.act("accept");
+      }));
+      await this.#agree(this.#actors);
+      this.#say("The call is keyed: same digits, same colours on all three pages. The services carried sealed envelopes.");
+    },
+    remove: async (): Promise<void> => {
+      const carol = this.#actors[2];
+      this.#say("Alice removes Carol: she and Bob move to keys that Carol’s page cannot work out.");
+      await this.#first.act("remove");
+      await carol?.until("removal", (state) => state.phase === "removed");
+      await this.#agree(this.#actors.slice(0, 2));
+      this.#say("Carol is out: new digits and new keys for Alice and Bob, none of them on Carol’s page.");
+    },
+  };
+
+  get #first(): Actor {
+    const first = this.#actors[0];
+    if (first === undefined) throw new Error("the stage needs people");
+    return first;
+  }
+
+  /** Waits until these people's pages report the same call with them all and nobody else in it. */
+  async #agree(actors: readonly Actor[]): Promise<void> {
+    const wanted = actors.map((actor) => actor.identity).sort().join();
+    for (const actor of actors) {
+      await actor.until("agreement", (state) => state.call !== null && [...state.call.members].sort().join() === wanted);
+    }
+    await this.#first.until("agreement", () => new Set(actors.map((actor) => JSON.stringify(actor.state.call))).size === 1);
+  }
+
+  // -- what is shown --
+
+  #say(text: string): void {
+    say(byId("status"), text);
+  }
+
+  #fail(error: unknown, button: HTMLButtonElement): void {
+    const plain = error instanceof Failed ? error.plain : { code: "unexpected", sentence: "Something unexpected went wrong on the stage.", retryable: true };
+    if (!(error instanceof Failed)) console.error(error);
+    const again = (): void => {
+      byId("error").hidden = true;
+      button.click();
+    };
+    byId("error").replaceChildren(make("p", {}, plain.sentence), make("code", {}, plain.code), make("button", { type: "button", class: "button quiet small", onclick: again }, "Try again"));
+    byId("error").hidden = false;
+    this.#say("Nothing is lost; the step can be tried again.");
+  }
+
+  /** Opens the buttons whose turn has come: after a reload the pages' own state says how far the story is. */
+  #refresh(): void {
+    const first = this.#first.state;
+    const reached = { service: first.phase !== "loading", keys: first.phase === "enrolled" && first.call === null, call: false, remove: false };
+    const all = this.#actors.map((actor) => actor.state);
+    const enrolled = all.every((state) => !["loading", "ready", "failed"].includes(state.phase));
+    const items = this.#buttons().map((button) => ({ button, item: button.closest("li") }));
+    const done = (step: string): boolean => items.some(({ button, item }) => button.dataset["step"] === step && item?.dataset["state"] === "done");
+    const mark = (step: string): void => items.find(({ button }) => button.dataset["step"] === step)?.item?.setAttribute("data-state", "done");
+    if (enrolled && !done("service") && !this.#playing()) mark("service");
+    if (first.call !== null && !this.#playing()) ["keys", "call"].forEach(mark);
+    if (first.call !== null && all[2]?.phase === "removed" && !this.#playing()) mark("remove");
+    reached.service = first.phase !== "loading" && !done("service");
+    reached.keys = enrolled && !done("keys");
+    reached.call = done("keys") && !done("call");
+    reached.remove = done("call") && !done("remove");
+    let next = true;
+    for (const { button, item } of items) {
+      const step = button.dataset["step"] as keyof typeof reached;
+      button.disabled = this.#playing() || !reached[step];
+      item?.toggleAttribute("data-next", next && !button.disabled);
+      if (!button.disabled) next = false;
+    }
+    if (byId("status").textContent?.startsWith("Loading Alice") && first.phase !== "loading") this.#say("Alice’s page is ready. Begin with the first button.");
+  }
+
+  #playing(): boolean {
+    return document.querySelector('li[data-state="playing"]') !== null;
+  }
+
+  #render(): void {
+    const states = new Map(this.#actors.map((actor) => [actor.identity, actor.state]));
+    drawHolds(byId("holds"), this.#config, states);
+    const { text, good } = verdict(this.#config, states);
+    say(byId("verdict"), text);
+    byId("verdict").classList.toggle("good", good);
+    for (const actor of this.#actors) {
+      say(byId(`phase-${actor.name}`), PHASES[actor.state.phase]);
+      byId(`phase-${actor.name}`).dataset["phase"] = actor.state.phase;
+    }
+    this.#renderEarlier();
+  }
+
+  #renderEarlier(): void {
+    const newest = this.#first.state.call?.epoch;
+    const earlier = [...this.#epochs].filter(([epoch, held]) => epoch !== newest && held.size > 1);
+    byId("earlier").hidden = earlier.length === 0;
+    fill(byId("history"), earlier.map(([epoch, held]) => [epoch, [...held]]), () => earlier.map(([epoch, held]) => make("tbody", {},
+      make("tr", {}, make("th", { scope: "rowgroup", colspan: "3" }, `Epoch ${epoch}`)),
+      ...[...held].flatMap(([identity, call]) => [
+        make("tr", {}, make("th", { scope: "row" }, `${firstName(identity)} held`), make("td", {}, make("span", { class: "mono" }, digitsText(call.digits))), make("td", {}, ...call.keys.map((key) => keyCell(key.fingerprint)))),
+      ]))));
+  }
+}
+
+const PHASES: Readonly<Record<PersonState["phase"], string>> = {
+  loading: "loading…", ready: "ready", enrolled: "reachable", invited: "invited", call: "in the call", removed: "removed", failed: "not loaded",
+};
+
+async function main(): Promise<void> {
+  const codes = new URLSearchParams(location.hash.slice(1));
+  history.replaceState(null, "", location.pathname);
+  new Stage(await demoConfig(), codes);
+}
+
+main().catch((error: unknown) => {
+  console.error(error);
+  say(byId("status"), "The demo’s server does not answer. Start it again: python3 build_scripts demo");
+});
