@@ -47,7 +47,6 @@ def checks() -> dict[str, Callable[[], Iterable[str]]]:
         "typescript": typescript("tsconfig.json", "src"),
         "typescript workers": typescript("tsconfig.worker.json", "src/worker"),
         "error codes": error_codes.problems,
-        "error codes": error_codes.problems,
         "api report": api_report.problems,
     }
 
@@ -74,7 +73,6 @@ def main(arguments: list[str]) -> int:
             subprocess.run(
                 [sys.executable, "-m", "ruff", *fix, "--quiet", *PYTHON_FOLDERS], cwd=paths.ROOT, check=False
             )
-        error_codes.update()
         error_codes.update()
         api_report.update()
     failed = run_checks()
