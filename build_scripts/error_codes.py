@@ -35,7 +35,9 @@ def make_table() -> str:
     names = "\n".join(f"  | {json.dumps(name)}" for name in CODES)
     return (
         f"{HEAD}/** Every stable error code. */\nexport type RoomkeyErrorCode =\n{names};\n\n"
-        "/** @internal */\nexport const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {\n" + "\n".join(lines) + "\n};\n"
+        "/** @internal */\nexport const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {\n"
+        + "\n".join(lines)
+        + "\n};\n"
     )
 
 

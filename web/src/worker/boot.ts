@@ -25,6 +25,7 @@ export interface BootOptions {
 
 /** Boots Python with the package roomkey importable. Rejects with a `Failure` that names the asset or what blocked it. */
 export async function boot(options: BootOptions): Promise<PyodideInterface> {
+  hideImportScripts();
   const violation = firstViolation();
   const files = new Map([WASM, STDLIB, LOCK, ROOMKEY].map((name) => [name, checked(name, options)])); // all at once
   const restore = serve(options.assets, files);
@@ -76,6 +77,14 @@ function serve(assets: string, files: ReadonlyMap<string, Promise<Uint8Array<Arr
   return () => {
     self.fetch = original;
   };
+}
+
+/**
+ * Pyodide asks whether this is a classic worker by calling importScripts with a string: a Trusted Types violation in the console at
+ * each start. A module worker cannot use that function anyway.
+ */
+function hideImportScripts(): void {
+  Object.defineProperty(self, "importScripts", { value: undefined, configurable: true });
 }
 
 interface FirstViolation {

@@ -1,0 +1,28 @@
+// A worker for tests: boots as the roomkey worker does, then runs the Python code it is given.
+import type { Manifest } from "../../../web/src/protocol.js";
+import { boot } from "../../../web/src/worker/boot.js";
+import { CryptoHost, supportedAlgorithms } from "../../../web/src/worker/crypto.js";
+import { createHost } from "../../../web/src/worker/host.js";
+
+const assets = new URL("/roomkey/", self.location.href).href;
+
+async function start() {
+  const manifest = (await (await fetch(`${assets}assets-manifest.json`)).json()) as Manifest;
+  const [pyodide, host] = await Promise.all([
+    boot({ assets, manifest, stallTimeout: 30_000, onProgress: () => undefined }),
+    createHost(),
+  ]);
+  pyodide.registerJsModule("test_host", { host, CryptoHost, supportedAlgorithms });
+  return pyodide;
+}
+
+const started = start();
+
+self.onmessage = async ({ data }: MessageEvent<{ id: number; code: string }>) => {
+  try {
+    const value: unknown = await (await started).runPythonAsync(data.code);
+    self.postMessage({ id: data.id, value });
+  } catch (error) {
+    self.postMessage({ id: data.id, error: error instanceof Error ? error.message : String(error) });
+  }
+};
