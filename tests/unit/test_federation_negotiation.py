@@ -35,9 +35,9 @@ def test_choice(offers: list[set[int]], best_first: tuple[int, ...]) -> None:
 
 def test_no_common_suite_names_who_offers_what() -> None:
     with pytest.raises(RoomkeyError) as caught:
-        choose([own_offer("a@email1.example", [3, 1]), own_offer("b@email2.example", [2]), own_offer("c@d.example", [])])
+        choose([own_offer("a@email1.example", [3, 1]), own_offer("b@email2.example", [2]), own_offer("c@d.test", [])])
     offers = caught.value.details["offers"]
-    assert offers == "a@email1.example: 0x0001 0x0003; b@email2.example: 0x0002; c@d.example: none"
+    assert offers == "a@email1.example: 0x0001 0x0003; b@email2.example: 0x0002; c@d.test: none"
     assert "email1" not in caught.value.text
 
 

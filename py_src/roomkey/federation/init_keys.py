@@ -1,7 +1,7 @@
 """Init-key sets: the one unit that a client publishes (wire.md section 2), and how it is made.
 
-The draft's UserInitKey names keys, and an RFC 9420 group can only be joined by a KeyPackage; so the UserInitKey of a set
-is the signed index of the set's KeyPackages:
+The draft's UserInitKey names keys, and an RFC 9420 group can only be joined by a KeyPackage. So the UserInitKey of a
+set is the signed index of the set's KeyPackages:
 
 - `key_packages[i]` is for the suite `cipher_suites[i]` (in RFC 9420's number), and its init key is `init_keys[i]`;
 - `user_init_key_id` is SHA-256 of the encoded vector of KeyPackages, so the signature covers them;
@@ -26,6 +26,7 @@ from roomkey.federation.client_leaf import client_extension
 from roomkey.federation.messages import Credential, Limited, UserInitKey
 from roomkey.mls import credential as mls_credential
 from roomkey.mls.extensions import Extension, ExtensionType
+from roomkey.mls.group import JoinKeys, OwnKeys
 from roomkey.mls.key_package import KeyPackage, PackageKeys, make_key_packages
 from roomkey.mls.leaf_node import Lifetime, own_capabilities
 from roomkey.tls import Codec, Opaque, Struct, opaque, uint16, vector
@@ -131,12 +132,19 @@ class PrivatePackage(Struct):
 class PrivateSet(Struct):
     """A set of our own with the names of its private keys, as it is stored. It never leaves the client.
 
-    A Welcome for one KeyPackage of an ordinary set uses up the whole set: all of `handles` are then deleted, but for the
-    encryption key of the leaf that joined.
+    A Welcome for one KeyPackage of an ordinary set uses up the whole set: all of `handles` are then deleted, but for
+    the encryption key of the leaf that joined.
     """
 
     set: InitKeySet
     packages: Annotated[tuple[PrivatePackage, ...], vector(PrivatePackage)]
+
+    def join_keys(self) -> list[JoinKeys]:
+        """What joining by each of the KeyPackages takes, as `group.join` wants it."""
+        return [
+            JoinKeys(p.key_package, p.init.pair(), OwnKeys(p.signature.pair(), p.encryption.pair()))
+            for p in self.packages
+        ]
 
     def handles(self) -> list[KeyHandle]:
         """The private init and encryption keys. The signature keys are the client's and live on."""
