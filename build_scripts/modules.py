@@ -23,7 +23,8 @@ LATE = (
     "concurrent.futures.thread",  # a lazy attribute of asyncio's base loop
     "encodings.ascii",  # codecs are imported when first named
     "encodings.latin_1",
-    "encodings.idna",  # domain names
+    "encodings.idna",  # domain names, with the two below
+    "encodings.punycode",
     "stringprep",
     "unicodedata",
     "_strptime",  # datetime.strptime
