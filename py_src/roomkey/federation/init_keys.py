@@ -29,7 +29,7 @@ from roomkey.mls.extensions import Extension, ExtensionType
 from roomkey.mls.group import JoinKeys, OwnKeys
 from roomkey.mls.key_package import KeyPackage, PackageKeys, make_key_packages
 from roomkey.mls.leaf_node import Lifetime, own_capabilities
-from roomkey.tls import Codec, Opaque, Struct, opaque, uint16, vector
+from roomkey.tls import Codec, Opaque, Struct, malformed, opaque, uint16, vector
 
 # A set of three suites takes about 1.5 kB; the rest is room for other people's extensions.
 MAX_INIT_KEY_SET: Final = 1 << 17
@@ -118,11 +118,10 @@ class StoredPair(Struct):
         return KeyPair(self.public, KeyHandle(self.handle.decode()))
 
 
-# struct { KeyPackage key_package; StoredPair init; StoredPair encryption; StoredPair signature; } PrivatePackage;
+# struct { StoredPair init; StoredPair encryption; StoredPair signature; } PrivatePackage;
 class PrivatePackage(Struct):
-    """One published KeyPackage with what joining by it takes."""
+    """What joining by one published KeyPackage takes."""
 
-    key_package: KeyPackage
     init: StoredPair
     encryption: StoredPair
     signature: StoredPair
@@ -132,6 +131,8 @@ class PrivatePackage(Struct):
 class PrivateSet(Struct):
     """A set of our own with the names of its private keys, as it is stored. It never leaves the client.
 
+    `packages[i]` belongs to `set.key_packages[i]`.
+
     A Welcome for one KeyPackage of an ordinary set uses up the whole set: all of `handles` are then deleted, but for
     the encryption key of the leaf that joined.
     """
@@ -139,11 +140,15 @@ class PrivateSet(Struct):
     set: InitKeySet
     packages: Annotated[tuple[PrivatePackage, ...], vector(PrivatePackage)]
 
+    def check(self) -> None:
+        if len(self.packages) != len(self.set.key_packages):
+            raise malformed("packages", str(len(self.set.key_packages)), len(self.packages))
+
     def join_keys(self) -> list[JoinKeys]:
         """What joining by each of the KeyPackages takes, as `group.join` wants it."""
         return [
-            JoinKeys(p.key_package, p.init.pair(), OwnKeys(p.signature.pair(), p.encryption.pair()))
-            for p in self.packages
+            JoinKeys(package, keys.init.pair(), OwnKeys(keys.signature.pair(), keys.encryption.pair()))
+            for package, keys in zip(self.set.key_packages, self.packages, strict=True)
         ]
 
     def handles(self) -> list[KeyHandle]:
@@ -183,7 +188,7 @@ async def make_init_key_sets(
     life = Lifetime(max(0, int(now) - CLOCK_ALLOWANCE), int(now + lifetime))
     marks = (Extension(ExtensionType.LAST_RESORT_KEY_PACKAGE, b""),) if last_resort else ()
     keys = await _generate(crypto, suites, count)
-    columns: list[list[PrivatePackage]] = []
+    columns: list[list[tuple[KeyPackage, PrivatePackage]]] = []
     for number in suites:
         suite = suite_by_number(number)
         signature = _signature_pair(client, suite.scheme)
@@ -197,14 +202,14 @@ async def make_init_key_sets(
         )  # fmt: skip
         kept = StoredPair.of(signature)
         columns.append([
-            PrivatePackage(package, StoredPair.of(pair.init), StoredPair.of(pair.encryption), kept)
+            (package, PrivatePackage(StoredPair.of(pair.init), StoredPair.of(pair.encryption), kept))
             for package, pair in zip(packages, keys[number], strict=True)
         ])  # fmt: skip
     rows = list(zip(*columns, strict=True))
-    unsigned = [_index(client.credential, [private.key_package for private in row]) for row in rows]
+    unsigned = [_index(client.credential, [package for package, _ in row]) for row in rows]
     signed = await messages.sign(crypto, [(index, client.pairs[client.scheme]) for index in unsigned])
     return [
-        PrivateSet(InitKeySet(index, tuple(private.key_package for private in row)), tuple(row))
+        PrivateSet(InitKeySet(index, tuple(package for package, _ in row)), tuple(keys for _, keys in row))
         for index, row in zip(signed, rows, strict=True)
     ]
 
