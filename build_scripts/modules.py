@@ -29,6 +29,7 @@ LATE = (
     "unicodedata",
     "_strptime",  # datetime.strptime
     "zipimport",
+    "importlib.metadata",  # importlib.invalidate_caches, which loadPackage calls
     "importlib.resources",  # package data
 )
 
