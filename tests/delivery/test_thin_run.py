@@ -5,7 +5,7 @@ from __future__ import annotations
 from roomkey.federation import fanout
 from roomkey.host.native import NativeHost
 
-from tests.delivery.conftest import Services, enrolled
+from tests.delivery.processes import Services, enrolled
 
 
 async def test_two_people_at_one_service(services: Services, host: NativeHost) -> None:
