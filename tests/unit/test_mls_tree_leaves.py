@@ -1,0 +1,346 @@
+"""Leaf nodes, key packages and trees that break one rule each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from roomkey.crypto.suites import SUITES
+from roomkey.errors import RoomkeyError
+from roomkey.host.native_crypto import NativeCrypto
+from roomkey.mls.credential import X509, Certificate, Credential
+from roomkey.mls.extensions import (
+    GREASE,
+    Extension,
+    ExtensionType,
+    ExternalSender,
+    ExternalSenders,
+    RequiredCapabilities,
+    external_senders,
+)
+from roomkey.mls.key_package import (
+    KeyPackage,
+    PackageKeys,
+    check_key_package,
+    key_package_failures,
+    make_key_packages,
+    verify_key_packages,
+)
+from roomkey.mls.leaf_node import (
+    COMMIT,
+    KEY_PACKAGE,
+    MAX_LIFETIME,
+    UPDATE,
+    LeafNode,
+    Lifetime,
+    check_leaf,
+    leaf_signed,
+    own_capabilities,
+    requirements,
+    sign_leaf,
+)
+from roomkey.mls.ratchet_tree import MAX_WIDTH, Node, ParentNode, RatchetTree
+from roomkey.mls.tree_hash import tree_hash
+from roomkey.mls.tree_validation import check_members, check_unmerged_leaves, verify_tree
+
+from tests.unit.tree_members import GROUP_ID, Room, make_member
+
+SUITE = SUITES[1]
+NOW = 1000.0
+CAN = own_capabilities([1, 2, 3], 4)
+GOOD = LeafNode(
+    b"e" * 32, b"s" * 32, Credential.basic(b"alice@email1.example"), CAN, KEY_PACKAGE,
+    lifetime=Lifetime(0, 86400), signature=b"-" * 64,
+)  # fmt: skip
+APPLICATION_ID = Extension(ExtensionType.APPLICATION_ID, b"phone")
+UNKNOWN = Extension(0x1234, b"")
+NEEDS = (
+    Extension(ExtensionType.ROOMKEY_GROUP, b""),
+    Extension(ExtensionType.REQUIRED_CAPABILITIES, RequiredCapabilities((0x000A, 0x0001), (0x0001,), (1,)).encode()),
+)
+
+
+@pytest.mark.parametrize(
+    "leaf",
+    [
+        GOOD,
+        GOOD.replace(extensions=(APPLICATION_ID,)),
+        GOOD.replace(extensions=(Extension(GREASE[4], b"any"),)),
+        GOOD.replace(lifetime=Lifetime(1000, 1000)),
+        GOOD.replace(leaf_node_source=UPDATE, lifetime=None),
+        GOOD.replace(leaf_node_source=COMMIT, lifetime=None, parent_hash=b""),
+    ],
+)
+def test_good_leaves(leaf: LeafNode) -> None:
+    check_leaf(SUITE, LeafNode.decode(leaf.encode()), now=NOW, needs=requirements(NEEDS))
+
+
+@pytest.mark.parametrize(
+    ("rule", "leaf"),
+    [
+        ("leaf-source", GOOD.replace(leaf_node_source=UPDATE, lifetime=None)),
+        ("leaf-keys", GOOD.replace(encryption_key=b"e" * 33)),
+        ("leaf-keys", GOOD.replace(signature_key=b"")),
+        ("leaf-extensions-unique", GOOD.replace(extensions=(APPLICATION_ID, APPLICATION_ID))),
+        ("leaf-capabilities-extensions", GOOD.replace(extensions=(UNKNOWN,))),
+        ("leaf-capabilities-version", GOOD.replace(capabilities=CAN.replace(versions=(2,)))),
+        ("leaf-capabilities-suite", GOOD.replace(capabilities=CAN.replace(cipher_suites=(2, 3)))),
+        ("leaf-capabilities-credential", GOOD.replace(capabilities=CAN.replace(credentials=(2,)))),
+        ("leaf-capabilities-credential", GOOD.replace(credential=Credential(X509, None, (Certificate(b"c"),)))),
+        ("leaf-required-extensions", GOOD.replace(capabilities=CAN.replace(extensions=(0xF0C2,)))),
+        ("leaf-required-extensions", GOOD.replace(capabilities=CAN.replace(extensions=(0x000A,)))),
+        ("leaf-required-proposals", GOOD.replace(capabilities=CAN.replace(proposals=()))),
+        ("leaf-required-credentials", GOOD.replace(capabilities=CAN.replace(credentials=(1,)))),
+        ("leaf-lifetime", GOOD.replace(lifetime=Lifetime(1001, 86400))),
+        ("leaf-lifetime", GOOD.replace(lifetime=Lifetime(0, 999))),
+        ("leaf-lifetime", GOOD.replace(lifetime=Lifetime(2000, 500))),
+        ("leaf-lifetime-length", GOOD.replace(lifetime=Lifetime(0, MAX_LIFETIME + 1))),
+        ("leaf-lifetime-length", GOOD.replace(lifetime=Lifetime(0, 2**64 - 1))),
+    ],
+)
+def test_leaves_that_break_a_rule(rule: str, leaf: LeafNode) -> None:
+    required = RequiredCapabilities((0x000A,), (0x0A0A + 4 * 0x1010,), (1, 0x0A0A + 4 * 0x1010)).encode()
+    needs = requirements((NEEDS[0], Extension(ExtensionType.REQUIRED_CAPABILITIES, required)))
+    check_leaf(SUITE, GOOD, now=NOW, source=KEY_PACKAGE, needs=needs)
+    with pytest.raises(RoomkeyError) as caught:
+        check_leaf(SUITE, leaf, now=NOW, source=KEY_PACKAGE, needs=needs)
+    assert (caught.value.code, caught.value.details["rule"]) == ("invalid-leaf-node", rule)
+
+
+def test_old_leaves_pass_without_a_clock() -> None:
+    check_leaf(SUITE, GOOD.replace(lifetime=Lifetime(5, 2)), now=None)
+
+
+def test_unknown_credentials_are_malformed() -> None:
+    with pytest.raises(RoomkeyError, match="malformed"):
+        Credential.decode(b"\x00\x03\x01a")
+
+
+def test_external_senders() -> None:
+    sender = ExternalSender(b"k" * 32, Credential.basic(b"service"))
+    data = ExternalSenders((sender,)).encode()
+    assert external_senders((Extension(ExtensionType.EXTERNAL_SENDERS, data),)) == (sender,)
+    assert external_senders(()) == ()
+
+
+@pytest.mark.parametrize("number", sorted(SUITES))
+async def test_leaf_signatures_bind_the_place(number: int) -> None:
+    crypto, suite = NativeCrypto(), SUITES[number]
+    member = await make_member(crypto, suite)
+    leaf = member.leaf.replace(leaf_node_source=UPDATE, lifetime=None)
+    signed = await sign_leaf(crypto, suite, leaf, member.signature, GROUP_ID, 5)
+    right = leaf_signed(signed, GROUP_ID, 5)
+    for other in (leaf_signed(signed, GROUP_ID, 6), leaf_signed(signed, b"", 5)):
+        assert other != right
+    # a leaf of a key package goes anywhere
+    assert leaf_signed(member.leaf, GROUP_ID, 5) == leaf_signed(member.leaf)
+
+
+PACKAGE_RULES: list[tuple[str, Callable[[KeyPackage], KeyPackage]]] = [
+    ("key-package-version", lambda p: p.replace(version=2)),
+    ("key-package-suite", lambda p: p.replace(cipher_suite=3)),
+    ("key-package-init-key", lambda p: p.replace(init_key=b"i" * 31)),
+    ("key-package-keys-differ", lambda p: p.replace(init_key=p.leaf_node.encryption_key)),
+    ("key-package-extensions-unique", lambda p: p.replace(extensions=(APPLICATION_ID, APPLICATION_ID))),
+    ("key-package-extensions", lambda p: p.replace(extensions=(UNKNOWN,))),
+    ("leaf-source", lambda p: p.replace(leaf_node=p.leaf_node.replace(leaf_node_source=UPDATE, lifetime=None))),
+    ("leaf-lifetime", lambda p: p.replace(leaf_node=p.leaf_node.replace(lifetime=Lifetime(0, 1)))),
+    ("leaf-signature", lambda p: p.replace(leaf_node=p.leaf_node.replace(signature=bytes(64)))),
+    ("leaf-signature", lambda p: p.replace(leaf_node=p.leaf_node.replace(signature_key=bytes(32)))),
+    ("key-package-signature", lambda p: p.replace(signature=bytes(64))),
+    ("key-package-signature", lambda p: p.replace(init_key=b"i" * 32)),
+    ("key-package-signature", lambda p: p.replace(signature=b"")),
+]
+
+
+async def test_key_packages_that_break_a_rule() -> None:
+    crypto = NativeCrypto()
+    (signature,) = await crypto.generate_keys(SUITE.scheme, 1)
+    pairs = await crypto.generate_keys(SUITE.group, 2 * (len(PACKAGE_RULES) + 1))
+    keys = [PackageKeys(*two) for two in zip(pairs[::2], pairs[1::2], strict=True)]
+    last_resort = (Extension(ExtensionType.LAST_RESORT_KEY_PACKAGE, b""),)
+    packages = await make_key_packages(
+        crypto, SUITE, GOOD.credential, signature, keys, Lifetime(0, 86400), CAN,
+        leaf_extensions=(APPLICATION_ID,), extensions=last_resort,
+    )  # fmt: skip
+    packages = [KeyPackage.decode(package.encode()) for package in packages]
+    assert all(package.last_resort for package in packages)
+    assert len({package.ref(SUITE) for package in packages}) == len(packages)
+    await verify_key_packages(crypto, SUITE, packages, NOW)
+
+    altered = [alter(package) for (_, alter), package in zip(PACKAGE_RULES, packages, strict=False)]
+    failures = await key_package_failures(crypto, SUITE, [*altered, packages[-1]], NOW)
+    assert failures.pop() is None
+    rules = [failure.details["rule"] if failure else None for failure in failures]
+    assert rules == [rule for rule, _ in PACKAGE_RULES]
+    with pytest.raises(RoomkeyError, match="key-package-version"):
+        await verify_key_packages(crypto, SUITE, [packages[-1], altered[0]], NOW)
+    with pytest.raises(RoomkeyError, match="leaf-lifetime-length"):
+        check_key_package(SUITE, packages[0], now=NOW, max_lifetime=3600)
+
+
+# -- trees on the wire --
+
+
+def tree_of(nodes: list[Node | None]) -> RatchetTree:
+    return RatchetTree(SUITE, nodes)
+
+
+LEAF, PARENT = GOOD.encode(), ParentNode(b"p" * 32, b"").encode()
+
+
+def vector(*nodes: bytes) -> bytes:
+    body = b"".join(nodes)
+    return (len(body) | 0x80000000).to_bytes(4, "big") + body if len(body) >= 0x4000 else (
+        (len(body) | 0x4000).to_bytes(2, "big") if len(body) >= 64 else bytes((len(body),))
+    ) + body
+
+
+A_LEAF, A_PARENT, BLANK = b"\1\1" + LEAF, b"\1\2" + PARENT, b"\0"
+
+
+@pytest.mark.parametrize(
+    ("code", "rule", "data"),
+    [
+        ("invalid-tree", "tree-trailing-blank", vector()),
+        ("invalid-tree", "tree-trailing-blank", vector(BLANK)),
+        ("invalid-tree", "tree-trailing-blank", vector(A_LEAF, BLANK, BLANK)),
+        ("invalid-tree", "tree-node-kinds", vector(A_PARENT)),
+        ("invalid-tree", "tree-node-kinds", vector(A_LEAF, A_LEAF)),
+        ("malformed", None, vector(A_LEAF) + b"\0"),
+        ("malformed", None, vector(A_LEAF)[:-1]),
+        ("malformed", None, vector(b"\2" + A_LEAF[1:])),
+        ("malformed", None, vector(b"\1\3" + LEAF)),
+        ("malformed", None, b""),
+        ("too-large", None, vector(BLANK * (2 * MAX_WIDTH - 1), A_LEAF)),
+    ],
+)
+def test_trees_that_do_not_decode(code: str, rule: str | None, data: bytes) -> None:
+    with pytest.raises(RoomkeyError) as caught:
+        RatchetTree.decode(SUITE, data)
+    assert (caught.value.code, caught.value.details.get("rule")) == (code, rule)
+
+
+def test_trees_are_extended_to_full_width() -> None:
+    for nodes, width in (([A_LEAF], 1), ([A_LEAF, A_PARENT], 2), ([BLANK, BLANK, BLANK, BLANK, A_LEAF], 4)):
+        data = vector(*nodes)
+        tree = RatchetTree.decode(SUITE, data)
+        assert tree.width == width
+        assert tree.encode() == data
+
+
+def test_changes_of_nobody_are_refused() -> None:
+    tree = tree_of([GOOD, None, None])
+    operations: list[Callable[[], Any]] = [
+        lambda: tree.update(1, GOOD), lambda: tree.remove([1]), lambda: tree.remove([2]), lambda: tree.remove([-1]),
+    ]  # fmt: skip
+    for operation in operations:
+        with pytest.raises(RoomkeyError, match="tree-member"):
+            operation()
+    with pytest.raises(RoomkeyError, match="tree-empty"):
+        tree.remove([0])
+
+
+# -- trees that a joiner must refuse --
+
+
+async def test_joiners_refuse_a_tree_that_breaks_a_rule() -> None:
+    crypto = NativeCrypto()
+    room = await Room.create(crypto, SUITE, 3)
+    for sender in range(4):
+        await room.commit(sender)
+    await room.commit(0, add=1, path=False)
+    await room.commit(4)
+    good = room.tree
+    await verify_tree(crypto, good, GROUP_ID, tree_hash(good), now=NOW)
+    parents = dict(good.parents())
+    leaf = good.leaf(1)
+    assert leaf is not None
+    stranger = await make_member(crypto, SUITE)
+
+    def changed(position: int, node: Node | None) -> RatchetTree:
+        nodes = good.nodes.copy()
+        nodes[position] = node
+        return tree_of(nodes)
+
+    cases = {
+        "leaf-keys": changed(2, leaf.replace(encryption_key=b"short")),
+        "tree-signature-keys": changed(2, leaf.replace(encryption_key=b"k" * 32).replace(signature_key=_key(good, 0))),
+        "tree-encryption-keys": changed(2, leaf.replace(encryption_key=parents[1].encryption_key)),
+        "tree-parent-keys": changed(1, parents[1].replace(encryption_key=b"short")),
+        "tree-unmerged-members": changed(1, parents[1].replace(unmerged_leaves=(2,))),
+        "tree-parent-hash": changed(2, stranger.leaf),
+        # only the last committer's leaf stands in no parent hash
+        "leaf-signature": changed(8, _leaf(good, 4).replace(signature=bytes(64))),
+    }
+    for rule, tree in cases.items():
+        with pytest.raises(RoomkeyError) as caught:
+            await verify_tree(crypto, tree, GROUP_ID, tree_hash(tree), now=NOW)
+        assert caught.value.details["rule"] == rule
+    with pytest.raises(RoomkeyError, match="tree-hash"):
+        await verify_tree(crypto, changed(2, stranger.leaf), GROUP_ID, tree_hash(good), now=NOW)
+
+
+def _leaf(tree: RatchetTree, index: int) -> LeafNode:
+    leaf = tree.leaf(index)
+    assert leaf is not None
+    return leaf
+
+
+def _key(tree: RatchetTree, index: int) -> bytes:
+    return _leaf(tree, index).signature_key
+
+
+def numbered(*unmerged: tuple[int, ...] | None) -> RatchetTree:
+    """A tree of four members whose parents 1, 3, 5 have these unmerged leaves, None for blank."""
+    nodes: list[Node | None] = []
+    for position in range(7):
+        name = bytes((position,)) * 32
+        if position % 2:
+            leaves = unmerged[position // 2]
+            nodes.append(None if leaves is None else ParentNode(name, b"", leaves))
+        else:
+            nodes.append(GOOD.replace(encryption_key=name, signature_key=name))
+    return tree_of(nodes)
+
+
+def without_leaf_1() -> RatchetTree:
+    tree = numbered(None, (1,), None)
+    tree.nodes[2] = None
+    return tree
+
+
+@pytest.mark.parametrize(
+    ("rule", "tree"),
+    [
+        ("tree-unmerged-order", numbered(None, (1, 0), None)),
+        ("tree-unmerged-order", numbered(None, (1, 1), None)),
+        ("tree-unmerged-members", numbered((2,), (2,), None)),
+        ("tree-unmerged-members", numbered(None, (7,), None)),
+        ("tree-unmerged-members", numbered(None, (2**32 - 1,), None)),
+        ("tree-unmerged-members", without_leaf_1()),
+        ("tree-unmerged-between", numbered((), (1,), None)),
+        ("tree-unmerged-between", numbered((0,), (0, 1), None)),
+    ],
+)
+def test_unmerged_leaves_that_break_a_rule(rule: str, tree: RatchetTree) -> None:
+    with pytest.raises(RoomkeyError) as caught:
+        check_unmerged_leaves(tree)
+    assert (caught.value.code, caught.value.details["rule"]) == ("invalid-tree", rule)
+
+
+def test_unmerged_leaves_that_keep_the_rules() -> None:
+    check_unmerged_leaves(numbered((1,), (1, 3), (3,)))
+    check_unmerged_leaves(numbered(None, (1, 3), None))
+    check_unmerged_leaves(numbered((1,), (), (3,)))
+
+
+def test_members_must_support_each_other() -> None:
+    tree = numbered(None, None, None)
+    check_members(tree)
+    x509 = _leaf(tree, 0).replace(
+        credential=Credential(X509, None, ()), capabilities=CAN.replace(credentials=(1, 2))
+    )
+    with pytest.raises(RoomkeyError, match="tree-credentials"):
+        check_members(tree.update(0, x509))
