@@ -96,6 +96,17 @@ CODES: dict[str, Code] = {
     "too-many-requests": Code("service", True, "The delivery service asks us to slow down; try again in a moment."),
     "wrong-token": Code("caller", False, "The delivery service does not take this for a change by a member of the conference."),
     "group-exists": Code("caller", False, "A conference of this number exists already at the delivery service."),
+    # -- conferences and the client --
+    "aborted": Code("caller", True, "This was cancelled."),
+    "already-member": Code("caller", False, "They are in the conference already."),
+    "commit-conflict": Code("peer", True, "Too many changes happened at the same time; try again."),
+    "export-not-allowed": Code("caller", False, "This application may not take keys out."),
+    "group-stuck": Code("peer", False, "Somebody made a change that nobody can follow; start a new conference."),
+    "init-keys-used": Code("caller", False, "These keys were used already; fetch new ones."),
+    "internal-error": Code("environment", False, "Something went wrong inside this application."),
+    "no-such-member": Code("caller", False, "This person is not in the conference."),
+    "no-such-message": Code("caller", False, "This message is not stored here."),
+    "no-such-method": Code("caller", False, "The application asked for something that does not exist."),
     # -- the host (storage, network) --
     "service-unreachable": Code("service", True, "The delivery service does not answer; check the address and your connection."),
     "origin-not-allowed": Code("service", False, "The delivery service does not accept requests from this website."),

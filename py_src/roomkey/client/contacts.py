@@ -1,0 +1,229 @@
+"""What we know of others: pins, sets claimed and not used yet, sets seen before (wire.md sections 3 and 4).
+
+    pin/IDENTITY            ContactPin: kept with the first set or membership that was proved under it
+    claimed/IDENTITY/SET    InitKeySetBundle: proved, not used; what an aborted call or a closed page leaves for the next one
+    seen/SET                SeenSet: used, so that it is not taken again
+
+A set goes from `claimed` to `seen` in the transaction that writes the commit which uses it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from roomkey.conference.changes import Changes
+from roomkey.conference.events import Member
+from roomkey.errors import RoomkeyError
+from roomkey.federation import fanout
+from roomkey.federation.client_leaf import ClientClaim, read_claim
+from roomkey.federation.fanout import Missing, Routes
+from roomkey.federation.identity import canonicalise
+from roomkey.federation.init_keys import InitKeySetBundle
+from roomkey.federation.members import check_members
+from roomkey.federation.negotiation import Offer, check_not_downgraded, leaf_offer
+from roomkey.federation.proof import ProvedIdentity, Terms, UnverifiedInitKeySets, VerifiedInitKeySet, prove
+from roomkey.federation.trust import ContactPin, TrustPolicy
+from roomkey.host.interface import Store
+from roomkey.mls.group import Group
+from roomkey.mls.leaf_node import LeafNode
+from roomkey.tls import U64, Struct
+
+_PIN = "pin/"
+_CLAIMED = "claimed/"
+_SEEN = "seen/"
+# Proved sets are used soon or not at all: one that waits longer is left to its lifetime, and its owner makes new ones.
+FRESH = 3600.0
+
+
+class SeenSet(Struct):
+    """A set that was used; forgotten after `until` (Unix seconds), when its lifetime refuses it anyway."""
+
+    until: U64
+
+
+class ClaimedSet(Struct):
+    """A proved set that waits; `claimed` is Unix seconds."""
+
+    claimed: U64
+    bundle: InitKeySetBundle
+
+
+class InitKeys(NamedTuple):
+    """One identity's proved sets, ready to be used once; `origin` is the service that they came from."""
+
+    proved: ProvedIdentity
+    origin: str
+
+    @property
+    def identity(self) -> str:
+        return self.proved.identity
+
+
+class Fetched(NamedTuple):
+    keys: list[InitKeys]
+    missing: list[Missing]
+
+
+class Contacts:
+    """See the module. It is the `Admission` of our conferences."""
+
+    def __init__(
+        self,
+        store: Store,
+        routes: Callable[[], Routes],
+        now: Callable[[], float],
+        policy: TrustPolicy,
+        own: Offer,
+        own_client: bytes,
+    ) -> None:
+        self._store = store
+        self._routes = routes
+        self._now = now
+        self._policy = policy
+        self._own = own
+        self._own_client = own_client
+        self._taken: set[bytes] = set()  # ids of claimed sets that somebody holds
+
+    async def open(self) -> None:
+        """Forgets what is over."""
+        now, changes = self._now(), Changes()
+        changes.delete(name for name, data in await self._store.list(_SEEN) if SeenSet.decode(data).until < now)
+        changes.delete(name for name, data in await self._store.list(_CLAIMED) if ClaimedSet.decode(data).claimed + FRESH < now)
+        await changes.write(self._store)
+
+    # -- fetching --
+
+    async def fetch(self, typed: Sequence[str]) -> Fetched:
+        """Claims and proves the sets of these people; each one's failure is theirs alone.
+
+        If the caller is cancelled once a claim was sent, what it brings is proved and waits for the next call.
+        Errors: the first person's if nothing could be tried, as "invalid-identity" or "no-route" for all.
+        """
+        missing: list[Missing] = []
+        people: list[str] = []
+        for name in dict.fromkeys(typed):
+            try:
+                people.append(canonicalise(name))
+            except RoomkeyError as error:
+                missing.append(Missing(name, error))
+        people = list(dict.fromkeys(people))
+        found: list[InitKeys] = []
+        asked: list[str] = []
+        for person in people:
+            held = await self._held(person)
+            if held is None:
+                asked.append(person)
+            else:
+                found.append(held)
+        if asked:
+            work = asyncio.ensure_future(self._claim(asked))
+            fetched = await asyncio.shield(work)
+            for keys in fetched.keys:
+                self._taken.update(item.set_id for item in keys.proved.sets)
+            found += fetched.keys
+            missing += fetched.missing
+        if not found and missing and all(item.error.code in ("invalid-identity", "no-route") for item in missing):
+            raise missing[0].error
+        order = {person: place for place, person in enumerate(people)}
+        return Fetched(sorted(found, key=lambda keys: order[keys.identity]), missing)
+
+    def release(self, keys: InitKeys) -> None:
+        """Lets the next fetch have them."""
+        self._taken.difference_update(item.set_id for item in keys.proved.sets)
+
+    def use(self, sets: Iterable[VerifiedInitKeySet], changes: Changes) -> None:
+        """Marks sets as used, in the transaction that uses them."""
+        for item in sets:
+            if not item.last_resort:
+                changes.put(_SEEN + item.set_id.hex(), SeenSet(item.expires))
+            changes.delete([_claimed_name(item.client.identity, item.set_id)])
+
+    async def _claim(self, people: list[str]) -> Fetched:
+        """Claims from all services at once, then proves everyone by themselves."""
+        routes = self._routes()
+        claimed = await fanout.claim(routes, people)
+        missing = list(claimed.missing)
+        found: list[InitKeys] = []
+        for person, bundles in claimed.keys.items():
+            try:
+                found.append(InitKeys(await self._prove(person, bundles), routes.service_for(person).origin))
+            except RoomkeyError as error:
+                if error.code == "storage-failed":
+                    raise
+                missing.append(Missing(person, error))
+        return Fetched(found, missing)
+
+    async def _prove(self, person: str, bundles: Sequence[InitKeySetBundle]) -> ProvedIdentity:
+        """Proves fresh sets and writes them down with the pin that they were proved under."""
+        seen = {bytes.fromhex(name.removeprefix(_SEEN)) for name, _ in await self._store.list(_SEEN)}
+        proved = await self._proved(person, bundles, seen)
+        changes = Changes()
+        changes.put(_PIN + person, proved.trust.pin)
+        for bundle in bundles:
+            changes.put(_claimed_name(person, bundle.set.set_id), ClaimedSet(int(self._now()), bundle))
+        await changes.write(self._store)
+        return proved
+
+    async def _held(self, person: str) -> InitKeys | None:
+        """What waits from an earlier call, proved once more; what does not pass any more is deleted."""
+        waiting = [(name, ClaimedSet.decode(data)) for name, data in await self._store.list(f"{_CLAIMED}{person}/")]
+        waiting = [(name, item) for name, item in waiting if item.bundle.set.set_id not in self._taken]
+        if not waiting:
+            return None
+        newest = max(item.claimed for _, item in waiting)
+        bundles = [item.bundle for _, item in waiting if item.claimed == newest]
+        self._taken.update(bundle.set.set_id for bundle in bundles)
+        try:
+            if newest + FRESH < self._now():
+                raise RoomkeyError("keys-expired", "claimed sets: expected some of the last hour, got older ones")
+            proved = await self._proved(person, bundles, frozenset())
+            return InitKeys(proved, self._routes().service_for(person).origin)
+        except RoomkeyError:  # then new ones are claimed, and if those fail the caller hears why
+            await self._store.write({}, [name for name, _ in waiting])
+            return None
+
+    async def _proved(
+        self, person: str, bundles: Sequence[InitKeySetBundle], seen: set[bytes] | frozenset[bytes]
+    ) -> ProvedIdentity:
+        terms = Terms(self._now(), self._own, self._policy, await self._pin(person), seen)
+        return await prove(self._store.crypto, UnverifiedInitKeySets(person, tuple(bundles)), terms)
+
+    # -- members (`Admission`) --
+
+    async def admit(self, group: Group, leaves: Sequence[tuple[int, LeafNode]], changes: Changes) -> list[Member]:
+        """Proves who these leaves are; see `Admission.admit`. Our own leaf is ours because its key is."""
+        check_not_downgraded(group.suite.number, [_offer(group, leaf) for _, leaf in group.tree.members()])
+        claims = {index: read_claim(group.suite, leaf) for index, leaf in leaves}
+        own = {index for index, claim in claims.items() if claim.client_id == self._own_client}
+        others = [(index, leaf) for index, leaf in leaves if index not in own]
+        names = {claims[index].identity for index, _ in others}
+        pins = {name: pin for name in names if (pin := await self._pin(name)) is not None}
+        now = self._now()
+        proved = await check_members(
+            self._store.crypto, group.suite, [leaf for _, leaf in others], self._policy, pins, now
+        )
+        for name, trust in proved.trust.items():
+            changes.put(_PIN + name, trust.pin)
+        members = [_member(index, claims[index], "self", int(now), own=True) for index in sorted(own)]
+        for (index, _), claim in zip(others, proved.clients, strict=True):
+            trust = proved.trust[claim.identity]
+            members.append(_member(index, claim, trust.by, trust.since, own=False))
+        return members
+
+    async def _pin(self, identity: str) -> ContactPin | None:
+        data = await self._store.get(_PIN + identity)
+        return None if data is None else ContactPin.decode(data)
+
+
+def _member(leaf: int, claim: ClientClaim, by: str, since: int, *, own: bool) -> Member:
+    return Member(claim.identity, claim.client_id, claim.public_key, leaf, by, since, own)
+
+
+def _offer(group: Group, leaf: LeafNode) -> Offer:
+    return leaf_offer(read_claim(group.suite, leaf).identity, leaf.capabilities)
+
+
+def _claimed_name(identity: str, set_id: bytes) -> str:
+    return f"{_CLAIMED}{identity}/{set_id.hex()}"

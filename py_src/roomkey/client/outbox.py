@@ -1,0 +1,122 @@
+"""Deliveries that must arrive: written in the transaction that makes them necessary, sent afterwards, also after a restart.
+
+    written --send--> delivered, deleted        inboxes keep each message once, so a repeated send does no harm
+    written --the service does not take it now--> written, tried again later
+    written --the service never will--> deleted, reported
+
+One queue per domain, in order; a domain whose service is down holds up nobody else's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+
+from roomkey.conference import records
+from roomkey.conference.changes import Changes
+from roomkey.errors import RoomkeyError
+from roomkey.federation.fanout import Routes
+from roomkey.host.interface import Store
+
+# Seconds before each new try, the last one again and again.
+BACKOFF = (1.0, 2.0, 5.0, 15.0, 60.0)
+# What no wait and no other setting of ours mends.
+_HOPELESS = frozenset({"request-too-large", "too-large", "malformed-request"})
+
+# Hears (group id, error) of a delivery that did not go out.
+Report = Callable[[bytes, RoomkeyError], None]
+# Hears (domain, kind, bytes of the message) of each that did.
+Delivered = Callable[[str, str, int], None]
+
+
+class Outbox:
+    """See the module. `spawn` runs background work until the client closes."""
+
+    def __init__(
+        self,
+        store: Store,
+        routes: Callable[[], Routes],
+        spawn: Callable[[Callable[[], Awaitable[None]]], None],
+        report: Report,
+        delivered: Delivered,
+    ) -> None:
+        self._store = store
+        self._routes = routes
+        self._spawn = spawn
+        self._report = report
+        self._delivered = delivered
+        self._next = 0
+        self._domains: set[str] = set()
+        self._draining: dict[str, asyncio.Event] = {}
+
+    async def open(self) -> None:
+        """Takes up what an earlier run left."""
+        for name, _ in await self._store.list("out/"):
+            _, domain, place = name.split("/")
+            self._domains.add(domain)
+            self._next = max(self._next, int(place, 16) + 1)
+
+    def put(self, changes: Changes, deliveries: Sequence[records.Delivery]) -> None:
+        """Adds deliveries to a transaction; call `wake` once it stands."""
+        for delivery in deliveries:
+            domain = delivery.domain.decode("ascii")
+            self._domains.add(domain)
+            changes.put(records.out_name(domain, self._next), delivery)
+            self._next += 1
+
+    def wake(self) -> None:
+        """Sends what is waiting, at once also where a failure was being sat out."""
+        for domain in self._domains:
+            if domain in self._draining:
+                self._draining[domain].set()
+            else:
+                self._draining[domain] = asyncio.Event()
+                self._spawn(lambda domain=domain: self._drain(domain))  # type: ignore[misc]
+
+    async def _drain(self, domain: str) -> None:
+        wake = self._draining[domain]
+        failures = 0
+        try:
+            while True:
+                wake.clear()
+                waiting = await self._store.list(f"out/{domain}/")
+                if not waiting and not wake.is_set():
+                    return
+                for name, data in waiting:
+                    delivery = records.Delivery.decode(data)
+                    error = await self._send(domain, name, delivery)
+                    if error is None:
+                        failures = 0
+                        continue
+                    if failures == 0:
+                        self._report(delivery.group_id, error)
+                    wait = max(error.retry_after or 0.0, BACKOFF[min(failures, len(BACKOFF) - 1)])
+                    failures += 1
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(wake.wait(), wait)
+                    break
+        finally:
+            del self._draining[domain]
+
+    async def _send(self, domain: str, name: str, delivery: records.Delivery) -> RoomkeyError | None:
+        """Sends one delivery and deletes it; the error if it must wait."""
+        kind = records.KINDS[delivery.kind]
+        try:
+            service = self._routes().by_domain.get(domain)
+            if service is None:
+                return RoomkeyError("no-route", "expected a delivery service for a member's domain")
+            unknown = await service.send(delivery.message, delivery.clients)
+        except RoomkeyError as error:
+            if error.code not in _HOPELESS:
+                return error
+            self._report(delivery.group_id, error)
+        else:
+            self._delivered(domain, kind, len(delivery.message))
+            if unknown:
+                self._report(
+                    delivery.group_id,
+                    RoomkeyError("unknown-client", "expected clients that their service knows", count=len(unknown)),
+                )
+        await self._store.write({}, [name])
+        return None

@@ -1,0 +1,352 @@
+"""A conference as its client uses it: who is in it, what they say, and the keys of its media.
+
+Every change runs to its end once it has begun, also when its caller is cancelled: a commit that was submitted cannot be called back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from roomkey.conference import commits, receiving, records, upkeep
+from roomkey.conference.changes import Changes
+from roomkey.conference.commits import Plan
+from roomkey.conference.events import Event, Failed, Member, Message
+from roomkey.conference.session import Session, members_record
+from roomkey.errors import RoomkeyError
+from roomkey.federation.proof import VerifiedInitKeySet
+from roomkey.media import sframe, srtp
+from roomkey.mls import committing, processing, state
+from roomkey.mls.group import Group
+from roomkey.mls.proposals import Add, Remove, proposal
+
+T = TypeVar("T")
+
+# A message goes to each member's inbox whole; files belong elsewhere.
+MAX_DATA = 1 << 20
+# Bytes of one exported secret: 255 times the hash is what HKDF gives.
+MAX_EXPORT = 255 * 32
+MAX_PAGE = 1000
+
+
+class Added(NamedTuple):
+    epoch: int
+    members: tuple[Member, ...]
+
+
+class Sent(NamedTuple):
+    seq: int
+    epoch: int
+
+
+class Fingerprint(NamedTuple):
+    """A hash of one sender's SRTP keys: equal where the keys are, and no help in finding them."""
+
+    member: Member
+    fingerprint: str
+
+
+class Conference:
+    """See the module. Snapshots (`epoch`, `members`, `verification_digits`) are the state that is on disk."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # -- what it is --
+
+    @property
+    def id(self) -> bytes:
+        return self._session.group_id
+
+    @property
+    def name(self) -> str:
+        return self._session.record.name.decode()
+
+    @property
+    def epoch(self) -> int:
+        return self._session.epoch
+
+    @property
+    def status(self) -> int:
+        """One of `records`: INVITED, ACTIVE, REMOVED, FAILED."""
+        return self._session.record.status
+
+    @property
+    def suite(self) -> int | None:
+        """The RFC 9420 number; None once the conference has ended."""
+        return None if self._session.group is None else self._session.group.suite.number
+
+    @property
+    def ordering(self) -> str:
+        """The domain of the ordering service."""
+        return self._session.ordering
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        return self._session.members
+
+    @property
+    def inviter(self) -> Member | None:
+        """Whose Welcome brought us here, while it is a member."""
+        return self._session.member_at(self._session.record.inviter)
+
+    @property
+    def created(self) -> int:
+        """Unix seconds: when it was created or its invitation came."""
+        return self._session.record.created
+
+    @property
+    def verification_digits(self) -> str:
+        """30 digits, the same for all members of an epoch (wire.md section 7); empty once the conference has ended."""
+        group = self._session.group
+        return "" if group is None else srtp.verification_digits(group.epoch_authenticator)
+
+    def listen(self, listener: Callable[[Event], None]) -> None:
+        """Who hears the events from now on; one listener."""
+        self._session.listener = listener
+
+    # -- who is in it --
+
+    async def invite(self, sets: Sequence[VerifiedInitKeySet], use: Callable[[Changes], None]) -> Added:
+        """Adds the clients behind these sets: one commit, all or nothing. Clients that are members already stay as they are.
+
+        Args:
+            use: marks the sets as used, in the transaction that writes the commit.
+        Errors: "bad-argument", "no-common-suite", "already-member" if all of them are, and those of `commits.commit`.
+        """
+        if not sets:
+            raise RoomkeyError("bad-argument", "expected at least one person to invite")
+        suite = self._session.live.suite
+        wanted = {item.client.client_id: item.package_for(suite.number) for item in sets}
+        before = {member.client for member in self.members}
+        if wanted.keys() <= before:
+            raise RoomkeyError("already-member", "expected someone who is not in the conference yet")
+
+        def plan(group: Group) -> Plan | None:
+            present = {member.client for member in self._session.members}
+            adds = tuple(proposal(Add(package)) for client, package in wanted.items() if client not in present)
+            return Plan(adds, mark=use) if adds else None
+
+        await self._change(plan)
+        added = tuple(member for member in self.members if member.client in wanted.keys() - before)
+        return Added(self.epoch, added)
+
+    async def remove(self, *, identity: str | None = None, client: bytes | None = None) -> None:
+        """Removes one client, or all clients of an identity. Errors: "no-such-member", "bad-argument" for ourselves; `commits.commit`'s."""
+        if not any(_matches(member, identity, client) for member in self.members):
+            raise RoomkeyError("no-such-member", "expected a member of the conference")
+        if any(member.own and _matches(member, identity, client) for member in self.members):
+            raise RoomkeyError("bad-argument", "expected another member; to go yourself, leave")
+
+        def plan(group: Group) -> Plan | None:
+            leaves = [member.leaf for member in self._session.members if _matches(member, identity, client)]
+            return Plan(tuple(proposal(Remove(leaf)) for leaf in leaves)) if leaves else None
+
+        await self._change(plan)
+
+    async def update(self) -> None:
+        """Gives our leaf, and its path to the root, fresh keys. Errors: `commits.commit`'s."""
+        await self._change(lambda group: Plan(()))
+
+    async def leave(self) -> None:
+        """Asks the others to remove us and deletes the conference here. The keys are gone when this returns."""
+        await self._run(self._leave)
+
+    # -- what they say --
+
+    async def send(self, data: bytes) -> Sent:
+        """Sends an application message; durable when this returns, delivered in the background. Errors: "bad-argument", "not-a-member"."""
+        if len(data) > MAX_DATA:
+            raise RoomkeyError("bad-argument", f"data: expected at most {MAX_DATA} bytes, got {len(data)}", field="data")
+        return await self._run(lambda: self._send(bytes(data)))
+
+    async def messages(self, after: int = 0, limit: int = 100) -> list[Message]:
+        """Stored messages with a sequence number above `after`, in order, at most `limit`."""
+        if not 1 <= limit <= MAX_PAGE:
+            raise RoomkeyError("bad-argument", f"limit: expected 1 to {MAX_PAGE}, got {limit}", field="limit")
+        found: list[Message] = []
+        for name, data in await self._session.around.store.list(records.message_name(self.id)):
+            seq = int(name.rpartition("/")[2], 16)
+            if seq > after:
+                found.append(receiving.message_of(seq, records.StoredMessage.decode(data)))
+                if len(found) == limit:
+                    break
+        return found
+
+    async def forget(self, seq: int) -> None:
+        """Deletes a stored message for good. Errors: "no-such-message"."""
+        name = records.message_name(self.id, seq)
+        if await self._session.around.store.get(name) is None:
+            raise RoomkeyError("no-such-message", "expected a stored message")
+        await self._session.around.store.write({}, [name])
+
+    # -- keys --
+
+    def srtp_keys(self, profile: str) -> list[tuple[Member, srtp.SrtpKeys]]:
+        """Every sender's SRTP keys of this epoch. Errors: "bad-argument", "not-a-member"."""
+        chosen, group = srtp.profile_by_name(profile), self._session.live
+        return [(member, srtp.srtp_keys(group.export, chosen, member.leaf, group.epoch)) for member in self.members]
+
+    def key_fingerprints(self, profile: str) -> list[Fingerprint]:
+        """A fingerprint of every sender's SRTP keys. Errors: as `srtp_keys`."""
+        return [Fingerprint(member, keys.fingerprint()) for member, keys in self.srtp_keys(profile)]
+
+    def sframe_epoch(self) -> sframe.SFrameEpoch:
+        """The SFrame base key of this epoch. Errors: "not-a-member"."""
+        group = self._session.live
+        suite = sframe.suite_by_number(sframe.DEFAULT_SUITE)
+        return sframe.sframe_epoch(group.export, suite, group.epoch, group.tree.width)
+
+    @property
+    def own_leaf(self) -> int:
+        return self._session.live.own_leaf
+
+    def export_secret(self, label: str, context: bytes, length: int) -> bytes:
+        """MLS-Exporter (RFC 9420 section 8.5). Our own uses keep their labels to themselves. Errors: "bad-argument", "not-a-member"."""
+        if not 0 < length <= MAX_EXPORT:
+            raise RoomkeyError("bad-argument", f"length: expected 1 to {MAX_EXPORT}, got {length}", field="length")
+        if label.startswith("roomkey ") or label == sframe.LABEL.decode():
+            raise RoomkeyError("bad-argument", "label: expected one that Roomkey does not use itself", field="label")
+        return self._session.live.export(label.encode(), context, length)
+
+    # -- for the client --
+
+    async def receive(self, data: bytes) -> None:
+        """Processes one message of an inbox. Errors: see `receiving.receive`."""
+        async with self._session.lock:
+            departing = self._session.record.departing
+            try:
+                await receiving.receive(self._session, data)
+            except RoomkeyError as error:
+                if not error.retryable or error.code == "storage-failed":
+                    raise
+                self.settle()  # the ordering service did not answer: the message is held, and tried again once it does
+        if self._session.record.departing != departing:
+            self._session.around.spawn(lambda: upkeep.see_off(self._session))
+
+    def settle(self) -> None:
+        """Finds out, in the background, what was missed."""
+        if self._session.group is not None:
+            self._session.around.spawn(lambda: upkeep.settle(self._session))
+
+    async def activate(self) -> None:
+        """A created conference is registered."""
+        record = self._session.record.replace(status=records.ACTIVE)
+        await self._session.around.store.write({records.conference_name(self.id): record.encode()})
+        self._session.record = record
+
+    async def accept(self) -> None:
+        """Accepts the invitation. The members are proved once more, now with effect on what we know of them.
+
+        Errors: "not-a-member" if it was taken back; `Admission.admit`'s, and then it stays an invitation.
+        """
+        await self._run(self._accept)
+        self.settle()
+
+    def report(self, error: RoomkeyError) -> None:
+        """Tells of a failure in the background."""
+        self._session.emit(Failed(error))
+
+    @property
+    def gone(self) -> bool:
+        """Left: nothing of it is stored any more."""
+        return self._session.left
+
+    async def stop(self) -> None:
+        """Cuts off what is under way; its records resume it."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def discard(self) -> None:
+        """Deletes a conference that nobody else knows of."""
+        await self._session.end("left", Changes())
+
+    # -- how --
+
+    async def _change(self, plan: Callable[[Group], Plan | None]) -> None:
+        async def commit() -> None:
+            try:
+                await commits.commit(self._session, plan, receiving.process_commits)
+            finally:
+                if self._session.pending is not None:
+                    self.settle()
+
+        await self._run(commit)
+
+    async def _run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Waits for the lock as the caller's own, then works on whatever becomes of the caller."""
+        await self._session.lock.acquire()
+        task = asyncio.ensure_future(self._locked(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(self._report)
+            raise
+
+    def _report(self, task: asyncio.Task[Any]) -> None:
+        """What goes wrong after the caller has gone is an event."""
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, RoomkeyError):
+            self._session.emit(Failed(error))
+        elif error is not None:
+            task.get_loop().call_exception_handler({"message": "a change of a conference failed", "exception": error})
+
+    async def _locked(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        try:
+            return await work()
+        finally:
+            self._session.lock.release()
+
+    async def _accept(self) -> None:
+        session = self._session
+        if session.record.status != records.INVITED:
+            return
+        changes = Changes()
+        proved = await session.around.admission.admit(session.live, list(session.live.tree.members()), changes)
+        members = tuple(sorted(proved, key=lambda member: member.leaf))
+        record = session.record.replace(status=records.ACTIVE)
+        changes.put(records.conference_name(self.id), record)
+        changes.put(records.members_name(self.id), members_record(session.epoch, members))
+        await changes.write(session.around.store)
+        session.record, session.members = record, members
+
+    async def _send(self, data: bytes) -> Sent:
+        session = self._session
+        before = session.live
+        own = session.member_at(before.own_leaf)
+        if own is None:
+            raise RoomkeyError("not-a-member", "expected our own leaf among the members")
+        after, wire = await processing.protect(session.around.crypto, before, data)
+        changes = Changes()
+        message, record = receiving.append_message(session, session.record, changes, own, before.epoch, data)
+        # The advanced ratchet and the bytes in one transaction: what leaves was encrypted with a key that is gone.
+        changes.put(records.group_name(self.id), state.encode_group(after))
+        changes.put(records.conference_name(self.id), record)
+        session.around.outbox.put(changes, list(commits.deliveries(self.id, records.MESSAGE, wire, self.members)))
+        await changes.write(session.around.store)
+        session.group, session.record = after, record
+        session.around.outbox.wake()
+        return Sent(message.seq, message.epoch)
+
+    async def _leave(self) -> None:
+        session = self._session
+        changes = Changes()
+        if session.group is not None:
+            try:
+                await receiving.catch_up(session)
+            except RoomkeyError as error:
+                session.emit(Failed(error))  # we go all the same; others take our word for it in any epoch they keep
+        if session.group is not None:
+            _, wire = await committing.propose(session.around.crypto, session.group, proposal(Remove(session.group.own_leaf)))
+            session.around.outbox.put(changes, list(commits.deliveries(self.id, records.PROPOSAL, wire, self.members)))
+        await session.end("left", changes)
+        session.around.outbox.wake()
+
+
+def _matches(member: Member, identity: str | None, client: bytes | None) -> bool:
+    return member.client == client if client is not None else member.identity == identity

@@ -1,0 +1,73 @@
+"""What a conference tells: values, no secrets. Fired after the transaction that made them true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from roomkey.errors import RoomkeyError
+
+# How an identity was proved: by a transparency log, by a key pinned before, on first use, or because it is our own.
+By = str
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member as it was proved when admitted. `identity_key` is its credential's key, `client` that key's SHA-256; `since` Unix seconds."""
+
+    identity: str
+    client: bytes
+    identity_key: bytes
+    leaf: int
+    by: By
+    since: int
+    own: bool
+
+
+@dataclass(frozen=True)
+class Message:
+    """An application message as it is stored; `time` Unix seconds."""
+
+    seq: int
+    epoch: int
+    identity: str
+    client: bytes
+    leaf: int
+    own: bool
+    data: bytes
+    time: float
+
+
+@dataclass(frozen=True)
+class EpochChanged:
+    epoch: int
+
+
+@dataclass(frozen=True)
+class MembersChanged:
+    added: tuple[Member, ...]
+    removed: tuple[Member, ...]
+
+
+@dataclass(frozen=True)
+class MessageArrived:
+    message: Message
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Nothing more comes: "removed" by `by`, "left" by ourselves, or "downgrade" or "failed" because going on was not safe."""
+
+    reason: Literal["removed", "left", "downgrade", "failed"]
+    by: Member | None = None
+    error: RoomkeyError | None = None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Something in the background went wrong; the conference goes on."""
+
+    error: RoomkeyError
+
+
+Event: TypeAlias = EpochChanged | MembersChanged | MessageArrived | Ended | Failed

@@ -1,0 +1,227 @@
+"""What arrives for a conference, from inboxes and from its ordering service, and what becomes of it.
+
+    epoch        commit                          proposal                       application message
+    earlier      ignored: the register decided   ignored                        decrypted and stored while its epoch is kept (mls/group)
+    current      processed                       a member's own leaving counts  decrypted and stored
+    later        held; the commits in between are fetched from the ordering service, then it is tried again
+
+1. Each message is processed once, however often it comes.
+2. A message is stored in the transaction that deletes its key; only then may the inbox forget it.
+3. While a commit of ours is pending, the others of its epoch wait until it is known which one won.
+4. Whoever a commit adds, or whose name or key it changes, is proved before the epoch is taken; if that fails we leave the
+   conference, because the commit stands for all others.
+
+The functions here expect the caller to hold the session's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from roomkey.conference import commits, ordering, records
+from roomkey.conference.changes import Changes
+from roomkey.conference.events import Failed, Member, Message, MessageArrived
+from roomkey.conference.session import Session, digest
+from roomkey.errors import RoomkeyError
+from roomkey.federation.client_leaf import read_claim
+from roomkey.federation.delivery_messages import StoredCommit
+from roomkey.mls import committing, framing, processing, state
+from roomkey.mls.framing import MLSMessage, PrivateMessage, PublicMessage
+from roomkey.mls.group import Group
+from roomkey.mls.processing import ApplicationMessage, CommitProcessed, ProposalReceived
+from roomkey.mls.proposals import Remove, proposal
+
+# Messages held for later epochs, per conference: more than a minute's worth of a lively call; a flood costs the flooder's words.
+MAX_HELD = 256
+# Stored messages per conference (api.md).
+MAX_MESSAGES = 10_000
+
+
+async def receive(session: Session, data: bytes) -> None:
+    """Processes one MLSMessage from an inbox. Errors: those of a bad message, whose processing changes nothing, and "storage-failed"."""
+    if session.group is None or session.seen(data):
+        return
+    body = MLSMessage.decode(data).body
+    epoch, content_type = head(body)
+    group = session.live
+    if epoch > group.epoch or (session.pending is not None and content_type == framing.COMMIT and epoch == group.epoch):
+        await _hold(session, epoch, data)
+        await catch_up(session)
+    elif epoch == group.epoch or content_type == framing.APPLICATION:
+        await _process(session, group, data)
+
+
+async def catch_up(session: Session) -> None:
+    """Resolves our pending commit, fetches the commits that we missed, and tries held messages again.
+
+    Errors: the ordering service's, and then what came so far stands.
+    """
+    if session.group is None:
+        return
+    if session.pending is not None:
+        await commits.resolve(session, process_commits)
+    while session.group is not None:
+        group = session.group
+        missed = await session.ordering_service().read_commits(session.group_id, group.epoch, ordering.token(group))
+        if not missed:
+            break
+        await process_commits(session, missed)
+    await release(session)
+
+
+async def process_commits(session: Session, winners: Sequence[StoredCommit]) -> None:
+    """Processes commits that the ordering service stored, in order, from the current epoch on.
+
+    Errors: "group-stuck" for a commit that cannot be processed, although it stands.
+    """
+    for winner in winners:
+        group = session.group
+        if group is None:
+            return
+        if winner.epoch != group.epoch:
+            continue
+        try:
+            body = MLSMessage.decode(winner.commit).body
+            if head(body) != (winner.epoch, framing.COMMIT):
+                raise RoomkeyError("malformed", "expected a commit of the epoch asked for")
+            await _process(session, group, winner.commit)
+        except RoomkeyError as error:
+            if error.code == "storage-failed":
+                raise
+            raise RoomkeyError("group-stuck", "expected a valid commit from the ordering service", reason=error.code) from error
+
+
+async def release(session: Session) -> None:
+    """Tries the messages that were held for epochs now reached, oldest epoch first; bad ones are reported."""
+    for name, data in await session.around.store.list(records.held_name(session.group_id)):
+        if session.group is None:
+            return
+        epoch = int(name.split("/")[2], 16)
+        if epoch > session.group.epoch or (session.pending is not None and epoch == session.group.epoch):
+            continue
+        try:
+            await receive(session, data)
+        except RoomkeyError as error:
+            if error.code == "storage-failed":
+                raise
+            session.emit(Failed(error))
+        done = Changes()
+        done.delete([name])
+        await done.write(session.around.store)
+
+
+def head(body: object) -> tuple[int, int]:
+    """Epoch and content type of a framed message. Errors: "malformed"."""
+    if isinstance(body, PrivateMessage):
+        return body.epoch, body.content_type
+    if isinstance(body, PublicMessage):
+        return body.content.epoch, body.content.content_type
+    raise RoomkeyError("malformed", "expected a framed message", field="wire_format")
+
+
+async def _hold(session: Session, epoch: int, data: bytes) -> None:
+    name = records.held_name(session.group_id, epoch, digest(data))
+    held = await session.around.store.list(records.held_name(session.group_id))
+    if len(held) >= MAX_HELD:
+        # The newest epochs go first: what is nearest to us is likeliest to be of use.
+        last = max(held)[0]
+        if name >= last:
+            return
+        await session.around.store.write({}, [last])
+    await session.around.store.write({name: data})
+
+
+async def _process(session: Session, group: Group, data: bytes) -> None:
+    processed = await processing.process(session.around.crypto, group, data)
+    event = processed.event
+    if isinstance(event, ApplicationMessage):
+        await _store_message(session, processed.group, event, data)
+    elif isinstance(event, ProposalReceived):
+        await _note_proposal(session, processed.group, event, data)
+    elif isinstance(event, CommitProcessed):
+        await _take_commit(session, processed.group, event, data)
+
+
+async def _store_message(session: Session, after: Group, event: ApplicationMessage, data: bytes) -> None:
+    changes = Changes()
+    sender = _sender(session, after, event)
+    message, record = append_message(session, session.marked(data), changes, sender, event.epoch, event.data)
+    await _write(session, after, record, changes)
+    session.emit(MessageArrived(message))
+
+
+async def _write(session: Session, after: Group, record: records.ConferenceRecord, changes: Changes) -> None:
+    """One transaction with `changes`, then memory: the same epoch, keys used up."""
+    changes.put(records.group_name(session.group_id), state.encode_group(after))
+    changes.put(records.conference_name(session.group_id), record)
+    await changes.write(session.around.store)
+    session.group, session.record = after, record
+
+
+def append_message(
+    session: Session, record: records.ConferenceRecord, changes: Changes, sender: Member, epoch: int, data: bytes
+) -> tuple[Message, records.ConferenceRecord]:
+    """Adds a message to a transaction; the record it returns must be in the same."""
+    seq, now = record.next_seq, session.around.now()
+    stored = records.StoredMessage(
+        epoch, int(now * 1000), sender.leaf, int(sender.own), sender.identity.encode(), sender.client, data
+    )
+    changes.put(records.message_name(session.group_id, seq), stored)
+    if seq > MAX_MESSAGES:
+        changes.delete([records.message_name(session.group_id, seq - MAX_MESSAGES)])
+    return message_of(seq, stored), record.replace(next_seq=seq + 1)
+
+
+def message_of(seq: int, stored: records.StoredMessage) -> Message:
+    return Message(
+        seq, stored.epoch, stored.identity.decode(), stored.client, stored.leaf, bool(stored.own), stored.data, stored.time / 1000
+    )
+
+
+async def _note_proposal(session: Session, after: Group, event: ProposalReceived, data: bytes) -> None:
+    """Only a member's own leaving is taken, and `upkeep` commits it. Others are ignored: no client of ours sends any."""
+    body = event.proposal.body
+    record = session.marked(data)
+    if isinstance(body, Remove) and body.removed == event.sender.leaf_index:
+        record = record.replace(departing=tuple(sorted({*record.departing, body.removed})))
+    await _write(session, after, record, Changes())
+
+
+async def _take_commit(session: Session, after: Group, event: CommitProcessed, data: bytes) -> None:
+    if event.self_removed:
+        await session.end("removed", Changes(), by=session.member_at(event.sender))
+        return
+    if event.reinit is not None:
+        await session.end("failed", Changes(), error=RoomkeyError("group-ended", "expected a group that goes on, got a ReInit"))
+        return
+    changes = Changes()
+    try:
+        members = await session.admitted(after, changes)
+    except RoomkeyError as error:
+        if error.code == "storage-failed":
+            raise
+        await abandon(session, after, error)
+        return
+    await session.adopt(after, members, changes, session.marked(data))
+
+
+async def abandon(session: Session, after: Group, error: RoomkeyError) -> None:
+    """Leaves a conference in which it is not safe to go on: asks the others to remove us, and ends here."""
+    changes = Changes()
+    try:
+        _, message = await committing.propose(session.around.crypto, after, proposal(Remove(after.own_leaf)))
+    except RoomkeyError as failure:  # then they learn nothing; going is what matters
+        session.emit(Failed(failure))
+    else:
+        session.around.outbox.put(changes, list(commits.deliveries(session.group_id, records.PROPOSAL, message, session.members)))
+    await session.end("downgrade" if error.code == "downgrade" else "failed", changes, error=error)
+    session.around.outbox.wake()
+
+
+def _sender(session: Session, group: Group, event: ApplicationMessage) -> Member:
+    """Who sent a message. In a past epoch its member may be gone since: then it is what its leaf says, as it was proved then."""
+    current = session.member_at(event.sender)
+    claim = read_claim(group.suite, event.leaf)
+    if current is not None and current.client == claim.client_id:
+        return current
+    return Member(claim.identity, claim.client_id, claim.public_key, event.sender, "past", 0, own=False)

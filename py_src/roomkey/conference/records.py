@@ -1,0 +1,151 @@
+"""What one identity's store holds, by name: every record is a struct, and a name says which conference it belongs to.
+
+    account                          who we are (client/account.py)
+    route/DOMAIN                     a delivery service (client/account.py)
+    set/ID, spent/HASH               our published init-key sets (client/stock.py)
+    pin/..., seen/..., claimed/...   what we know of others (client/contacts.py)
+    conference/GROUP                 ConferenceRecord
+    members/GROUP                    MembersRecord: who is in it and how each was proved
+    group/GROUP                      the current group (mls/state)
+    commit/GROUP                     PendingCommit: ours, written before it is submitted
+    held/GROUP/EPOCH/HASH            a message of an epoch that we have not reached
+    message/GROUP/SEQUENCE           StoredMessage
+    stranger/GROUP/HASH              Stranger: a message of a group that we do not know, perhaps not yet
+    out/DOMAIN/NUMBER                Delivery: to be sent, in order of number
+
+GROUP is the group id in hex, numbers are 16 hex digits, so that names sort as their numbers do.
+Nothing is ever changed but by `Store.write`, whole transactions; what a transaction must hold together is said where it is made.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from roomkey.tls import U8, U32, U64, Opaque, Struct, fixed, one_of, uint8, uint32, vector
+
+# ConferenceRecord.status
+CREATING = 0  # not yet registered with its ordering service; a crash leaves nothing
+INVITED = 1  # joined by a Welcome; its person has not answered
+ACTIVE = 2
+REMOVED = 3  # the keys are gone; messages can be read
+FAILED = 4  # we went, because going on was not safe; as REMOVED
+
+# Delivery.kind
+WELCOME = 1
+COMMIT = 2
+PROPOSAL = 3
+MESSAGE = 4
+KINDS = {WELCOME: "welcome", COMMIT: "commit", PROPOSAL: "proposal", MESSAGE: "message"}
+
+# Hashes of processed messages that are remembered, because an inbox delivers at least once. What could be repeated is what one
+# service had in flight when it or we stopped.
+RECENT = 128
+RECENT_BYTES = 16
+
+
+class ConferenceRecord(Struct):
+    """A conference apart from its group. `ordering` is a domain, `created` Unix seconds, `inviter` a leaf index."""
+
+    status: Annotated[int, one_of(uint8, CREATING, INVITED, ACTIVE, REMOVED, FAILED)]
+    name: Opaque
+    ordering: Opaque
+    created: U64
+    inviter: U32
+    renew: U8 = 0  # we joined by a last resort: our leaf must be renewed once we accept
+    next_seq: U64 = 1
+    departing: Annotated[tuple[int, ...], vector(uint32)] = ()  # leaves that asked to be removed
+    recent: Annotated[tuple[bytes, ...], vector(fixed(RECENT_BYTES))] = ()
+
+
+class MemberRecord(Struct):
+    """A member as it was proved when it was admitted; `by` is one of `federation.trust`'s words, `since` Unix seconds."""
+
+    leaf: U32
+    identity: Opaque
+    identity_key: Opaque
+    client: Annotated[bytes, fixed(32)]
+    by: Opaque
+    since: U64
+
+
+class MembersRecord(Struct):
+    epoch: U64
+    members: Annotated[tuple[MemberRecord, ...], vector(MemberRecord)]
+
+
+class Delivery(Struct):
+    """One MLSMessage for the clients of one domain."""
+
+    group_id: Opaque
+    kind: Annotated[int, one_of(uint8, *KINDS)]
+    domain: Opaque
+    clients: Annotated[tuple[bytes, ...], vector(fixed(32))]
+    message: Opaque
+
+
+class PendingCommit(Struct):
+    """A commit that may or may not have won, and all that follows if it did: the next group and what goes to whom."""
+
+    epoch: U64
+    commit: Opaque
+    candidate: Opaque
+    members: Annotated[tuple[MemberRecord, ...], vector(MemberRecord)]
+    deliveries: Annotated[tuple[Delivery, ...], vector(Delivery)]
+
+
+class Stranger(Struct):
+    """A message whose Welcome may be on its way by another service; `received` Unix seconds."""
+
+    received: U64
+    message: Opaque
+
+
+class StoredMessage(Struct):
+    """An application message; `time` is when it was stored, Unix milliseconds."""
+
+    epoch: U64
+    time: U64
+    leaf: U32
+    own: U8
+    identity: Opaque
+    client: Annotated[bytes, fixed(32)]
+    data: Opaque
+
+
+def number(value: int) -> str:
+    return f"{value:016x}"
+
+
+def conference_name(group_id: bytes) -> str:
+    return f"conference/{group_id.hex()}"
+
+
+def members_name(group_id: bytes) -> str:
+    return f"members/{group_id.hex()}"
+
+
+def group_name(group_id: bytes) -> str:
+    return f"group/{group_id.hex()}"
+
+
+def commit_name(group_id: bytes) -> str:
+    return f"commit/{group_id.hex()}"
+
+
+def held_name(group_id: bytes, epoch: int | None = None, digest: bytes = b"") -> str:
+    """The name of a held message, or the prefix of all."""
+    return f"held/{group_id.hex()}/" + ("" if epoch is None else f"{number(epoch)}/{digest.hex()}")
+
+
+def message_name(group_id: bytes, seq: int | None = None) -> str:
+    """The name of a stored message, or the prefix of all."""
+    return f"message/{group_id.hex()}/{'' if seq is None else number(seq)}"
+
+
+def stranger_name(group_id: bytes, digest: bytes = b"") -> str:
+    """The name of a message of an unknown group, or the prefix of all of the group."""
+    return f"stranger/{group_id.hex()}/{digest.hex()}"
+
+
+def out_name(domain: str, place: int) -> str:
+    return f"out/{domain}/{number(place)}"

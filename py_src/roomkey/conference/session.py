@@ -1,0 +1,286 @@
+"""One conference at work: its state in memory, which is always the state on disk, and the transactions that move it.
+
+    (nothing) --create--> CREATING --registered--> ACTIVE
+    (nothing) --Welcome--> INVITED --accept--> ACTIVE
+    INVITED, ACTIVE --commit--> the same, one epoch on          (`adopt`)
+    INVITED, ACTIVE --our Remove--> REMOVED                     (`end`)
+    INVITED, ACTIVE --an epoch that is not safe--> FAILED       (`end`)
+    any --leave, decline, forget--> (nothing)
+
+Whoever changes a session holds its `lock`. A change is written first and shown in memory after that, so an error or a crash between
+two steps leaves the old state or the new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from roomkey.conference import ordering, records
+from roomkey.conference.changes import Changes
+from roomkey.conference.events import Ended, EpochChanged, Event, Member, MembersChanged
+from roomkey.crypto.provider import CryptoProvider, KeyPair
+from roomkey.errors import RoomkeyError
+from roomkey.federation.delivery import DeliveryService
+from roomkey.federation.fanout import Routes
+from roomkey.host.interface import Store
+from roomkey.mls import state
+from roomkey.mls.group import Group
+from roomkey.mls.leaf_node import LeafNode
+
+
+class Admission(Protocol):
+    """Decides who a leaf is and whether that is proved (wire.md section 3, step 5)."""
+
+    async def admit(self, group: Group, leaves: Sequence[tuple[int, LeafNode]], changes: Changes) -> list[Member]:
+        """The members at these leaves; what is learnt of them (pins) goes into `changes`.
+
+        Errors: "untrusted-identity", "identity-changed", "identity-mismatch", "unsupported-credential", "downgrade" and more.
+        """
+        ...
+
+
+class Outbox(Protocol):
+    """Durable deliveries (client/outbox.py)."""
+
+    def put(self, changes: Changes, deliveries: Sequence[records.Delivery]) -> None:
+        """Adds deliveries to a transaction."""
+        ...
+
+    def wake(self) -> None:
+        """Sends what is waiting; call it once the transaction stands."""
+        ...
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a conference has from its client."""
+
+    store: Store
+    now: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+    routes: Callable[[], Routes]
+    spawn: Callable[[Callable[[], Awaitable[None]]], None]  # background work; it ends with the client
+    admission: Admission
+    outbox: Outbox
+    own_client: bytes
+    outlives: Callable[[bytes], bool]  # whether the private key of this public one is needed beside a conference
+
+    @property
+    def crypto(self) -> CryptoProvider:
+        return self.store.crypto
+
+
+@dataclass
+class Session:
+    """See the module. `group` is None once the conference has ended."""
+
+    around: Surroundings
+    group_id: bytes
+    record: records.ConferenceRecord
+    group: Group | None
+    members: tuple[Member, ...]
+    pending: records.PendingCommit | None = None
+    epoch: int = 0  # the last one known, also after the end
+    listener: Callable[[Event], None] = lambda event: None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    settling: bool = False
+    left: bool = False
+
+    # -- reading --
+
+    @property
+    def live(self) -> Group:
+        """The current group. Errors: "not-a-member"."""
+        if self.group is None:
+            raise RoomkeyError("not-a-member", "expected a conference that goes on")
+        return self.group
+
+    @property
+    def ordering(self) -> str:
+        return self.record.ordering.decode("ascii")
+
+    def ordering_service(self) -> DeliveryService:
+        """Errors: "no-route"."""
+        service = self.around.routes().by_domain.get(self.ordering)
+        if service is None:
+            raise RoomkeyError("no-route", "expected a delivery service for the conference's ordering domain")
+        return service
+
+    def member_at(self, leaf: int) -> Member | None:
+        return next((member for member in self.members if member.leaf == leaf), None)
+
+    def emit(self, event: Event) -> None:
+        self.listener(event)
+
+    # -- changing --
+
+    async def admitted(self, after: Group, changes: Changes) -> tuple[Member, ...]:
+        """The members of `after`. Leaves that are new, or changed name or signature key, are proved now; others were before."""
+        before = {member.leaf: member for member in self.members}
+        old = {} if self.group is None else dict(self.group.tree.members())
+        known: dict[int, Member] = {}
+        fresh: list[tuple[int, LeafNode]] = []
+        if self.record.status == records.INVITED:
+            changes = Changes()  # strangers teach us nothing about others before their invitation is accepted
+        for index, leaf in after.tree.members():
+            if index in before and index in old and _same_identity(old[index], leaf):
+                known[index] = before[index]
+            else:
+                fresh.append((index, leaf))
+        known.update({member.leaf: member for member in await self.around.admission.admit(after, fresh, changes)})
+        return tuple(known[index] for index, _ in after.tree.members())
+
+    async def adopt(
+        self, after: Group, members: tuple[Member, ...], changes: Changes, record: records.ConferenceRecord
+    ) -> None:
+        """Makes `after` the current epoch: one transaction with `changes`, then memory, then events."""
+        before = self.live
+        needed = {pair.public for pair in own_pairs(after)}
+        unneeded = (pair for pair in own_pairs(before) if pair.public not in needed)
+        changes.drop(pair for pair in unneeded if not self.around.outlives(pair.public))
+        still = {member.leaf for member in members if member in self.members}
+        domain = ordering.ordering_domain(after)  # a commit may move the group to another service
+        record = record.replace(
+            departing=tuple(leaf for leaf in record.departing if leaf in still),
+            ordering=record.ordering if domain is None else domain.encode("ascii"),
+        )
+        changes.put(records.conference_name(self.group_id), record)
+        changes.put(records.members_name(self.group_id), members_record(after.epoch, members))
+        changes.put(records.group_name(self.group_id), state.encode_group(after))
+        changes.delete([records.commit_name(self.group_id)])
+        await changes.write(self.around.store)
+
+        old_members = self.members
+        self.record, self.group, self.members, self.pending = record, after, members, None
+        self.epoch = after.epoch
+        self.emit(EpochChanged(after.epoch))
+        added = tuple(member for member in members if member not in old_members)
+        removed = tuple(member for member in old_members if member not in members)
+        if added or removed:
+            self.emit(MembersChanged(added, removed))
+
+    async def end(
+        self,
+        reason: Literal["removed", "left", "downgrade", "failed"],
+        changes: Changes,
+        *,
+        by: Member | None = None,
+        error: RoomkeyError | None = None,
+    ) -> None:
+        """Deletes the keys and all that is under way, in one transaction with `changes`. After "left" nothing at all stays."""
+        store, gid = self.around.store, self.group_id
+        prefixes = [records.held_name(gid)]
+        names = [records.group_name(gid), records.commit_name(gid)]
+        if reason == "left":
+            prefixes.append(records.message_name(gid))
+            names += [records.conference_name(gid), records.members_name(gid)]
+        for prefix in prefixes:
+            names += [name for name, _ in await store.list(prefix)]
+        changes.delete(names)
+        record = self.record.replace(status=records.REMOVED if reason == "removed" else records.FAILED)
+        if reason != "left":
+            changes.put(records.conference_name(gid), record)
+        groups = [group for group in (self.group, self.candidate()) if group is not None]
+        pairs = [pair for group in groups for pair in own_pairs(group)]
+        changes.drop(pair for pair in pairs if not self.around.outlives(pair.public))
+        await changes.write(store)
+
+        self.record, self.group, self.pending = record, None, None
+        self.left = reason == "left"
+        self.emit(Ended(reason, by, error))
+
+    def candidate(self) -> Group | None:
+        """The group that our pending commit would make."""
+        return None if self.pending is None else state.decode_group(self.pending.candidate)
+
+    def seen(self, message: bytes) -> bool:
+        """Whether this message was processed before."""
+        return digest(message) in self.record.recent
+
+    def marked(self, message: bytes) -> records.ConferenceRecord:
+        """The record that remembers `message` as processed."""
+        return self.record.replace(recent=(*self.record.recent, digest(message))[-records.RECENT :])
+
+
+def digest(message: bytes) -> bytes:
+    return hashlib.sha256(message).digest()[: records.RECENT_BYTES]
+
+
+def own_pairs(group: Group) -> tuple[KeyPair, ...]:
+    """The key pairs that the group needs: of our leaf, its path and its proposed updates."""
+    return (group.signature, *group.path_keys.values(), *(update.encryption for update in group.own_updates))
+
+
+def members_record(epoch: int, members: Sequence[Member]) -> records.MembersRecord:
+    return records.MembersRecord(epoch, tuple(member_record(member) for member in members))
+
+
+def member_record(member: Member) -> records.MemberRecord:
+    return records.MemberRecord(
+        member.leaf, member.identity.encode(), member.identity_key, member.client, member.by.encode(), member.since
+    )
+
+
+def member_of(record: records.MemberRecord, own_client: bytes) -> Member:
+    return Member(
+        record.identity.decode(), record.client, record.identity_key, record.leaf, record.by.decode(), record.since,
+        own=record.client == own_client,
+    )  # fmt: skip
+
+
+async def load(around: Surroundings, group_id: bytes) -> Session | None:
+    """The stored conference; None, and nothing of it left, if its creation was never finished."""
+    store = around.store
+    data = await store.get(records.conference_name(group_id))
+    if data is None:
+        return None
+    record = records.ConferenceRecord.decode(data)
+    stored_group = await store.get(records.group_name(group_id))
+    stored_members = records.MembersRecord.decode(await _required(store, records.members_name(group_id)))
+    members = tuple(member_of(item, around.own_client) for item in stored_members.members)
+    group = None if stored_group is None else state.decode_group(stored_group)
+    session = Session(around, group_id, record, group, members, epoch=stored_members.epoch)
+    if record.status == records.CREATING:
+        await session.end("left", Changes())
+        return None
+    pending = await store.get(records.commit_name(group_id))
+    session.pending = None if pending is None else records.PendingCommit.decode(pending)
+    return session
+
+
+async def begin(
+    around: Surroundings,
+    group: Group,
+    members: tuple[Member, ...],
+    status: int,
+    domain: str,
+    inviter: int,
+    changes: Changes,
+    *,
+    renew: bool = False,
+) -> Session:
+    """A new conference from a group that was just created or joined: one transaction with `changes`."""
+    name = ordering.name_of(group).encode()
+    record = records.ConferenceRecord(status, name, domain.encode("ascii"), int(around.now()), inviter, int(renew))
+    changes.put(records.conference_name(group.group_id), record)
+    changes.put(records.members_name(group.group_id), members_record(group.epoch, members))
+    changes.put(records.group_name(group.group_id), state.encode_group(group))
+    changes.keep(own_pairs(group))
+    await changes.write(around.store)
+    return Session(around, group.group_id, record, group, members, epoch=group.epoch)
+
+
+async def _required(store: Store, name: str) -> bytes:
+    data = await store.get(name)
+    if data is None:
+        raise RoomkeyError("storage-failed", "expected a whole conference in the store")
+    return data
+
+
+def _same_identity(left: LeafNode, right: LeafNode) -> bool:
+    return left.credential == right.credential and left.signature_key == right.signature_key
+
