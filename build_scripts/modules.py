@@ -29,7 +29,9 @@ LATE = (
     "unicodedata",
     "_strptime",  # datetime.strptime
     "zipimport",
-    "importlib.metadata",  # importlib.invalidate_caches, which loadPackage calls
+    "importlib.metadata",  # loadPackage: importlib.invalidate_caches,
+    "encodings.cp437",  # file names in the wheel,
+    "tarfile",  # and the kinds of archive
     "importlib.resources",  # package data
 )
 

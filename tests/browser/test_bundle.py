@@ -54,7 +54,9 @@ try {
   const run = await (await fetch("/script.py")).text();
   const result = JSON.parse(python.runPython(run));
   python.runPython(FORGET);
-  await python.loadPackage("roomkey");
+  const failures = [];  // loadPackage does not throw
+  await python.loadPackage("roomkey", { errorCallback: (text) => failures.push(text) });
+  if (failures.length > 0) throw new Error(failures.join("\\n"));
   result.wheel = python.runPython("import roomkey; roomkey.__file__");
   postMessage(result);
 } catch (error) {
