@@ -19,7 +19,7 @@ from roomkey_delivery import enrolment, inbox, init_keys, ordering
 from roomkey_delivery.config import MAX_MESSAGE, MAX_UPLOAD
 from roomkey_delivery.cors import Cors
 from roomkey_delivery.directory import LOOKUP_PATH, WELL_KNOWN
-from roomkey_delivery.problems import on_bug, on_http_error, on_roomkey_error
+from roomkey_delivery.problems import Bugs, on_http_error, on_roomkey_error
 from roomkey_delivery.service import Service, service_of
 
 
@@ -83,8 +83,8 @@ def make_app(service: Service) -> Starlette:
 
     app = Starlette(
         routes=ROUTES,
-        middleware=[Middleware(Cors, service.config.allow_origins)],
-        exception_handlers={RoomkeyError: on_roomkey_error, HTTPException: on_http_error, Exception: on_bug},
+        middleware=[Middleware(Cors, service.config.allow_origins), Middleware(Bugs)],
+        exception_handlers={RoomkeyError: on_roomkey_error, HTTPException: on_http_error},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False

@@ -7,11 +7,13 @@ from __future__ import annotations
 import logging
 import traceback
 from http import HTTPStatus
+from pathlib import Path
 
 from roomkey.errors import RoomkeyError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger("roomkey_delivery")
 
@@ -39,12 +41,14 @@ STATUS = {
 
 
 def problem(error: RoomkeyError, status: int | None = None) -> JSONResponse:
-    """The answer to a request that failed. Bytes that do not parse are the requester's: "malformed-request"."""
-    code = "malformed-request" if error.code in ("malformed", "too-large", "invalid-identity") else error.code
+    """The answer to a request that failed. What our parsers and checks refuse is "malformed-request"."""
+    code = error.code
+    if code not in STATUS:
+        code = "malformed-request" if error.fault in ("peer", "caller") else "service-unavailable"
     body: dict[str, object] = {"code": code, "text": error.text}
     body |= {name: value for name, value in error.details.items() if name in ("time", "field")}
     headers = {} if error.retry_after is None else {"Retry-After": str(int(error.retry_after))}
-    return JSONResponse(body, status or STATUS.get(code, HTTPStatus.INTERNAL_SERVER_ERROR), headers)
+    return JSONResponse(body, status or STATUS[code], headers)
 
 
 async def on_roomkey_error(request: Request, error: Exception) -> Response:
@@ -60,9 +64,27 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     return problem(RoomkeyError("malformed-request", HTTPStatus(error.status_code).phrase.lower()), error.status_code)
 
 
-async def on_bug(request: Request, error: Exception) -> Response:
-    """Anything else is a bug of ours. Its text may hold data of people, so only its kind and place are logged."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else "unknown place"
-    log.error("bug: %s at %s", type(error).__name__, place)
-    return problem(RoomkeyError("service-unavailable", "a fault of the service"), HTTPStatus.INTERNAL_SERVER_ERROR)
+class Bugs:
+    """Middleware: answers for faults of ours. Their texts may hold data of people, so only kind and place are logged."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            frames = traceback.extract_tb(error.__traceback__)
+            log.error("bug: %s at %s:%s", type(error).__name__, Path(frames[-1].filename).name, frames[-1].lineno)
+            if not started:  # else the server sees that the answer is cut off, and closes the connection
+                answer = problem(RoomkeyError("service-unavailable", "a fault of the service"), 500)
+                await answer(scope, receive, send)

@@ -35,9 +35,7 @@ class Local:
         config = ServiceConfig(domain, authorities=frozenset({f"ds.{domain}"}), **options)
         self.service = Service(config, SqliteStore(folder / f"{domain}.db"), clock=lambda: self.time)
         self.app = make_app(self.service)
-        self.bare = httpx.AsyncClient(
-            transport=httpx.ASGITransport(self.app, raise_app_exceptions=False), base_url=self.url
-        )
+        self.bare = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=self.url)
         self.requests = 0
 
     # -- what a Host must offer --

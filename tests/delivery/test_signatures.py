@@ -87,12 +87,10 @@ async def test_each_covered_part_is_covered(local: Local) -> None:
             {"content-digest": content_digest(b'{"through":1}')},
             b'{"through":1}',
         ),
-        "another home": ("POST", ACK, {"roomkey-home": "email1.exampl"}, BODY),
     }
     for name, (method, path, changed, body) in cases.items():
         answer = await local.bare.request(method, path, headers=headers | changed, content=body)
-        assert answer.status_code in (401, 503), name
-        assert code_of(answer) in ("request-refused", "service-unavailable"), name
+        assert (answer.status_code, code_of(answer)) == (401, "request-refused"), name
     # the digest is looked at last, so the nonce of "another body" is used up; a fresh one is good
     headers = await local.signed(alice, "POST", ACK, BODY, "application/json")
     assert (await local.bare.post(ACK, headers=headers, content=BODY)).status_code == 200
