@@ -124,15 +124,16 @@ def is_debian() -> bool:
 
 
 def attempt(command: list[str], seconds: float, variables: dict[str, str]) -> bool:
-    """Runs a command that may fail; its failure is told by its last line, and the next way is tried."""
+    """Runs a command that may fail: then one line says why, and the next way is tried."""
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=seconds, env=variables)
     except (OSError, subprocess.TimeoutExpired) as error:
         print(f"roomkey: {command[0]}: {error}", file=sys.stderr)
         return False
     if result.returncode != 0:
-        said = (result.stderr or result.stdout).strip().splitlines()
-        print(f"roomkey: {Path(command[0]).name} failed: {said[-1] if said else 'without a word'}", file=sys.stderr)
+        said = (result.stderr or result.stdout).strip().splitlines() or ["without a word"]
+        why = next((line for line in said if "error" in line.lower()), said[-1])
+        print(f"roomkey: that failed: {why.strip()}", file=sys.stderr)
     return result.returncode == 0
 
 
