@@ -41,7 +41,7 @@ from roomkey.mls.leaf_node import (
     sign_leaf,
 )
 from roomkey.mls.ratchet_tree import MAX_WIDTH, Node, ParentNode, RatchetTree
-from roomkey.mls.tree_hash import tree_hash
+from roomkey.mls.tree_hash import OriginalHashes, parent_hash, parent_hash_failure, tree_hash
 from roomkey.mls.tree_validation import check_members, check_unmerged_leaves, verify_tree
 
 from tests.unit.tree_members import GROUP_ID, Room, make_member
@@ -334,6 +334,43 @@ def test_unmerged_leaves_that_keep_the_rules() -> None:
     check_unmerged_leaves(numbered((1,), (1, 3), (3,)))
     check_unmerged_leaves(numbered(None, (1, 3), None))
     check_unmerged_leaves(numbered((1,), (), (3,)))
+
+
+# -- parents that state the right hashes in the wrong places: what an insider could sign --
+
+
+def linked(tree: RatchetTree, descendant: int, parent: int, sibling: int) -> RatchetTree:
+    """The tree with the descendant's parent_hash as if it and the parent had been set together."""
+    above = tree.nodes[parent]
+    node = tree.nodes[descendant]
+    assert isinstance(above, ParentNode)
+    assert node is not None
+    without = OriginalHashes(tree).get(sibling, above.unmerged_leaves)
+    changes: dict[str, Any] = {"parent_hash": parent_hash(tree, above, without)}
+    if isinstance(node, LeafNode):
+        changes |= {"leaf_node_source": COMMIT, "lifetime": None}
+    nodes = tree.nodes.copy()
+    nodes[descendant] = node.replace(**changes)
+    return tree_of(nodes)
+
+
+@pytest.mark.parametrize(
+    ("failure", "tree"),
+    [
+        (None, linked(numbered(None, (1,), None), 0, 3, 5)),
+        (None, linked(linked(numbered((), (), None), 1, 3, 5), 0, 1, 2)),
+        # leaf 1 would have to know the root's key, and was neither in the path nor added later
+        (3, linked(numbered(None, (), None), 0, 3, 5)),
+        # leaf 1 was added after the root was set, but before its child was: they were not set together
+        (3, linked(linked(numbered((), (1,), None), 1, 3, 5), 0, 1, 2)),
+        # a parent that nobody set, above one that somebody did
+        (3, linked(numbered((), (), None), 0, 1, 2)),
+        # a leaf under the child that is not next below the root
+        (1, linked(numbered((), (), None), 0, 3, 5)),
+    ],
+)
+def test_parents_must_have_been_set_with_a_descendant(failure: int | None, tree: RatchetTree) -> None:
+    assert parent_hash_failure(tree) == failure
 
 
 def test_members_must_support_each_other() -> None:

@@ -96,6 +96,18 @@ async def test_adds_without_path_in_both_halves() -> None:
     assert dict(room.tree.parents())[3].unmerged_leaves == (2,)
 
 
+async def test_a_member_unmerged_at_a_node_and_its_child() -> None:
+    # The figure of RFC 9420 section 7.9: W names F as unmerged, and so does Y beside the node that was set with W.
+    room = await Room.create(NativeCrypto(), SUITE, 7)
+    await room.commit(0, remove=(5,))
+    await room.commit(6)
+    await room.commit(0)
+    await room.commit(0, add=1, path=False)
+    parents = dict(room.tree.parents())
+    assert [parents[node].unmerged_leaves for node in (7, 11)] == [(5,), (5,)]
+    await check_room(room)
+
+
 async def test_a_committer_alone() -> None:
     room = await Room.create(NativeCrypto(), SUITE, 1)
     await room.commit(0, remove=(1,))
