@@ -1,0 +1,64 @@
+"""The arguments of a call, checked: they come from application code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from roomkey.errors import RoomkeyError
+
+
+class Arguments:
+    """One call's arguments. Each getter's errors: "bad-argument" with the argument's name."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def text(self, name: str) -> str:
+        value = self._values.get(name)
+        if not isinstance(value, str):
+            raise _wrong(name, "a text", value)
+        return value
+
+    def optional_text(self, name: str) -> str | None:
+        return None if self._values.get(name) is None else self.text(name)
+
+    def texts(self, name: str) -> list[str]:
+        """One text or a list of them."""
+        value = self._values.get(name)
+        values = [value] if isinstance(value, str) else value
+        if not isinstance(values, list) or not all(isinstance(item, str) for item in values):
+            raise _wrong(name, "a list of texts", value)
+        return values
+
+    def number(self, name: str, default: int | None = None) -> int:
+        value = self._values.get(name, default)
+        if value is None:
+            value = default
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # JavaScript has one kind of number
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise _wrong(name, "a whole number", value)
+        return value
+
+    def numbers(self, name: str) -> list[int]:
+        value = self._values.get(name)
+        if not isinstance(value, list):
+            raise _wrong(name, "a list of whole numbers", value)
+        return [Arguments({name: item}).number(name) for item in value]
+
+    def data(self, name: str) -> bytes:
+        value = self._values.get(name)
+        if not isinstance(value, bytes | bytearray | memoryview):
+            raise _wrong(name, "bytes", value)
+        return bytes(value)
+
+    def optional_data(self, name: str) -> bytes | None:
+        return None if self._values.get(name) is None else self.data(name)
+
+    def has(self, name: str) -> bool:
+        return self._values.get(name) is not None
+
+
+def _wrong(name: str, expected: str, got: object) -> RoomkeyError:
+    return RoomkeyError("bad-argument", f"{name}: expected {expected}, got {type(got).__name__}", field=name)
