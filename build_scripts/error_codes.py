@@ -1,4 +1,4 @@
-"""web/src/codes.ts: the table of errors.py for TypeScript. The page needs it before Python runs, and the union needs its keys."""
+"""web/src/codes.ts: the table of errors.py for TypeScript, which the page needs before Python runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from build_scripts import paths
 
 TABLE = paths.WEB / "src" / "codes.ts"
-HEAD = """// Made from py_src/roomkey/errors.py by `python3 build_scripts check --update`; a check fails when it is stale.
+HEAD = """\
+// Made from py_src/roomkey/errors.py by `python3 build_scripts check --update`; a check fails when stale.
 
 /** Who can mend it. */
 export type Fault = "caller" | "peer" | "service" | "environment";

@@ -6,11 +6,11 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import pytest
-
 from roomkey.crypto import hpke
 from roomkey.crypto.provider import DhItem, KeyPair, SealItem, SignItem, VerifyItem
 from roomkey.crypto.suites import SUITES, AeadName, Group, Scheme
 from roomkey.host.native_crypto import NativeCrypto
+
 from tests.browser.support.python import BrowserPython
 
 T = TypeVar("T")
@@ -105,7 +105,8 @@ def test_signatures_verify_on_both_sides(python: BrowserPython, scheme: Scheme) 
     native = NativeCrypto()
     pairs = raw_pairs(native, scheme, BATCH)
     messages = [bytes([index]) * index for index in range(BATCH)]
-    items = [SignItem(scheme, KeyPair(public, private), text) for (public, private), text in zip(pairs, messages)]
+    keys = [KeyPair(public, private) for public, private in pairs]
+    items = [SignItem(scheme, key, text) for key, text in zip(keys, messages, strict=True)]
     signatures = run(native.sign(items))
     signatures[3] = signatures[4]
     signatures[5] = b"short"

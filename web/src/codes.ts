@@ -1,4 +1,4 @@
-// Made from py_src/roomkey/errors.py by `python3 build_scripts check --update`; a check fails when it is stale.
+// Made from py_src/roomkey/errors.py by `python3 build_scripts check --update`; a check fails when stale.
 
 /** Who can mend it. */
 export type Fault = "caller" | "peer" | "service" | "environment";

@@ -262,8 +262,8 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
       const value = detail as EndedValue;
       this.#status = value.reason === "downgrade" ? "failed" : value.reason;
       this.#verification = { epoch: this.#epoch, digits: "" };
-      const by = value.by === null ? undefined : toMember(value.by);
-      this.emit(type, { reason: value.reason, by, error: value.error === null ? undefined : new RoomkeyError(value.error) });
+      const by = value.by == null ? undefined : toMember(value.by);
+      this.emit(type, { reason: value.reason, by, error: value.error == null ? undefined : new RoomkeyError(value.error) });
       this.#ended.abort();
     } else if (type === "error") {
       this.emit(type, new RoomkeyError(detail as PlainError));
@@ -273,8 +273,9 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
 
 interface EndedValue {
   readonly reason: "removed" | "left" | "downgrade" | "failed";
-  readonly by: Wire<Member> | null;
-  readonly error: PlainError | null;
+  // Python's None arrives as undefined; null is read the same.
+  readonly by?: Wire<Member> | null;
+  readonly error?: PlainError | null;
 }
 
 /** Links a handle to its conference, so that each has one object. */

@@ -22,7 +22,7 @@ const CLOSE_MILLISECONDS = 10_000;
 export class Connection {
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
-  readonly #receivers = new Map<number | null, Receiver>();
+  readonly #receivers = new Map<number | undefined, Receiver>();
   #early: BridgeEvent[] = [];
   #ended: RoomkeyError | undefined;
   #nextId = 1;
@@ -71,8 +71,8 @@ export class Connection {
     });
   }
 
-  /** Has `receiver` hear the events of `handle` (null: of the whole worker), those that came before it included. */
-  listen(handle: number | null, receiver: Receiver): void {
+  /** Has `receiver` hear the events of `handle` (undefined: of the whole worker), those that came before it included. */
+  listen(handle: number | undefined, receiver: Receiver): void {
     this.#receivers.set(handle, receiver);
     const early = this.#early.filter((event) => event.handle === handle);
     if (early.length === 0) return;
@@ -82,7 +82,7 @@ export class Connection {
   }
 
   /** Stops hearing the events of `handle`. */
-  unlisten(handle: number | null): void {
+  unlisten(handle: number): void {
     this.#receivers.delete(handle);
   }
 
@@ -134,7 +134,7 @@ export class Connection {
   }
 
   #dispatch(event: BridgeEvent): void {
-    const receiver = this.#receivers.get(event.handle);
+    const receiver = this.#receivers.get(event.handle ?? undefined);
     if (receiver !== undefined) receiver.receive(event.type, event.detail);
     else if (event.target === "conference" && this.#early.length < MAX_EARLY_EVENTS) this.#early.push(event);
   }

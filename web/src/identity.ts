@@ -133,7 +133,7 @@ export class Identity extends TypedEventTarget<IdentityEvents> {
 
   /** Publishes init keys, so that others can invite this identity; from then on the stock is kept topped up. */
   publishInitKeys(options: { readonly count?: number } & CallOptions = {}): Promise<Stock> {
-    return this.#call("identity.publishInitKeys", { count: options.count ?? null }, options.signal);
+    return this.#call("identity.publishInitKeys", { count: options.count }, options.signal);
   }
 
   /** The init keys that lie at the delivery service now. */

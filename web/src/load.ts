@@ -32,6 +32,8 @@ export interface LoadOptions {
 }
 
 const DEFAULT_STALL_MILLISECONDS = 30_000;
+/** The worker watches over its downloads itself and knows which one stalls: it speaks first. */
+const GRACE_MILLISECONDS = 2_000;
 const MANIFEST = "assets-manifest.json";
 const MANIFEST_FORMAT = 1;
 const WORKER = "worker.js";
@@ -228,7 +230,7 @@ function ready(worker: Worker, request: Request, { stallTimeout, signal, progres
       clearTimeout(timer);
       timer = setTimeout(() => {
         reject(new Failure("load-timeout", `expected ${stage} to go on within ${stallTimeout} ms`, { asset: stage }));
-      }, stallTimeout);
+      }, stallTimeout + GRACE_MILLISECONDS);
     };
     const hear = ({ data }: MessageEvent<Report>): void => {
       touch();

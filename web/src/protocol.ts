@@ -32,10 +32,10 @@ export interface PlainError {
 /** A call's outcome. */
 export type Answer = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: PlainError };
 
-/** Something that happened; `handle` is null for events of the whole worker. */
+/** Something that happened; `handle` is absent for events of the whole worker. */
 export interface BridgeEvent {
   readonly target: "roomkey" | "identity" | "conference";
-  readonly handle: number | null;
+  readonly handle?: number | null | undefined;
   readonly type: string;
   readonly detail: unknown;
 }

@@ -47,7 +47,7 @@ export class Roomkey extends TypedEventTarget<RoomkeyEvents> {
   constructor(connection: Connection, onEnd: () => void) {
     super();
     this.#connection = connection;
-    connection.listen(null, { receive: (type, detail) => this.#receive(type, detail) });
+    connection.listen(undefined, { receive: (type, detail) => this.#receive(type, detail) });
     connection.onEnd = (lost) => {
       onEnd();
       if (lost !== undefined) this.emit("error", lost);
@@ -61,7 +61,7 @@ export class Roomkey extends TypedEventTarget<RoomkeyEvents> {
    */
   async setDeliveryService(url: string | URL, options: DeliveryServiceOptions = {}): Promise<DeliveryService> {
     const { domains, fanout, signal } = options;
-    const args = { url: String(url), domains: domains === undefined ? null : [...domains], fanout: fanout ?? null };
+    const args = { url: String(url), domains: domains === undefined ? undefined : [...domains], fanout };
     return Object.freeze(await this.#connection.call<DeliveryService>("setDeliveryService", args, signal));
   }
 

@@ -41,6 +41,6 @@ class BrowserPython:
         page.wait_for_function("'run' in globalThis")
 
     def run(self, code: str, **values: object) -> Any:
-        """What the last expression gives, which must be JSON text; `values` (plain) are the dict `values` in the code."""
+        """What the last expression gives, which must be JSON text; `values` are a dict of that name in the code."""
         source = f"VALUES = {json.dumps(values)!r}\n{PREAMBLE}\n{code}"
         return json.loads(self.page.evaluate("(code) => run(code)", source))

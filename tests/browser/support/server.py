@@ -1,4 +1,4 @@
-"""A static server for tests: the asset folder with its headers, pages of the test's own, and faults that a test orders."""
+"""A static server for tests: the asset folder with its headers, a test's own pages, and faults that a test orders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TYPES = {
 class Site:
     """What the server serves; a test may change it at any time.
 
-    `files` by path ("/roomkey/worker.js"). `faults` by path: called instead of serving, with the handler and the content.
+    `files` by path ("/roomkey/worker.js"). `faults` by path: called with handler and content instead.
     """
 
     address: str = ""

@@ -15,6 +15,9 @@ const LOCK = "pyodide-lock.json";
 const ROOMKEY = "roomkey.zip";
 const TYPES: Readonly<Record<string, string>> = { [WASM]: "application/wasm" }; // instantiateStreaming insists
 
+/** A violation report may come a task or two after what it reports. */
+const REPORT_MILLISECONDS = 100;
+
 /** Where the files are, and how to watch over them. */
 export interface BootOptions {
   readonly assets: string;
@@ -31,6 +34,8 @@ export async function boot(options: BootOptions): Promise<PyodideInterface> {
   const restore = serve(options.assets, files);
   try {
     return await Promise.race([violation.happened, start(options, files)]);
+  } catch (error) {
+    throw (await violation.reported()) ?? error;
   } finally {
     restore();
     violation.stop();
@@ -42,7 +47,10 @@ async function start({ assets, onProgress }: BootOptions, files: Map<string, Pro
   const scripts = Promise.all([import(`${assets}pyodide.mjs`), import(`${assets}pyodide.asm.mjs`)]).catch((error: unknown) => {
     throw new Failure("asset-not-found", "expected pyodide.mjs and pyodide.asm.mjs as modules", { asset: "pyodide.mjs" }, error);
   });
-  const [[{ loadPyodide }]] = await Promise.all([scripts, downloads]);
+  scripts.catch(() => undefined); // awaited below
+  await downloads;
+  onProgress("pyodide.mjs", 0); // what is waited for now
+  const [{ loadPyodide }] = await scripts;
   onProgress("python", 0);
   const pyodide: PyodideInterface = await loadPyodide({
     indexURL: assets,
@@ -90,19 +98,27 @@ function hideImportScripts(): void {
 interface FirstViolation {
   /** Rejects when the worker's policy blocks something. */
   readonly happened: Promise<never>;
+  /** The failure, if it comes within a moment: a blocked fetch is refused before it is reported. */
+  reported(): Promise<Failure | undefined>;
   stop(): void;
 }
 
 function firstViolation(): FirstViolation {
   let listener: (event: SecurityPolicyViolationEvent) => void = () => undefined;
+  let seen: Failure | undefined;
   const happened = new Promise<never>((_, reject) => {
     listener = ({ blockedURI, effectiveDirective }) => {
       const origin = URL.canParse(blockedURI) ? new URL(blockedURI).origin : blockedURI;
       const text = `expected the worker's ${effectiveDirective} to allow ${origin}`;
-      reject(new Failure("blocked-by-csp", text, { origin, directive: effectiveDirective }));
+      seen ??= new Failure("blocked-by-csp", text, { origin, directive: effectiveDirective });
+      reject(seen);
     };
     self.addEventListener("securitypolicyviolation", listener as EventListener);
   });
   happened.catch(() => undefined); // told through the race, if it is still on
-  return { happened, stop: () => self.removeEventListener("securitypolicyviolation", listener as EventListener) };
+  const reported = async (): Promise<Failure | undefined> => {
+    if (seen === undefined) await new Promise((resolve) => setTimeout(resolve, REPORT_MILLISECONDS));
+    return seen;
+  };
+  return { happened, reported, stop: () => self.removeEventListener("securitypolicyviolation", listener as EventListener) };
 }

@@ -30,8 +30,8 @@ export interface HttpAnswer {
 export interface HttpStream {
   readonly status: number;
   readonly headers: Record<string, string>;
-  /** The next piece of the body, null at its end. */
-  next(): Promise<Bytes | null>;
+  /** The next piece of the body, undefined at its end (null would be no None in Python). */
+  next(): Promise<Bytes | undefined>;
   close(): void;
 }
 
@@ -40,7 +40,7 @@ export function request(
   method: string,
   url: string,
   headers: Record<string, string>,
-  body: Bytes | null,
+  body: Bytes | undefined,
   timeout: number,
 ): Exchange<HttpAnswer> {
   return exchange(timeout, async (signal, disarm) => {
@@ -54,7 +54,7 @@ export function request(
 /** Sends a request and answers as soon as the head is there, within `timeout` seconds. */
 export function stream(method: string, url: string, headers: Record<string, string>, timeout: number): Exchange<HttpStream> {
   return exchange(timeout, async (signal, disarm, abort) => {
-    const response = await send(method, url, headers, null, signal);
+    const response = await send(method, url, headers, undefined, signal);
     disarm(); // from here on the caller watches over the silence
     const reader = response.body?.getReader();
     return {
@@ -63,9 +63,9 @@ export function stream(method: string, url: string, headers: Record<string, stri
       next: async () => {
         try {
           const piece = await reader?.read();
-          return piece === undefined || piece.done ? null : piece.value;
+          return piece?.value;
         } catch (error) {
-          if (signal.aborted) return null;
+          if (signal.aborted) return undefined;
           throw new Failure("service-unreachable", "expected the stream to go on, it broke", { service: origin(url) }, error);
         }
       },
@@ -97,7 +97,7 @@ async function send(
   method: string,
   url: string,
   headers: Record<string, string>,
-  body: Bytes | null,
+  body: Bytes | undefined,
   signal: AbortSignal,
 ): Promise<Response> {
   const violations = watchViolations();
@@ -105,7 +105,7 @@ async function send(
     return await fetch(url, {
       method,
       headers,
-      body,
+      body: body ?? null,
       signal,
       mode: "cors",
       credentials: "omit",

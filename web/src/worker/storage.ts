@@ -106,10 +106,11 @@ export class IdentityStore {
     return store;
   }
 
-  get(name: string): Promise<Bytes | null> {
+  /** A record, undefined where there is none (null would be no None in Python). */
+  get(name: string): Promise<Bytes | undefined> {
     return this.#inOrder(async () => {
       const sealed = await result<Sealed | undefined>(this.#records().get(name));
-      return sealed === undefined ? null : openSealed(sealed, this.#identity, name);
+      return sealed === undefined ? undefined : openSealed(sealed, this.#identity, name);
     });
   }
 
