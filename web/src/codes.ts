@@ -78,6 +78,16 @@ export type RoomkeyErrorCode =
   | "too-many-requests"
   | "wrong-token"
   | "group-exists"
+  | "aborted"
+  | "already-member"
+  | "commit-conflict"
+  | "export-not-allowed"
+  | "group-stuck"
+  | "init-keys-used"
+  | "internal-error"
+  | "no-such-member"
+  | "no-such-message"
+  | "no-such-method"
   | "service-unreachable"
   | "origin-not-allowed"
   | "timeout"
@@ -88,8 +98,6 @@ export type RoomkeyErrorCode =
   | "closed"
   | "key-not-found"
   | "storage-altered"
-  | "internal-error"
-  | "no-such-method"
   | "insecure-context"
   | "browser-too-old"
   | "assets-cross-origin"
@@ -171,6 +179,16 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "too-many-requests": { fault: "service", retryable: true, sentence: "The delivery service asks us to slow down; try again in a moment." },
   "wrong-token": { fault: "caller", retryable: false, sentence: "The delivery service does not take this for a change by a member of the conference." },
   "group-exists": { fault: "caller", retryable: false, sentence: "A conference of this number exists already at the delivery service." },
+  "aborted": { fault: "caller", retryable: true, sentence: "This was cancelled." },
+  "already-member": { fault: "caller", retryable: false, sentence: "They are in the conference already." },
+  "commit-conflict": { fault: "peer", retryable: true, sentence: "Too many changes happened at the same time; try again." },
+  "export-not-allowed": { fault: "caller", retryable: false, sentence: "This application may not take keys out." },
+  "group-stuck": { fault: "peer", retryable: false, sentence: "Somebody made a change that nobody can follow; start a new conference." },
+  "init-keys-used": { fault: "caller", retryable: false, sentence: "These keys were used already; fetch new ones." },
+  "internal-error": { fault: "environment", retryable: false, sentence: "Something went wrong inside this website; reload the page." },
+  "no-such-member": { fault: "caller", retryable: false, sentence: "This person is not in the conference." },
+  "no-such-message": { fault: "caller", retryable: false, sentence: "This message is not stored here." },
+  "no-such-method": { fault: "caller", retryable: false, sentence: "The application asked for something that does not exist." },
   "service-unreachable": { fault: "service", retryable: true, sentence: "The delivery service does not answer; check the address and your connection." },
   "origin-not-allowed": { fault: "service", retryable: false, sentence: "The delivery service does not accept requests from this website." },
   "timeout": { fault: "service", retryable: true, sentence: "The delivery service took too long to answer." },
@@ -181,8 +199,6 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "closed": { fault: "caller", retryable: false, sentence: "This was closed; open it again first." },
   "key-not-found": { fault: "environment", retryable: false, sentence: "A private key of this identity is no longer stored here." },
   "storage-altered": { fault: "environment", retryable: false, sentence: "What this browser saved was altered; this identity cannot be used." },
-  "internal-error": { fault: "environment", retryable: false, sentence: "Something went wrong inside this website; reload the page." },
-  "no-such-method": { fault: "caller", retryable: false, sentence: "The application asked for something that does not exist." },
   "insecure-context": { fault: "caller", retryable: false, sentence: "This page must be opened by https." },
   "browser-too-old": { fault: "environment", retryable: false, sentence: "This browser is too old for encrypted conferences; update it." },
   "assets-cross-origin": { fault: "caller", retryable: false, sentence: "This website is set up wrongly: its files must lie on the same address." },

@@ -32,7 +32,7 @@ export interface IdentityValue {
 export type InitKeysValue = Wire<{ handle: number; identity: string; clients: ClientInfo[]; verified: Verified; service: Service }>;
 
 /** @internal */
-export type InvitationValue = Wire<{ handle: number; from: Member; members: Member[]; name: string; received: Date }>;
+export type InvitationValue = Wire<{ handle: number; from: Member | null; members: Member[]; name: string; received: Date }>;
 
 /** Events of an identity. */
 export interface IdentityEvents {
@@ -78,7 +78,8 @@ export class InitKeys {
 
 /** A conference that somebody asks this identity to join. It waits, also over a reload, until it is accepted or declined. */
 export class Invitation {
-  readonly from: Member;
+  /** Undefined where the inviter has left since. */
+  readonly from: Member | undefined;
   readonly members: readonly Member[];
   readonly name: string;
   readonly received: Date;
@@ -89,7 +90,7 @@ export class Invitation {
   constructor(connection: Connection, value: InvitationValue) {
     this.#connection = connection;
     this.#handle = value.handle;
-    this.from = toMember(value.from);
+    this.from = value.from == null ? undefined : toMember(value.from);
     this.members = Object.freeze(value.members.map(toMember));
     this.name = value.name;
     this.received = toDate(value.received);

@@ -65,19 +65,15 @@ export interface Traffic {
 }
 
 /** A value as the bridge gives it: seconds for dates, numbers for epochs. */
-export type Wire<T> = {
-  [K in keyof T]: T[K] extends Date
-    ? number
-    : T[K] extends bigint
-      ? number
-      : T[K] extends Uint8Array
-        ? T[K]
-        : T[K] extends readonly (infer U)[]
-          ? readonly Wire<U>[]
-          : T[K] extends object
-            ? Wire<T[K]>
-            : T[K];
-};
+export type Wire<T> = T extends Date | bigint
+  ? number
+  : T extends Uint8Array
+    ? T
+    : T extends readonly (infer U)[]
+      ? readonly Wire<U>[]
+      : T extends object
+        ? { [K in keyof T]: Wire<T[K]> }
+        : T;
 
 export const toDate = (seconds: number): Date => new Date(seconds * 1000);
 

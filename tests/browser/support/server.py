@@ -54,7 +54,7 @@ def asset_site(assets: Path, connect: list[str] | None = None) -> Site:
     fields = headers.asset_headers(connect or [])
     site.everywhere = fields.pop("*")
     site.headers = {f"/roomkey/{name}": value for name, value in fields.items()}
-    site.files["/"] = b"<!doctype html><title>test</title>"
+    site.files["/"] = b'<!doctype html><title>test</title><link rel="icon" href="data:,">'
     site.headers["/"] = headers.page_headers(connect or [])
     return site
 
