@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import signal
 import socket
 import sys
 import time
@@ -24,6 +25,7 @@ from roomkey_delivery.hub import Hub
 from roomkey_delivery.service import Service
 from roomkey_delivery.store.sqlite import SqliteStore
 
+BACKLOG = 2048  # connections that wait to be accepted
 GRACE = 10  # seconds that running requests get when the service stops
 DATABASE = Path("roomkey-delivery.db")
 
@@ -104,6 +106,8 @@ def _serve(options: argparse.Namespace) -> int:
         print("unsafe: anybody may take any free name here", file=sys.stderr)
     host = f"[{options.host}]" if ":" in options.host else options.host
     print(f"{config.domain} at {config.public_url or f'http://{host}:{port}'}", flush=True)
+    for stop in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when it has shut down
+        signal.signal(stop, lambda *_: sys.exit(0))
     _Server(settings, service.hub).run(sockets=[listening])
     return 0
 
@@ -128,6 +132,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
+        listening.listen(BACKLOG)  # from here on connections wait, so the address may be told
     except OSError as error:
         raise RoomkeyError("bad-argument", f"expected an address to listen at: {error.strerror}") from error
     return listening

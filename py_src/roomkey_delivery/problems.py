@@ -65,7 +65,7 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 
 
 class Bugs:
-    """Middleware: answers for faults of ours. Their texts may hold data of people, so only kind and place are logged."""
+    """Middleware: answers faults of ours. Their texts may hold data of people: only kind and place are logged."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -84,7 +84,8 @@ class Bugs:
             if scope["type"] != "http":
                 raise
             frames = traceback.extract_tb(error.__traceback__)
-            log.error("bug: %s at %s:%s", type(error).__name__, Path(frames[-1].filename).name, frames[-1].lineno)
-            if not started:  # else the server sees that the answer is cut off, and closes the connection
+            place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
+            log.error("bug: %s at %s", type(error).__name__, place)
+            if not started:  # else the server closes the connection, because the answer is cut off
                 answer = problem(RoomkeyError("service-unavailable", "a fault of the service"), 500)
                 await answer(scope, receive, send)
