@@ -1,4 +1,4 @@
-"""The demo's pages: one small static server that gives the stage and each person an origin of their own, by host name."""
+"""The demo's pages: one small static server; the stage and each person have an origin of their own, by host name."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ export function drawHolds(table: Element, config: DemoConfig, states: States): v
     const row = (label: string, cell: (index: number) => Node | string): HTMLElement => make("tr", {},
       make("th", { scope: "row" }, label),
       ...config.people.map((_, index) => make("td", {}, cell(index))),
-      ...config.services.map(() => make("td", { class: "service" }, "—")));
+      ...config.services.map(() => make("td", { class: "service" }, calls.some((call) => call !== null) ? "none" : "—")));
     return [
       make("caption", { class: "visually-hidden" }, "Call keys by sender and holder"),
       make("thead", {}, head),

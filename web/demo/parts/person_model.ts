@@ -1,7 +1,7 @@
 // One person's page without its looks: how an application uses Roomkey, from an address to a keyed call.
 
 import { load } from "roomkey";
-import type { Conference, Identity, InitKeys, Invitation, Message, Roomkey, TrafficDetail } from "roomkey";
+import type { Conference, Identity, InitKeys, Invitation, Message, Roomkey, Traffic } from "roomkey";
 import { sameName } from "./dom.js";
 import type { CallState, PersonState } from "./story.js";
 
@@ -22,18 +22,16 @@ export class PersonModel extends EventTarget {
   call: Conference | null = null;
   callState: CallState | null = null;
   messages: Message[] = [];
-  /** A failure in the background that belongs to no button. */
-  trouble: unknown = null;
-
   /** Resolves once Roomkey is there; a button pressed before waits for it. */
   loaded: Promise<void> = new Promise(() => undefined);
 
   readonly name: string; // alice@email1.example
-  readonly onTraffic: (traffic: TrafficDetail) => void;
+  readonly onTraffic: (traffic: Traffic) => void;
   #roomkey: Roomkey | null = null;
   #reading: AbortController | null = null;
+  #latestTrouble: unknown = null;
 
-  constructor(name: string, onTraffic: (traffic: TrafficDetail) => void) {
+  constructor(name: string, onTraffic: (traffic: Traffic) => void) {
     super();
     this.name = name;
     this.onTraffic = onTraffic;
@@ -80,7 +78,7 @@ export class PersonModel extends EventTarget {
 
   async setService(url: string): Promise<void> {
     const { domain, url: proved } = await this.#loaded().setDeliveryService(url);
-    this.services = [...this.services.filter((service) => service.domain !== domain), { domain, url: String(proved) }];
+    this.services = [...this.services.filter((service) => service.domain !== domain), { domain, url: proved }];
     localStorage.setItem(REMEMBERED, JSON.stringify(this.services.map((service) => service.url)));
     this.#changed();
   }
@@ -142,6 +140,13 @@ export class PersonModel extends EventTarget {
     await this.#inCall().send(new TextEncoder().encode(text));
   }
 
+  /** The failure in the background that belongs to no button and was not shown yet, if there is one. */
+  takeTrouble(): unknown {
+    const trouble = this.#latestTrouble;
+    this.#latestTrouble = null;
+    return trouble;
+  }
+
   // -- inside --
 
   async #open(identity: Identity): Promise<void> {
@@ -153,6 +158,7 @@ export class PersonModel extends EventTarget {
       this.stock = event.detail.available;
       this.#changed();
     });
+    identity.addEventListener("traffic", (event) => this.onTraffic(event.detail));
     identity.addEventListener("error", (event) => this.#trouble(event.detail));
     for (const invitation of await identity.invitations()) this.#invited(invitation);
     const known = await identity.conferences();
@@ -175,8 +181,8 @@ export class PersonModel extends EventTarget {
     this.#reading?.abort();
     this.call = call;
     this.messages = [];
-    if (call.status === "removed") {
-      this.#end("removed");
+    if (call.status !== "active") {
+      this.#end(call.status === "left" ? "enrolled" : "removed");
     } else {
       this.phase = "call";
       call.addEventListener("epoch", () => void this.#look().catch((error: unknown) => this.#trouble(error)));
@@ -223,7 +229,7 @@ export class PersonModel extends EventTarget {
   }
 
   #trouble(error: unknown): void {
-    this.trouble = error;
+    this.#latestTrouble = error;
     this.#changed();
   }
 

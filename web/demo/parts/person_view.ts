@@ -24,7 +24,7 @@ export function draw(model: PersonModel, doings: Doings): void {
   drawKeys(model);
   drawControls(model);
   drawMessages(model);
-  if (model.trouble !== null) showError(byId("error"), model.trouble, null);
+  drawTrouble(model);
 }
 
 function sentence(model: PersonModel): string {
@@ -46,12 +46,13 @@ function drawCall(model: PersonModel, doings: Doings): void {
   byId("gone").hidden = model.phase !== "removed";
   if (call === null) return;
   byId("call").dataset["epoch"] = call.epoch;
+  byId("call").dataset["members"] = call.members.join(" ");
   say(byId("epoch"), `epoch ${call.epoch}`);
   fill(byId("digits"), call.digits, () => digitsText(call.digits).split(" ").map((group) => make("span", {}, group)));
   fill(byId("keys").querySelector("tbody")!, [call.keys, call.members], () => call.keys.map((key) => {
     const own = key.sender === model.name;
     return make("tr", { "data-sender": key.sender, "data-fingerprint": key.fingerprint },
-      make("th", { scope: "row", class: key.sender.split("@")[0] ?? "" }, own ? `${firstName(key.sender)} (you)` : firstName(key.sender)),
+      make("th", { scope: "row", class: key.sender.split("@")[0] ?? "" }, own ? "You" : firstName(key.sender)),
       make("td", {}, bar(key.fingerprint), make("code", { title: key.fingerprint }, shortFingerprint(key.fingerprint))),
       make("td", {}, own ? null : make("button", { type: "button", class: "button quiet small", "data-remove": key.sender, onclick: () => doings.remove(key.sender) },
         "Remove", make("span", { class: "visually-hidden" }, ` ${firstName(key.sender)} from the call`))));
@@ -62,7 +63,7 @@ function drawInvitations(model: PersonModel, doings: Doings): void {
   const shown = byId("invitations");
   shown.hidden = model.invitations.length === 0;
   fill(shown, model.invitations.map((one) => [one.from.identity, one.name]), () => model.invitations.flatMap((one, index) => [
-    make("p", {}, make("b", {}, firstName(one.from.identity)), ` (${one.from.identity}) invites you. The key is ${proof(one.from.verified.by)}.`),
+    make("p", {}, make("b", {}, firstName(one.from.identity)), ` (${one.from.identity}) invites you: ${proof(one.from.verified.by)}.`),
     make("div", { class: "row" },
       make("button", { type: "button", class: "button", "data-accept": true, onclick: () => doings.accept(index) }, "Join"),
       make("button", { type: "button", class: "button quiet", onclick: () => doings.decline(index) }, "Decline")),
@@ -75,7 +76,7 @@ function drawServices(model: PersonModel): void {
     model.identity === null ? null : make("li", {}, `Enrolled as ${model.identity.identity}`,
       model.stock === null ? null : `; ${model.stock} sets of public keys lie ready for others`),
   ]);
-  outcome("service", model.identity !== null, model.services.map((service) => service.domain).join(", "));
+  outcome("service", model.identity !== null, model.services.find((service) => service.domain === model.homeDomain)?.domain ?? "");
 }
 
 function drawKeys(model: PersonModel): void {
@@ -108,6 +109,12 @@ function drawMessages(model: PersonModel): void {
     make("b", {}, message.own ? "You" : firstName(message.from.identity)), " ", new TextDecoder().decode(message.data))));
 }
 
+/** A failure in the background, shown once: the next one replaces it. */
+function drawTrouble(model: PersonModel): void {
+  const trouble = model.takeTrouble();
+  if (trouble !== null) showError(byId("error"), trouble, null);
+}
+
 function outcome(step: string, done: boolean, text: string): void {
   const box = byId(`step-${step}`);
   box.classList.toggle("done", done);
@@ -117,6 +124,7 @@ function outcome(step: string, done: boolean, text: string): void {
 /** Shows an error as its sentence and code, with a button to try again where that makes sense. */
 export function showError(slot: HTMLElement, error: unknown, again: (() => void) | null): void {
   const plain = explained(error);
+  console.warn(error); // the developer's text, beside the person's sentence
   const retry = again === null ? null : make("button", { type: "button", class: "button quiet small", onclick: () => {
     slot.hidden = true;
     again();

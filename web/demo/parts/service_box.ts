@@ -11,7 +11,7 @@ export class ServiceBox {
   readonly element: HTMLElement;
   readonly #last = make("p", { class: "last" }, "Nothing has passed yet.");
   readonly #read = make("dd", {}, "—");
-  readonly #sealed = make("dd", {}, "—");
+  readonly #sealed = make("dd", { class: "open" }, "—");
   readonly #total = make("span", {}, "nothing yet");
   readonly #list = make("ol", { class: "log" });
   #count = 0;
@@ -32,11 +32,12 @@ export class ServiceBox {
     const words = passed(traffic, person);
     this.#count += 1;
     this.#bytes += traffic.bytes;
-    say(this.#last, `${words.title}, ${words.way}`);
+    say(this.#last, `${words.title} · ${words.size}`);
     say(this.#read, words.read);
-    say(this.#sealed, words.sealed ?? "nothing was secret in it");
+    say(this.#sealed, words.sealed ?? "nothing here was secret");
+    this.#sealed.classList.toggle("open", words.sealed === null);
     say(this.#total, `${this.#count}, ${bytesText(this.#bytes)}`);
-    this.#list.prepend(make("li", {}, make("b", {}, `${words.title}, ${words.way}`), ` ${words.read}${words.sealed === null ? "" : `; closed: ${words.sealed}`}`));
+    this.#list.prepend(make("li", {}, make("b", {}, words.title), ` ${words.size}. Could read: ${words.read}${words.sealed === null ? "" : `; closed: ${words.sealed}`}`));
     while (this.#list.childElementCount > KEPT) this.#list.lastElementChild?.remove();
     this.element.dataset["by"] = firstName(person).toLowerCase();
     this.element.classList.remove("hit");

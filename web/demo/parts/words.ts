@@ -4,42 +4,42 @@ import { bytesText, firstName } from "./dom.js";
 import type { Traffic } from "./story.js";
 
 interface Kind {
-  readonly title: string;
+  readonly out: string; // from the person to the service
+  readonly in: string; // the service's answer, or what it hands on
   readonly readable: string; // what this service could read, beside the size
   readonly sealed: string | null; // what passed it closed
 }
 
+const ASKED = "who asked";
+const WHO_TO_WHOM = "who sends to whom";
 const KINDS: Readonly<Record<string, Kind>> = {
-  discover: { title: "Who are you?", readable: "nothing but the question", sealed: null },
-  enrol: { title: "This name is mine", readable: "the name and its public key", sealed: null },
-  publish: { title: "My public keys", readable: "public keys and whose they are", sealed: null },
-  stock: { title: "How many are left?", readable: "who asked", sealed: null },
-  claim: { title: "Public keys, please", readable: "who asked for whose public keys", sealed: null },
-  "commit-order": { title: "A change of the group", readable: "who sent it, a group’s number", sealed: "the new keys" },
-  commits: { title: "Changes I missed", readable: "who asked, a group’s number", sealed: "the new keys" },
-  welcome: { title: "A sealed invitation", readable: "who sent it to whom", sealed: "the group’s secret" },
-  commit: { title: "A change of the group", readable: "who sent it to whom", sealed: "the new keys" },
-  proposal: { title: "A wish for the group", readable: "who sent it to whom", sealed: "what it says" },
-  message: { title: "A message", readable: "who sent it to whom", sealed: "what it says" },
-  ack: { title: "Received, thank you", readable: "who received", sealed: null },
+  discover: { out: "“Who are you?”", in: "“A delivery service”", readable: "nothing but the question", sealed: null },
+  enrol: { out: "“This name is mine”", in: "“It is yours”", readable: "the name and its public key", sealed: null },
+  publish: { out: "Public keys to hand out", in: "“Stored”", readable: "public keys and whose they are", sealed: null },
+  stock: { out: "“How many keys are left?”", in: "A number", readable: ASKED, sealed: null },
+  claim: { out: "A wish for public keys", in: "Public keys", readable: "who asked for whose public keys", sealed: null },
+  register: { out: "A new group’s number", in: "“Noted”", readable: "a group’s number", sealed: "who is in it" },
+  "commit-order": { out: "The group’s next change", in: "“It is the next”", readable: "a group’s number and its count of changes", sealed: "the new keys" },
+  commits: { out: "“What did I miss?”", in: "Changes of the group", readable: "a group’s number", sealed: "the new keys" },
+  welcome: { out: "A sealed invitation", in: "A sealed invitation", readable: WHO_TO_WHOM, sealed: "the group’s secret" },
+  commit: { out: "A change of the group", in: "A change of the group", readable: WHO_TO_WHOM, sealed: "the new keys" },
+  proposal: { out: "A wish for the group", in: "A wish for the group", readable: WHO_TO_WHOM, sealed: "what it says" },
+  message: { out: "A sealed message", in: "Sealed mail", readable: WHO_TO_WHOM, sealed: "what it says" },
+  ack: { out: "“Received”", in: "“Deleted here”", readable: "who received", sealed: null },
 };
-const OTHER: Kind = { title: "A request", readable: "who sent it", sealed: null };
+const OTHER: Kind = { out: "A request", in: "An answer", readable: "who sent it", sealed: null };
 
 export interface Passed {
-  readonly title: string; // "A sealed invitation"
-  readonly way: string; // "from Alice"
+  readonly title: string; // "A sealed invitation, from Alice"
+  readonly size: string;
   readonly read: string;
   readonly sealed: string | null;
 }
 
 export function passed(traffic: Traffic, person: string): Passed {
   const kind = KINDS[traffic.kind] ?? OTHER;
-  return {
-    title: kind.title,
-    way: `${traffic.direction === "out" ? "from" : "to"} ${firstName(person)}`,
-    read: `${kind.readable}; ${bytesText(traffic.bytes)}`,
-    sealed: kind.sealed,
-  };
+  const way = traffic.direction === "out" ? "from" : "to";
+  return { title: `${kind[traffic.direction]}, ${way} ${firstName(person)}`, size: bytesText(traffic.bytes), read: kind.readable, sealed: kind.sealed };
 }
 
 /** How an identity's key was proved, in words. */

@@ -1,0 +1,136 @@
+"""`python3 build_scripts demo`: two delivery services, three people, one stage; `--headless` plays and judges it."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+import webbrowser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlencode
+
+import uvicorn
+
+from build_scripts import build, paths
+from build_scripts.browser import BrowserMissing
+from build_scripts.demo_pages import DOMAINS, PEOPLE, Pages, Service, person_origin, stage_origin
+from build_scripts.demo_services import DemoError, Services, free_ports
+
+FOLDER = paths.ROOMKEY / "demo"
+LOOK_SECONDS = 0.5  # how often we see whether a service is still there
+PAGES_SECONDS = 20.0
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python3 build_scripts demo", description=__doc__)
+    parser.add_argument("--headless", action="store_true", help="plays the story in a headless browser and judges it")
+    parser.add_argument("--screenshots", type=Path, metavar="DIR", help="with --headless: pictures of every step")
+    parser.add_argument("--port", type=int, default=0, help="of the pages; default: a free one")
+    parser.add_argument("--no-open", action="store_true", help="prints the links and opens no browser")
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        build.build()
+        return run(options)
+    except KeyboardInterrupt:
+        print("\nroomkey: the demo has ended.")
+        return 0 if not options.headless else 130
+    except (DemoError, BrowserMissing, build.BuildError) as error:
+        print(f"roomkey: {error}", file=sys.stderr)
+        return 1
+
+
+def run(options: argparse.Namespace) -> int:
+    # The pages' port is a new one each time: browsers keep storage by origin, and these services start empty.
+    port, *service_ports = free_ports(1 + len(DOMAINS))
+    port = options.port or port
+    origins = [person_origin(person, port) for person in PEOPLE]
+    folder = FOLDER / str(os.getpid())
+    try:
+        with Services(folder, service_ports, origins) as services, serving(port, services.all):
+            codes = {person.name: code for person, code in services.codes.items()}
+            stage = f"{stage_origin(port)}/#{urlencode(codes)}"
+            if options.headless:
+                from build_scripts import demo_play  # Playwright is for this alone
+
+                return demo_play.play(stage, folder, options.screenshots)
+            invite(stage, services, port, open_browser=not options.no_open)
+            return watch(services)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def serving(port: int, services: tuple[Service, ...]) -> Iterator[None]:
+    """Serves the pages from a thread while the context lasts."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(("127.0.0.1", port))
+    except OSError as error:
+        listening.close()
+        raise DemoError(f"Port {port} cannot be used ({error.strerror}); name another with --port.") from error
+    config = uvicorn.Config(Pages(port, services), lifespan="off", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + PAGES_SECONDS
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise DemoError("The server of the pages did not start.")
+        time.sleep(0.02)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        server.force_exit = True  # a browser's idle connection must not hold up the end
+        thread.join(PAGES_SECONDS)
+        listening.close()
+
+
+def invite(stage: str, services: Services, port: int, *, open_browser: bool) -> None:
+    """Prints the links; with a desktop, opens the first."""
+    print(f"\nThe stage, all three side by side:\n  {stage}\n\nor one person at a time, each in a tab of its own:")
+    for person in PEOPLE:
+        print(f"  {person_origin(person, port)}/#{services.codes[person]}")
+    print("\nEach enrolment code in these links is good once.")
+    print("Delivery services: " + ", ".join(f"{service.domain} at {service.url}" for service in services.all))
+    if open_browser and has_desktop() and webbrowser.open(stage):
+        print("The stage opens in your browser.")
+    elif not has_desktop():
+        ports = [port, *(int(service.url.rpartition(":")[2]) for service in services.all)]
+        forward = " ".join(f"-L {one}:127.0.0.1:{one}" for one in ports)
+        print("\nThere is no desktop here. Run this on a machine that has one, then open the link there:")
+        print(f"  ssh {forward} {socket.gethostname()}")
+    print("\nCtrl-C ends everything.", flush=True)
+
+
+def has_desktop() -> bool:
+    if sys.platform == "darwin":
+        return not os.environ.get("SSH_CONNECTION")
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def watch(services: Services) -> int:
+    """Waits for Ctrl-C; a service that ends by itself ends the demo."""
+    while True:
+        ended = services.ended()
+        if ended is not None:
+            raise DemoError(f"The delivery service {ended.domain} has ended.\n{services.why(ended)}")
+        time.sleep(LOOK_SECONDS)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

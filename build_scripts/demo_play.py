@@ -1,0 +1,268 @@
+"""The demo's story played in a headless browser, through the same buttons that a person presses, and judged.
+
+What must agree: the members of an epoch hold the same members, digits and SRTP keys. What must differ: the keys of two
+epochs, and those of two senders. What must not be: a key of the new epoch on the removed person's page, or a message's
+text in a service's database.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import itertools
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import sync_playwright
+
+from build_scripts import browser as browsers
+from build_scripts.demo_pages import PEOPLE, STAGE_HOST
+from build_scripts.demo_services import DemoError
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Frame, Page
+
+STEPS = ("service", "keys", "call", "remove")
+STEP_SECONDS = 120.0  # three cold starts of Pyodide on a busy machine, with room
+POLL_SECONDS = 0.1  # under the pages' policy a waiting expression may not be evaluated, so we ask again
+DIGITS = 30
+CONSOLE_LINES = 20  # shown after a failure: enough for its cause
+
+READ = """() => {
+  const call = document.getElementById("call");
+  if (call.hidden) return null;
+  return { epoch: call.dataset.epoch, members: call.dataset.members.split(" "),
+           digits: document.getElementById("digits").textContent,
+           keys: [...document.querySelectorAll("#keys [data-sender]")]
+             .map((row) => [row.dataset.sender, row.dataset.fingerprint]) };
+}"""
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What one page shows that it holds in one epoch."""
+
+    epoch: str
+    members: tuple[str, ...]
+    digits: str
+    keys: Mapping[str, str]  # sender -> fingerprint, 32 hex digits
+
+
+Holdings = dict[str, Holding | None]  # by person's name
+
+
+class Verdict:
+    """Collects what was checked; prints each as it is."""
+
+    def __init__(self) -> None:
+        self.failed: list[str] = []
+        self.checks = 0
+
+    def check(self, holds: bool, what: str) -> None:
+        self.checks += 1
+        print(f"  {'ok  ' if holds else 'FAIL'} {what}", flush=True)
+        if not holds:
+            self.failed.append(what)
+
+
+class Story:
+    """One run of the story in one browser page."""
+
+    def __init__(self, page: Page, verdict: Verdict, screenshots: Path | None) -> None:
+        self._page = page
+        self._verdict = verdict
+        self._screenshots = screenshots
+
+    def play(self, stage: str) -> None:
+        self._page.goto(stage)
+        for number, step in enumerate(STEPS, start=1):
+            self._press(step)
+            title = self._page.text_content(f"[data-step={step}] span")
+            print(f"\n{number}. {title}: {self._said()}")
+            if step == "call":
+                together = self.holdings()
+                self._show(together)
+                judge_agreement(self._verdict, together, [person.name for person in PEOPLE])
+                self._talk("bob", "text of a message in the first call", ["alice", "carol"], [])
+            if step == "remove":
+                after = self.holdings()
+                self._show(after)
+                judge_agreement(self._verdict, after, ["alice", "bob"])
+                self._judge_removal(together, after)
+                self._talk("alice", "text of a message after the removal", ["bob"], ["carol"])
+            self._picture(str(number))
+        self._reload("bob", after["bob"])
+
+    def holdings(self) -> Holdings:
+        return {person.name: self._read(self._frame(person.name)) for person in PEOPLE}
+
+    def _read(self, frame: Frame) -> Holding | None:
+        shown = frame.evaluate(READ)
+        if shown is None:
+            return None
+        return Holding(shown["epoch"], tuple(sorted(shown["members"])), shown["digits"], dict(shown["keys"]))
+
+    def _press(self, step: str) -> None:
+        button = self._page.locator(f"[data-step={step}]")
+        self._until(f"step {step!r} to begin", lambda: button.is_enabled())
+        button.click()
+        done = self._page.locator(f"li[data-state=done] [data-step={step}]")
+        error = self._page.locator("#error")
+        self._until(f"step {step!r} to end", lambda: done.count() == 1 or error.is_visible())
+        if error.is_visible():
+            self._picture("failed")
+            sentence, code = error.locator("p").text_content(), error.locator("code").text_content()
+            raise DemoError(f"Step {step!r} failed: {sentence} ({code})")
+
+    def _talk(self, sender: str, text: str, hear: list[str], not_hear: list[str]) -> None:
+        """Sends a chat message by the page's own form, and sees who reads it."""
+        frame = self._frame(sender)
+        frame.locator("#step-call").evaluate("(box) => { box.open = true; }")
+        frame.locator("#message").fill(text)
+        frame.locator("#send-message").click()
+        for name in hear:
+            self._until(f"{name} to read the message", functools.partial(self._reads, name, text))
+        self._verdict.check(True, f"{sender}’s message is read by {' and '.join(hear)}")
+        for name in not_hear:
+            self._verdict.check(not self._reads(name, text), f"{name} does not read it")
+
+    def _reads(self, name: str, text: str) -> bool:
+        return self._frame(name).locator("#messages li", has_text=text).count() == 1
+
+    def _judge_removal(self, before: Holdings, after: Holdings) -> None:
+        verdict = self._verdict
+        old, new = before["alice"], after["alice"]
+        verdict.check(after["carol"] is None, "carol’s page holds no call key any more")
+        if old is None or new is None:
+            return
+        verdict.check(int(new.epoch) > int(old.epoch), f"the epoch rose from {old.epoch} to {new.epoch}")
+        verdict.check(new.digits != old.digits, "the digits differ between the epochs")
+        verdict.check(not set(new.keys.values()) & set(old.keys.values()), "no SRTP key lives on in the new epoch")
+        carol = self._frame("carol").content()
+        nowhere = not any(key in carol for key in new.keys.values())
+        verdict.check(nowhere, "no new key’s fingerprint is anywhere on carol’s page")
+
+    def _reload(self, name: str, held: Holding | None) -> None:
+        frame = self._frame(name)
+        frame.goto(frame.url)
+        self._until(f"{name} to be back in the call", lambda: self._read_quietly(name) is not None)
+        same = self._read_quietly(name) == held
+        self._verdict.check(same, f"{name}’s page, loaded again, holds the same call and keys")
+
+    def _read_quietly(self, name: str) -> Holding | None:
+        try:
+            return self._read(self._frame(name))
+        except (PlaywrightError, DemoError):  # between two documents
+            return None
+
+    def _frame(self, name: str) -> Frame:
+        origin = f"http://{name}.{STAGE_HOST}:"
+        for frame in self._page.frames:
+            if frame.url.startswith(origin):
+                return frame
+        raise DemoError(f"The stage shows no page of {name}.")
+
+    def _until(self, what: str, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + STEP_SECONDS
+        while not holds():
+            if time.monotonic() > deadline:
+                self._picture("failed")
+                raise DemoError(f"Waited {STEP_SECONDS:.0f} s for {what}; the stage said: {self._said()}")
+            self._page.wait_for_timeout(POLL_SECONDS * 1000)
+
+    def _said(self) -> str:
+        return self._page.text_content("#status") or "nothing"
+
+    def _show(self, holdings: Holdings) -> None:
+        for name, holding in holdings.items():
+            if holding is None:
+                print(f"  {name:<6} holds no key of the call")
+                continue
+            print(f"  {name:<6} epoch {holding.epoch}, members {', '.join(holding.members)}, digits {holding.digits}")
+            for sender, fingerprint in sorted(holding.keys.items()):
+                print(f"         {sender:<22} {fingerprint}")
+
+    def _picture(self, name: str) -> None:
+        if self._screenshots is not None:
+            self._screenshots.mkdir(parents=True, exist_ok=True)
+            self._page.screenshot(path=self._screenshots / f"{name}.png", full_page=True)
+
+
+def judge_agreement(verdict: Verdict, holdings: Holdings, names: list[str]) -> None:
+    """All of `names` are in the same call, with themselves as its members and one key for each sender."""
+    held = [holding for name in names if (holding := holdings[name]) is not None]
+    verdict.check(len(held) == len(names), f"{', '.join(names)} are in the call")
+    if len(held) != len(names):
+        return
+    identities = tuple(sorted(person.identity for person in PEOPLE if person.name in names))
+    verdict.check(all(one.members == identities for one in held), "its members are these and nobody else")
+    verdict.check(len({one.epoch for one in held}) == 1, "all are in the same epoch")
+    one_set_of_digits = len({one.digits for one in held}) == 1 and sum(map(str.isdigit, held[0].digits)) == DIGITS
+    verdict.check(one_set_of_digits, f"all show the same {DIGITS} digits")
+    verdict.check(all(one.keys == held[0].keys for one in held), "all hold the same SRTP keys")
+    verdict.check(tuple(sorted(held[0].keys)) == identities, "there is one SRTP key for each sender")
+    differ = all(a != b for a, b in itertools.combinations(held[0].keys.values(), 2))
+    verdict.check(differ, "each sender’s key differs from the others’")
+
+
+def judge_databases(verdict: Verdict, folder: Path, secrets: Iterable[str]) -> None:
+    """No file of a service holds one of `secrets`, as it is, as bytes of its hex digits, or in base64 at any offset."""
+    wanted: set[bytes] = set()
+    for secret in secrets:
+        forms = [secret.encode()]
+        if all(character in "0123456789abcdef" for character in secret):
+            forms.append(bytes.fromhex(secret))
+        for form in forms:
+            wanted.add(form)
+            wanted.update(_inside_base64(form))
+    files = [file for file in sorted(folder.iterdir()) if file.is_file()]
+    content = b"".join(file.read_bytes() for file in files)
+    verdict.check(len(content) > 0, f"the services stored {len(content) // 1000} kB in {len(files)} files")
+    verdict.check(not any(form in content for form in wanted), "no message text, digits or key fingerprint is in them")
+
+
+def _inside_base64(form: bytes) -> set[bytes]:
+    """What `form` looks like in the middle of base64 text: three alignments, less what its neighbours shape."""
+    inside: set[bytes] = set()
+    for shift in range(3):
+        whole = base64.b64encode(b"\0" * shift + form)
+        inside.add(whole[-(-shift * 8 // 6) : (shift + len(form)) * 8 // 6])
+    return inside | {part.replace(b"+", b"-").replace(b"/", b"_") for part in inside}
+
+
+def play(stage: str, folder: Path, screenshots: Path | None) -> int:
+    """Plays the story at `stage` over services whose files lie in `folder`; 0 when everything is as it must be."""
+    browser = browsers.find_browser()
+    verdict = Verdict()
+    seen: set[str] = set()
+    said: list[str] = []
+    print(f"playing the story in {browser.version}")
+    with sync_playwright() as playwright:
+        running = browsers.launch(playwright, browser)
+        try:
+            page = running.new_page(viewport={"width": 1440, "height": 900})
+            page.on("pageerror", lambda error: verdict.check(False, f"an error on a page: {error}"))
+            page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+            story = Story(page, verdict, screenshots)
+            try:
+                story.play(stage)
+            except (DemoError, PlaywrightError) as error:
+                pages = "".join(f"\n  {line}" for line in said[-CONSOLE_LINES:])
+                raise DemoError(f"{error}\nThe pages' consoles:{pages or ' nothing'}") from error
+            for holding in story.holdings().values():
+                if holding is not None:
+                    seen.update([holding.digits, *holding.keys.values()])
+        finally:
+            running.close()
+    seen.update(["text of a message in the first call", "text of a message after the removal"])
+    print("\nThe services")
+    judge_databases(verdict, folder, seen)
+    if verdict.failed:
+        print(f"\n{len(verdict.failed)} of {verdict.checks} checks failed.")
+        return 1
+    print(f"\nAll {verdict.checks} checks hold: what should agree agrees, what should differ differs.")
+    return 0

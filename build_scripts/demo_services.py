@@ -1,0 +1,122 @@
+"""The demo's two delivery services: `roomkey-delivery serve` twice, each the other's peer, with a fresh database."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+from pathlib import Path
+
+from build_scripts.demo_pages import DOMAINS, PEOPLE, Person, Service
+
+START_SECONDS = 60.0  # a cold Python on a busy machine; a service that needs longer will not come
+STOP_SECONDS = 12.0  # a little more than the grace that a service gives its running requests
+TAIL_LINES = 6  # of a failed service's log: enough to name the cause
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the text is a sentence for the person."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that are free now. A service must know the other's before either runs, so none picks its own."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+class Services:
+    """Both services while the context lasts; `codes` are the enrolment codes by person."""
+
+    def __init__(self, folder: Path, ports: Iterable[int], origins: Iterable[str]) -> None:
+        self.folder = folder
+        self.all = tuple(
+            Service(domain, f"http://127.0.0.1:{port}") for domain, port in zip(DOMAINS, ports, strict=True)
+        )
+        self.codes: dict[Person, str] = {}
+        self._origins = tuple(origins)
+        self._running: dict[Service, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Services:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for service in self.all:
+            for old in self.folder.glob(f"{service.domain}.*"):
+                old.unlink()
+        try:
+            self.codes = {person: self._enrol(person) for person in PEOPLE}
+            for service in self.all:
+                self._running[service] = self._serve(service)
+            for service in self.all:
+                self._await(service)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def database(self, domain: str) -> Path:
+        return self.folder / f"{domain}.db"
+
+    def ended(self) -> Service | None:
+        """A service that is no longer running, if there is one."""
+        return next((service for service, process in self._running.items() if process.poll() is not None), None)
+
+    def why(self, service: Service) -> str:
+        """The last lines that a service wrote."""
+        lines = self._log(service.domain).read_text(errors="replace").splitlines()
+        return "\n".join(f"  {line}" for line in lines[-TAIL_LINES:])
+
+    def stop(self) -> None:
+        for process in self._running.values():
+            process.terminate()
+        for process in self._running.values():
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._running.clear()
+
+    def _log(self, domain: str) -> Path:
+        return self.folder / f"{domain}.log"
+
+    def _enrol(self, person: Person) -> str:
+        command = ["enrol", person.identity, "--db", str(self.database(person.domain))]
+        result = subprocess.run(_delivery(command), capture_output=True, text=True, timeout=START_SECONDS)
+        if result.returncode != 0:
+            raise DemoError(f"The delivery service gave no enrolment code: {result.stderr.strip()}")
+        return result.stdout.split()[0]
+
+    def _serve(self, service: Service) -> subprocess.Popen[bytes]:
+        peers = [f"{other.domain}={other.url}" for other in self.all if other is not service]
+        command = ["serve", "--domain", service.domain, "--db", str(self.database(service.domain))]
+        command += ["--port", service.url.rpartition(":")[2]]
+        command += [argument for peer in peers for argument in ("--peer", peer)]
+        command += [argument for origin in self._origins for argument in ("--allow-origin", origin)]
+        with self._log(service.domain).open("wb") as log:
+            # a session of its own: Ctrl-C is for the demo, which then ends its services in order
+            return subprocess.Popen(_delivery(command), stdout=log, stderr=log, start_new_session=True)
+
+    def _await(self, service: Service) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self._running[service].poll() is None:
+            try:
+                with urllib.request.urlopen(f"{service.url}/v1/service", timeout=5) as answer:
+                    if answer.status == 200:
+                        return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        raise DemoError(f"The delivery service {service.domain} did not start.\n{self.why(service)}")
+
+
+def _delivery(arguments: list[str]) -> list[str]:
+    return [sys.executable, "-m", "roomkey_delivery", *arguments]
