@@ -63,9 +63,9 @@ async def messages(
             error = caught
         if on_state is not None:
             on_state(error)
-        wait = max(error.retry_after or 0.0, BACKOFF[min(failures, len(BACKOFF) - 1)])
+        backoff = BACKOFF[min(failures, len(BACKOFF) - 1)] * _spread(caller.host.now())
         failures += 1
-        await caller.host.sleep(wait * _spread(caller.host.now()))
+        await caller.host.sleep(max(error.retry_after or 0.0, backoff))
 
 
 async def _items(stream: HttpStream) -> AsyncIterator[InboxItem]:

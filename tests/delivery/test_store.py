@@ -1,0 +1,176 @@
+"""What every store must do, whichever it is. A new store joins by adding its maker to `STORES`."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from roomkey.errors import RoomkeyError
+from roomkey_delivery.store.interface import Client, InboxLimits, NewSet, Store
+from roomkey_delivery.store.sqlite import HASHES_KEPT, SqliteStore
+
+NOW = 1_795_000_000.0
+A, B = b"a" * 32, b"b" * 32
+ROOMY = InboxLimits(100, 1 << 20)
+STORES: dict[str, Callable[[Path], Store]] = {"sqlite": lambda folder: SqliteStore(folder / "store.db")}
+
+
+@pytest.fixture(params=STORES)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    made = STORES[request.param](tmp_path)
+    for client, name in ((A, "a@e.example"), (B, "b@e.example")):
+        await made.enrol(Client(client, name, 0x0807, client), None, NOW, unsafe_open=True)
+    yield made
+    await made.close()
+
+
+def new_set(mark: bytes, *, body: bytes = b"", last_resort: bool = False, expires: int = int(NOW) + 100) -> NewSet:
+    return NewSet(mark * 32, body or mark, (0, 1, 0xFFFF), last_resort, expires)
+
+
+async def code(awaitable: object) -> str:
+    with pytest.raises(RoomkeyError) as caught:
+        await awaitable  # type: ignore[misc]
+    return caught.value.code
+
+
+async def test_clients(store: Store) -> None:
+    assert await store.client(A) == Client(A, "a@e.example", 0x0807, A)
+    assert await store.client(bytes(32)) is None
+
+
+async def test_a_failed_publish_changes_nothing(store: Store) -> None:
+    await store.publish(A, [new_set(b"1"), new_set(b"L", last_resort=True)], NOW, 10)
+    before = await store.stock(A, NOW)
+    assert before == (1, True, int(NOW) + 100)
+    bad = [new_set(b"2"), new_set(b"M", last_resort=True), new_set(b"1", body=b"other")]
+    assert await code(store.publish(A, bad, NOW, 10)) == "set-conflict"
+    assert await code(store.publish(A, [new_set(b"M", last_resort=True), new_set(b"2")], NOW, 1)) == "stock-full"
+    assert await store.stock(A, NOW) == before
+    await store.publish(B, [new_set(b"1", body=b"other")], NOW, 10)  # ids are each client's own
+    assert await store.claim("a@e.example", [0xFFFF], NOW) == [b"1"]
+    assert await store.claim("a@e.example", [2], NOW) == []
+    assert await store.claim("a@e.example", [], NOW) == [b"L"]
+
+
+async def test_expired_sets_are_gone(store: Store) -> None:
+    await store.publish(A, [new_set(b"1"), new_set(b"L", last_resort=True)], NOW, 10)
+    assert await store.stock(A, NOW + 100) == (0, False, None)
+    assert await store.claim("a@e.example", [], NOW + 100) == []
+    await store.prune(NOW + 100)
+    assert await store.stock(A, NOW) == (0, False, None)
+
+
+async def test_sequences_are_each_inbox_s_own_and_without_gaps(store: Store) -> None:
+    assert await store.deliver(b"1", [A, B], NOW, ROOMY) == []
+    assert await store.deliver(b"2", [B, bytes(32)], NOW, ROOMY) == [bytes(32)]
+    assert await store.deliver(b"1", [A, B], NOW, ROOMY) == []
+    assert await store.deliver(b"3", [A, B], NOW, ROOMY) == []
+    assert await store.messages(A, 0, 10) == [(1, b"1"), (2, b"3")]
+    assert await store.messages(B, 0, 10) == [(1, b"1"), (2, b"2"), (3, b"3")]
+    assert await store.messages(B, 1, 1) == [(2, b"2")]
+    await store.acknowledge(B, 2)
+    assert await store.messages(B, 0, 10) == [(3, b"3")]
+    await store.acknowledge(B, 99)
+    await store.deliver(b"2", [B], NOW, ROOMY)  # known, though acknowledged
+    await store.deliver(b"4", [B], NOW, ROOMY)
+    assert await store.messages(B, 0, 10) == [(4, b"4")]
+    await store.prune(NOW + HASHES_KEPT)
+    await store.deliver(b"2", [B], NOW, ROOMY)  # forgotten by now
+    assert await store.messages(B, 0, 10) == [(4, b"4"), (5, b"2")]
+
+
+async def test_a_full_inbox_stops_the_whole_message(store: Store) -> None:
+    few = InboxLimits(2, 10)
+    await store.deliver(b"12345", [A], NOW, few)
+    assert await code(store.deliver(b"123456", [B, A], NOW, few)) == "inbox-full"  # 11 bytes at A
+    assert await store.messages(B, 0, 10) == []
+    await store.deliver(b"x", [A], NOW, few)
+    assert await code(store.deliver(b"y", [A], NOW, few)) == "inbox-full"  # 3 messages
+    await store.deliver(b"x", [A], NOW, few)  # it has this one already
+    await store.acknowledge(A, 1)
+    await store.deliver(b"y", [A], NOW, few)
+    assert await store.messages(A, 0, 10) == [(2, b"x"), (3, b"y")]
+
+
+async def test_who_got_messages(store: Store) -> None:
+    mark, clients = await store.recipients_since((1 << 63) - 1)
+    assert clients == set()
+    assert await store.recipients_since(mark) == (mark, set())
+    await store.deliver(b"1", [A], NOW, ROOMY)
+    await store.deliver(b"2", [A, B], NOW, ROOMY)
+    mark, clients = await store.recipients_since(mark)
+    assert clients == {A, B}
+    assert await store.recipients_since(mark) == (mark, set())
+
+
+async def test_large_inboxes_are_read_in_parts(store: Store) -> None:
+    for n in range(3):
+        await store.deliver(bytes([n]) * (1 << 19), [A], NOW, InboxLimits(10, 1 << 30))
+    first = await store.messages(A, 0, 100)
+    assert [message.sequence for message in first] == [1, 2]
+    assert [message.sequence for message in await store.messages(A, 2, 100)] == [3]
+
+
+async def test_codes_and_admissions_are_pruned_but_used_codes_stay(store: Store) -> None:
+    await store.new_code("c@e.example", b"hash", NOW + 10)
+    await store.enrol(Client(b"c" * 32, "c@e.example", 0x0807, b"c"), b"hash", NOW)
+    await store.admit("c@e.example", b"d" * 32, NOW + 10)
+    await store.prune(NOW + 10)
+    assert await code(store.enrol(Client(b"e" * 32, "c@e.example", 0x0807, b"e"), b"hash", NOW)) == "already-enrolled"
+    assert await code(store.enrol(Client(b"d" * 32, "c@e.example", 0x0807, b"d"), None, NOW)) == "enrolment-refused"
+
+
+# -- SQLite alone --
+
+
+async def test_a_full_disk_acknowledges_nothing(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "small.db")
+    await store.enrol(Client(A, "a@e.example", 0x0807, A), None, NOW, unsafe_open=True)
+    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+    store._db.execute(f"PRAGMA max_page_count = {pages + 20}")
+    delivered = []
+    refusal = ""
+    for n in range(100):
+        try:
+            await store.deliver(bytes([n]) * 4000, [A], NOW, ROOMY)
+        except RoomkeyError as error:
+            refusal = error.code
+            break
+        delivered.append(bytes([n]) * 4000)
+    assert refusal == "service-unavailable"
+    assert [message.body for message in await store.messages(A, 0, 100)] == delivered
+    await store.acknowledge(A, 5)  # room comes back
+    assert await store.deliver(b"more", [A], NOW, ROOMY) == []
+    await store.close()
+    again = SqliteStore(tmp_path / "small.db")
+    assert [message.body for message in await again.messages(A, 0, 100)] == [*delivered[5:], b"more"]
+    await again.close()
+
+
+async def test_what_is_claimed_or_acknowledged_is_not_left_in_the_file(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "store.db")
+    await store.enrol(Client(A, "a@e.example", 0x0807, A), None, NOW, unsafe_open=True)
+    await store.publish(A, [new_set(b"1", body=b"SECRETSET" * 50)], NOW, 10)
+    await store.deliver(b"SECRETMESSAGE" * 50, [A], NOW, ROOMY)
+    await store.claim("a@e.example", [], NOW)
+    await store.acknowledge(A, 1)
+    await store.close()
+    assert b"SECRET" not in (tmp_path / "store.db").read_bytes()
+
+
+def test_a_database_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / "store.db")
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(RoomkeyError, match="version 1, got 99"):
+        SqliteStore(tmp_path / "store.db")
+
+
+async def test_durability_is_what_the_file_says(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "store.db")
+    assert store._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+    await store.close()
