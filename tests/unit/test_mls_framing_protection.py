@@ -26,7 +26,7 @@ from roomkey.mls.framing import (
     Sender,
     member,
 )
-from roomkey.mls.group_context import MLS10, GroupContext
+from roomkey.mls.group_context import GroupContext
 from roomkey.mls.key_schedule import NewEpoch, next_epoch
 from roomkey.mls.private_content import NO_PADDING, PAD_256, Padding
 from roomkey.mls.proposals import Remove, proposal
@@ -42,6 +42,7 @@ from roomkey.mls.protection import (
 )
 from roomkey.mls.secret_tree import SecretTree
 from roomkey.mls.validation import violation
+from roomkey.mls.version import MLS10
 from roomkey.mls.welcome import (
     GroupInfo,
     Joiner,

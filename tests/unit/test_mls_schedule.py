@@ -7,7 +7,7 @@ from roomkey.crypto.suites import SUITES
 from roomkey.errors import RoomkeyError
 from roomkey.host.native_crypto import NativeCrypto
 from roomkey.mls.framing import PROPOSAL, PUBLIC_MESSAGE, FramedContent, member
-from roomkey.mls.group_context import MLS10, GroupContext
+from roomkey.mls.group_context import GroupContext
 from roomkey.mls.key_schedule import (
     epoch_secrets,
     export,
@@ -19,6 +19,7 @@ from roomkey.mls.key_schedule import (
 from roomkey.mls.proposals import Remove, proposal
 from roomkey.mls.psk import USAGE_APPLICATION, PreSharedKeyID, external_psk, psk_secret, resumption_psk
 from roomkey.mls.transcript import check_confirmation_tag, confirmation_tag, confirmed_transcript_hash
+from roomkey.mls.version import MLS10
 
 SUITE = SUITES[1]
 ZERO = bytes(32)

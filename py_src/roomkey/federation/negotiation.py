@@ -15,7 +15,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from roomkey.errors import RoomkeyError
-from roomkey.mls.leaf_node import MLS10, Capabilities
+from roomkey.mls.leaf_node import Capabilities
+from roomkey.mls.version import MLS10
 
 # AES-GCM over X25519 is the suite every MLS client must have (RFC 9420 section 17.1) and the fastest here; ChaCha20 is
 # its equal where AES has no hardware; P-256 stands last, because its signatures take the most care.

@@ -23,7 +23,7 @@ from roomkey.crypto.suites import SUITES
 from roomkey.errors import RoomkeyError
 from roomkey.federation import code_points
 from roomkey.federation.client_leaf import ClientClaim
-from roomkey.mls.leaf_node import MLS10
+from roomkey.mls.version import MLS10
 from roomkey.tls import U16, U64, Opaque, Struct, uint16, vector
 
 VerifiedBy = Literal["first-use", "pinned", "unsafe"]

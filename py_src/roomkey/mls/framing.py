@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Annotated, TypeAlias
 
 from roomkey.mls.commit import Commit
-from roomkey.mls.group_context import MLS10, GroupContext, ProtocolVersion
+from roomkey.mls.group_context import GroupContext
 from roomkey.mls.key_package import KeyPackage
 from roomkey.mls.proposals import Proposal
+from roomkey.mls.version import MLS10, ProtocolVersion
 from roomkey.mls.welcome import GroupInfo, Welcome
 from roomkey.tls import U64, Opaque, Struct, When, one_of, opaque, uint8, uint16, uint32
 

@@ -23,7 +23,7 @@ from roomkey.errors import RoomkeyError
 from roomkey.mls import key_schedule
 from roomkey.mls.extensions import Extension
 from roomkey.mls.framing import Sender
-from roomkey.mls.group_context import MLS10, GroupContext
+from roomkey.mls.group_context import GroupContext
 from roomkey.mls.key_package import KeyPackage, check_key_package
 from roomkey.mls.key_schedule import EpochSecrets
 from roomkey.mls.leaf_node import LeafNode, requirements
@@ -35,6 +35,7 @@ from roomkey.mls.transcript import confirmation_tag, interim_transcript_hash
 from roomkey.mls.tree_hash import tree_hash
 from roomkey.mls.treekem import PathKeys
 from roomkey.mls.validation import violation
+from roomkey.mls.version import MLS10
 
 # Epochs whose application messages can still be read: those on their way while a commit is made. Each keeps a secret
 # tree.

@@ -5,12 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from roomkey.mls.extensions import Extension
-from roomkey.tls import U16, U64, Opaque, Struct, one_of, uint16, vector
-
-# enum { reserved(0), mls10(1), (65535) } ProtocolVersion;
-MLS10 = 1
-# The version of everything we parse; one we do not know could not be read any further.
-ProtocolVersion = Annotated[int, one_of(uint16, MLS10)]
+from roomkey.mls.version import ProtocolVersion
+from roomkey.tls import U16, U64, Opaque, Struct, vector
 
 
 class GroupContext(Struct):

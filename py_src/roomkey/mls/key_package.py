@@ -21,7 +21,6 @@ from roomkey.mls.extensions import (
 from roomkey.mls.leaf_node import (
     KEY_PACKAGE,
     MAX_LIFETIME,
-    MLS10,
     NO_REQUIREMENTS,
     Capabilities,
     LeafNode,
@@ -32,6 +31,7 @@ from roomkey.mls.leaf_node import (
     leaf_signing,
     unsigned_bytes,
 )
+from roomkey.mls.version import MLS10
 from roomkey.tls import U16, Opaque, Struct
 
 _LABEL = b"KeyPackageTBS"

@@ -20,9 +20,8 @@ from roomkey.mls.extensions import (
     duplicate_type,
     required_capabilities,
 )
+from roomkey.mls.version import MLS10
 from roomkey.tls import U64, Codec, Opaque, Reader, Struct, When, one_of, opaque, uint8, uint16, uint32, varint, vector
-
-MLS10: Final = 0x0001  # ProtocolVersion mls10
 
 # LeafNodeSource
 KEY_PACKAGE: Final = 1

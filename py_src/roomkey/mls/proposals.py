@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 
 from roomkey.crypto.labels import ref_hash
 from roomkey.crypto.suites import CipherSuite
-from roomkey.mls.extensions import Extension
+from roomkey.mls.extensions import DEFAULT_PROPOSALS, Extension
 from roomkey.mls.key_package import KeyPackage
 from roomkey.mls.leaf_node import LeafNode
 from roomkey.mls.psk import PreSharedKeyID
@@ -20,8 +20,6 @@ PSK = 4
 REINIT = 5
 EXTERNAL_INIT = 6
 GROUP_CONTEXT_EXTENSIONS = 7
-# The types that every member supports without listing them in its capabilities.
-DEFAULT_PROPOSALS = frozenset({ADD, UPDATE, REMOVE, PSK, REINIT, EXTERNAL_INIT, GROUP_CONTEXT_EXTENSIONS})
 
 
 class Add(Struct):

@@ -32,7 +32,7 @@ from roomkey.mls.framing import (
     PrivateMessage,
     PublicMessage,
 )
-from roomkey.mls.group_context import MLS10, GroupContext
+from roomkey.mls.group_context import GroupContext
 from roomkey.mls.private_content import (
     GUARD_SIZE,
     PAD_256,
@@ -47,6 +47,7 @@ from roomkey.mls.private_content import (
 )
 from roomkey.mls.secret_tree import SecretTree
 from roomkey.mls.validation import violation
+from roomkey.mls.version import MLS10
 from roomkey.tls import Opaque, Struct, When, opaque
 
 _LABEL = b"FramedContentTBS"

@@ -7,8 +7,9 @@ from typing import Any
 
 from roomkey.crypto.provider import CryptoProvider
 from roomkey.crypto.suites import SUITES, CipherSuite
-from roomkey.mls.group_context import MLS10, GroupContext
+from roomkey.mls.group_context import GroupContext
 from roomkey.mls.key_schedule import export, external_key_pair, joiner_secret, next_epoch, start_epoch, welcome_secret
+from roomkey.mls.version import MLS10
 
 
 async def run(crypto: CryptoProvider, cases: list[Any]) -> dict[int, int]:

@@ -25,10 +25,11 @@ from roomkey.mls.framing import (
     member,
     message,
 )
-from roomkey.mls.group_context import MLS10, GroupContext
+from roomkey.mls.group_context import GroupContext
 from roomkey.mls.proposals import Proposal
 from roomkey.mls.protection import open_private, open_public, protect_private, protect_public, sign, verify
 from roomkey.mls.secret_tree import SecretTree
+from roomkey.mls.version import MLS10
 
 SENDER = 1
 # Makers of our own messages need some tag on a commit; nothing here checks its value.

@@ -9,11 +9,12 @@ from roomkey.crypto import hpke, labels
 from roomkey.crypto.provider import CryptoProvider, KeyPair
 from roomkey.crypto.suites import SUITES, CipherSuite
 from roomkey.mls import tree_math
-from roomkey.mls.group_context import MLS10, GroupContext
+from roomkey.mls.group_context import GroupContext
 from roomkey.mls.leaf_node import COMMIT, check_leaf, leaf_signed
 from roomkey.mls.ratchet_tree import RatchetTree
 from roomkey.mls.tree_hash import tree_hash
 from roomkey.mls.treekem import PathKeys, UpdatePath, apply_path, current_keys, new_path, open_path, seal_path
+from roomkey.mls.version import MLS10
 
 
 class Member(NamedTuple):
