@@ -4,9 +4,9 @@ What is stored has been checked as far as the publisher answers for it:
 
 1. The body parses as `InitKeySet sets<V>`; every set is whole.
 2. Its credential is the sender's: same identity, same key.
-3. The index fits the KeyPackages: id, counts, suites, init keys.
+3. The UserInitKey is the index of its KeyPackages (`roomkey.federation.index`).
 4. The UserInitKey's signature is right.
-5. Its KeyPackages are valid now, and all or none of them are marked as last resort.
+5. Its KeyPackages are valid now.
 
 Claimers prove all of it again (`roomkey.federation.proof`): a service is not trusted.
 """
@@ -14,10 +14,10 @@ Claimers prove all of it again (`roomkey.federation.proof`): a service is not tr
 from __future__ import annotations
 
 from roomkey.errors import RoomkeyError
-from roomkey.federation.code_points import suite_to_mls
 from roomkey.federation.delivery_messages import FEDERATION, INIT_KEY_SETS
 from roomkey.federation.identity import check_identity, domain_of
-from roomkey.federation.init_keys import InitKeySet, InitKeySetBundle, set_id
+from roomkey.federation.index import check_index
+from roomkey.federation.init_keys import InitKeySet, InitKeySetBundle
 from roomkey.federation.messages import GetUserInitKeyRequest, GetUserInitKeyResponse, UserInitKeyBundle, verify
 from roomkey.host.native_crypto import NativeCrypto
 from roomkey.tls import Codec, vector
@@ -101,15 +101,13 @@ def _checked(item: InitKeySet, sender: Client, now: float) -> NewSet:
     basic = index.credential.require_basic()
     if basic.identity != sender.identity.encode("ascii") or basic.public_key != sender.public_key:  # 2
         raise RoomkeyError("not-yours", "credential: expected the sender's own", field="credential")
-    indexed = [(suite_to_mls(suite), key) for suite, key in zip(index.cipher_suites, index.init_keys, strict=True)]
-    # 3
-    if item.set_id != set_id(item.key_packages) or indexed != [(p.cipher_suite, p.init_key) for p in item.key_packages]:
-        raise RoomkeyError("invalid-set", "index: expected the id, suites and init keys of the key packages")
+    try:
+        check_index(item)  # 3
+    except RoomkeyError as error:
+        raise RoomkeyError("invalid-set", error.text, **error.details) from error
     lifetimes = [package.leaf_node.lifetime for package in item.key_packages]
     if not all(life is not None and life.not_before <= now < life.not_after for life in lifetimes):  # 5
         raise RoomkeyError("set-expired", "lifetime: expected key packages that are valid now", field="lifetime")
-    if len({package.last_resort for package in item.key_packages}) != 1:
-        raise RoomkeyError("invalid-set", "last_resort: expected the mark in all key packages or in none")
     return NewSet(item.set_id, item.encode(), index.cipher_suites, item.last_resort, item.expires)
 
 
