@@ -86,6 +86,10 @@ def _enrol(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    if options.public_url is None and not is_loopback(options.host):
+        raise RoomkeyError(
+            "bad-argument", "expected --public-url, which clients sign for, with a host that is not loopback"
+        )
     listening = _listen(options.host, options.port)
     port = listening.getsockname()[1]
     config = ServiceConfig(

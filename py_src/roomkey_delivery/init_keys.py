@@ -104,7 +104,7 @@ def _checked(item: InitKeySet, sender: Client, now: float) -> NewSet:
     try:
         check_index(item)  # 3
     except RoomkeyError as error:
-        raise RoomkeyError("invalid-set", error.text, **error.details) from error
+        raise RoomkeyError("invalid-set", error.text, field=error.details.get("field")) from error
     lifetimes = [package.leaf_node.lifetime for package in item.key_packages]
     if not all(life is not None and life.not_before <= now < life.not_after for life in lifetimes):  # 5
         raise RoomkeyError("set-expired", "lifetime: expected key packages that are valid now", field="lifetime")

@@ -193,7 +193,12 @@ def test_the_command_line(services: Services) -> None:
     result = run_cli("enrol", "not a name", "--db", str(service.database))
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("invalid-identity")
-    for bad in (["--peer", "email2.example"], ["--peer", "email2.example=http://192.0.2.1"], ["--domain", "Email1"]):
+    for bad in (
+        ["--peer", "email2.example"],
+        ["--peer", "email2.example=http://192.0.2.1"],
+        ["--domain", "Email1"],
+        ["--host", "0.0.0.0"],
+    ):
         arguments = ["serve", "--domain", "email1.example", "--db", str(service.database), "--port", "0", *bad]
         assert run_cli(*arguments).returncode == 1
     taken = run_cli("serve", "--domain", "email1.example", "--db", str(service.database), "--port", str(service.port))
