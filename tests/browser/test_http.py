@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser as PlaywrightBrowser
 
 from tests.browser.support.python import BrowserPython, add_python_page
-from tests.browser.support.server import QuietServer, asset_site, serving
+from tests.browser.support.server import QuietServer, asset_site, free_port, serving
 
 CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "X-Told", "X-Told": "yes"}
 HTTP = """
@@ -76,12 +75,6 @@ class Service(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: object) -> None:
         pass
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

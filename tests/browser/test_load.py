@@ -262,7 +262,7 @@ def test_a_dead_worker_rejects_everything_pending(site: Site, page: Page) -> Non
       globalThis.waiting = roomkey.identities().then(() => "answered", (error) => error.code);
     }""")
     worker.evaluate("() => self.close()")
-    page.wait_for_function("globalThis.lost === 'worker-lost'")
+    page.wait_for_function("() => globalThis.lost === 'worker-lost'")
     later = "roomkey.identities().then(() => 'answered', (error) => error.code)"
     assert page.evaluate(later) == "worker-lost"
     assert page.evaluate(LOAD, {})["code"] == "none"

@@ -110,7 +110,7 @@ def test_a_page_that_reloads_gets_its_identity_back(tab: Callable[[], BrowserPyt
     assert python.run(opened % (True, "await store.write({'a': b'1'});")) == "open"
     for _ in range(3):
         python.page.reload()
-        python.page.wait_for_function("'run' in globalThis")
+        python.page.wait_for_function("() => 'run' in globalThis")
         assert python.run(opened % (False, "")) == "open"
 
 

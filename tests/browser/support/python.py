@@ -38,7 +38,7 @@ class BrowserPython:
         self.page = page
         page.set_default_timeout(WAIT_MILLISECONDS)
         page.goto(f"{address}python")
-        page.wait_for_function("'run' in globalThis")
+        page.wait_for_function("() => 'run' in globalThis")
 
     def run(self, code: str, **values: object) -> Any:
         """What the last expression gives, which must be JSON text; `values` are a dict of that name in the code."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -113,6 +114,13 @@ def serving(site: Site, host: str = "127.0.0.1") -> Iterator[Site]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def free_port() -> int:
+    """A port on which nobody listens just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def hang(release: threading.Event) -> Callable[[BaseHTTPRequestHandler, bytes], None]:

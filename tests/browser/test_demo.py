@@ -1,0 +1,243 @@
+"""The demo in a real browser: the story end to end, and what its pages do when something goes wrong."""
+
+from __future__ import annotations
+
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from build_scripts import demo, demo_play
+from build_scripts.demo_pages import PEOPLE, STAGE_HOST, Person, person_origin, stage_origin
+from build_scripts.demo_services import Services, free_ports
+from playwright.sync_api import Browser as PlaywrightBrowser
+from playwright.sync_api import BrowserContext, Page, Route
+
+ALICE, BOB, _CAROL = PEOPLE
+WAIT_SECONDS = 90.0
+NOBODY = "http://127.0.0.1:9"  # the discard port: nothing answers there
+
+
+@dataclass
+class Demo:
+    """A running demo: its services and where its pages are."""
+
+    services: Services
+    port: int
+
+    @property
+    def stage(self) -> str:
+        return stage_origin(self.port)
+
+    def link(self, person: Person) -> str:
+        return f"{person_origin(person, self.port)}/#{self.services.codes[person]}"
+
+    def stage_link(self) -> str:
+        return f"{self.stage}/#" + "&".join(f"{person.name}={code}" for person, code in self.services.codes.items())
+
+
+@pytest.fixture
+def running(assets: Path, tmp_path: Path) -> Iterator[Demo]:
+    assert assets.is_dir()
+    port, *service_ports = free_ports(3)
+    origins = [person_origin(person, port) for person in PEOPLE]
+    with Services(tmp_path / "services", service_ports, origins) as services, demo.serving(port, services.all):
+        yield Demo(services, port)
+
+
+@pytest.fixture
+def context(chromium: PlaywrightBrowser) -> Iterator[BrowserContext]:
+    with chromium.new_context() as made:
+        yield made
+
+
+def until(page: Page, what: str, holds: Callable[[], bool]) -> None:
+    """Asks again and again: under the pages' policy Playwright may not evaluate an expression that waits."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, f"waited {WAIT_SECONDS:.0f} s for {what}"
+        page.wait_for_timeout(50)
+
+
+def shows(page: Page, selector: str, text: str = "") -> Callable[[], bool]:
+    return lambda: page.locator(selector, has_text=text).first.is_visible()
+
+
+def phase(page: Page, wanted: str) -> Callable[[], bool]:
+    return lambda: page.locator("html").get_attribute("data-phase") == wanted
+
+
+def set_service(page: Page, url: str) -> None:
+    page.fill("#service", url)
+    page.click("#set-service")
+
+
+def enrolled(context: BrowserContext, running: Demo, person: Person) -> Page:
+    """A person's page, alone in a tab, that knows both services and is enrolled at its own."""
+    page = context.new_page()
+    page.goto(running.link(person))
+    until(page, "loading", phase(page, "ready"))
+    for service in sorted(running.services.all, key=lambda one: one.domain != person.domain):
+        set_service(page, service.url)
+        until(
+            page, service.domain, lambda service=service: page.locator(f"[data-domain='{service.domain}']").count() == 1
+        )
+    until(page, "enrolment", phase(page, "enrolled"))
+    return page
+
+
+def test_the_whole_story_agrees_where_it_must_and_differs_where_it_must(running: Demo) -> None:
+    assert demo_play.play(running.stage_link(), running.services.folder, None) == 0
+
+
+def test_the_enrolment_code_leaves_the_address_at_once(running: Demo, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(running.link(ALICE))
+    assert "#" not in page.url
+    page.goto(running.stage_link())
+    until(page, "the frames", lambda: any(frame.url.startswith("http://alice.") for frame in page.frames))
+    until(page, "loading", shows(page, "#phase-alice", "ready"))
+    assert all("#" not in frame.url for frame in page.frames)
+
+
+def test_a_wrong_address_is_a_sentence_with_a_code_and_the_page_goes_on(running: Demo, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(running.link(ALICE))
+    until(page, "loading", phase(page, "ready"))
+    set_service(page, NOBODY)
+    until(page, "the error", shows(page, "[data-error=service]"))
+    code = page.locator("[data-error=service] [data-code]").text_content()
+    assert code in ("blocked-by-csp", "service-unreachable")
+    assert len((page.locator("[data-error=service] p").text_content() or "").split()) > 3
+    set_service(page, "not an address")
+    until(page, "another error", lambda: page.locator("[data-error=service] [data-code]").text_content() != code)
+    set_service(page, running.services.all[0].url)
+    until(page, "enrolment", phase(page, "enrolled"))
+    assert not page.locator("[data-error=service]").is_visible()
+
+
+def test_an_unknown_person_is_named_and_the_known_one_can_be_called(running: Demo, context: BrowserContext) -> None:
+    bob = enrolled(context, running, BOB)
+    alice = enrolled(context, running, ALICE)
+    alice.fill("#people", f"{BOB.identity}, nobody@email1.example")
+    alice.click("#fetch-keys")
+    until(alice, "Bob’s keys", shows(alice, f"[data-fetched='{BOB.identity}']", "email2.example"))
+    assert alice.locator("[data-missing='nobody@email1.example'] code").is_visible()
+    alice.click("#start-call")
+    until(bob, "the invitation", shows(bob, "[data-accept]"))
+    bob.click("[data-accept]")
+    until(bob, "the call", phase(bob, "call"))
+    until(bob, "the digits", lambda: bob.text_content("#digits") == alice.text_content("#digits") != "")
+
+
+def test_a_message_with_markup_is_text(running: Demo, context: BrowserContext) -> None:
+    bob = enrolled(context, running, BOB)
+    alice = enrolled(context, running, ALICE)
+    alice.fill("#people", BOB.identity)
+    alice.click("#fetch-keys")
+    until(alice, "Bob’s keys", lambda: alice.locator("#start-call").is_enabled())
+    alice.click("#start-call")
+    until(bob, "the invitation", shows(bob, "[data-accept]"))
+    bob.click("[data-accept]")
+    until(bob, "the call", phase(bob, "call"))
+    markup = "<img src=x onerror=document.title='gotcha'>"
+    alice.fill("#message", markup)
+    alice.click("#send-message")
+    until(bob, "the message", shows(bob, "#messages li", markup))
+    assert bob.locator("#messages img").count() == 0
+
+
+def test_the_second_tab_of_a_person_is_told_and_takes_over_when_the_first_closes(
+    running: Demo, context: BrowserContext
+) -> None:
+    first = enrolled(context, running, ALICE)
+    second = context.new_page()
+    second.goto(person_origin(ALICE, running.port))
+    until(second, "the error", shows(second, "#error [data-code]", "in-use-in-another-tab"))
+    first.close()
+    second.click("#error button")
+    until(second, "the identity", phase(second, "enrolled"))
+
+
+def test_the_first_person_is_usable_while_the_others_still_load(running: Demo, context: BrowserContext) -> None:
+    held: list[Route] = []
+    context.route(re.compile(r"http://(bob|carol)\..*/roomkey/pyodide\.asm\.wasm"), held.append)
+    page = context.new_page()
+    page.goto(running.stage_link())
+    until(page, "Alice", shows(page, "#phase-alice", "ready"))
+    button = page.locator("[data-step=service]")
+    until(page, "the first button", button.is_enabled)
+    assert not page.locator("#phase-bob", has_text="ready").is_visible()
+    button.click()
+    until(page, "Alice’s enrolment", shows(page, "#phase-alice", "reachable"))
+    context.unroute_all()
+    until(page, "Bob’s file", lambda: len(held) > 0)
+    for route in held:
+        route.continue_()
+    until(page, "the end of the step", lambda: page.locator("li[data-state=done] [data-step=service]").count() == 1)
+
+
+def test_the_story_can_be_told_by_keyboard(running: Demo, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(running.stage_link())
+    button = page.locator("[data-step=service]")
+    until(page, "the first button", button.is_enabled)
+    page.keyboard.press("Tab")
+    assert page.evaluate("() => document.activeElement.dataset.step") == "service"
+    assert page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    until(page, "the step", lambda: page.locator("li[data-state=done] [data-step=service]").count() == 1)
+
+
+def test_a_failed_step_can_be_tried_again(running: Demo, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(running.stage_link())
+    until(page, "the first button", page.locator("[data-step=service]").is_enabled)
+    context.route(re.compile(r"/v1/service$"), lambda route: route.abort())
+    page.click("[data-step=service]")
+    until(page, "the error", shows(page, "#error code"))
+    context.unroute_all()
+    page.click("#error button")
+    until(page, "the step", lambda: page.locator("li[data-state=done] [data-step=service]").count() == 1)
+
+
+def test_forged_stage_messages_are_ignored(running: Demo, context: BrowserContext) -> None:
+    """A person's page that stands alone takes no orders, and the stage believes nobody but its own frames."""
+    page = context.new_page()
+    page.goto(running.link(ALICE))
+    until(page, "loading", phase(page, "ready"))
+    page.evaluate("() => window.postMessage({ roomkey: 'story', do: 'service', id: 1 }, '*')")
+    page.wait_for_timeout(500)
+    assert page.locator("#services li").count() == 0
+    page.goto(running.stage_link())
+    until(page, "Alice", shows(page, "#phase-alice", "ready"))
+    forged = "{ roomkey: 'story', event: 'state', state: { phase: 'removed', call: null } }"
+    page.evaluate(f"() => window.postMessage({forged}, '*')")
+    page.wait_for_timeout(500)
+    assert page.text_content("#phase-alice") == "ready"
+
+
+def test_only_the_stage_may_frame_a_person_and_nobody_the_stage(running: Demo) -> None:
+    person = _policy(running, f"{ALICE.name}.{STAGE_HOST}")
+    assert f"frame-ancestors {running.stage};" in person
+    assert "frame-src 'none'" in person
+    stage = _policy(running, STAGE_HOST)
+    assert "frame-ancestors 'none'" in stage
+    assert "connect-src 'self';" in stage
+
+
+def test_a_foreign_host_name_gets_nothing(running: Demo) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        _policy(running, "rebound.example")
+    assert refused.value.code == 421
+    refused.value.close()
+
+
+def _policy(running: Demo, host: str) -> str:
+    request = urllib.request.Request(f"http://127.0.0.1:{running.port}/", headers={"Host": f"{host}:{running.port}"})
+    with urllib.request.urlopen(request) as answer:
+        return str(answer.headers["Content-Security-Policy"])
