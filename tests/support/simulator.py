@@ -1,8 +1,8 @@
 """A network and hosts in memory, around real clients and real delivery services.
 
-Everything that a client asks of its host passes `SimulatedHost.step`, before and after it takes effect. A test can stop the host at
-any step, as a power cut does: nothing more happens, and what was durable is all there is when the identity is opened again. The network
-can cut services off, hold messages, and keeps every body that went by.
+Everything that a client asks of its host passes `SimulatedHost.step`, before and after it takes effect. A test can stop
+the host at any step, as a power cut does: nothing more happens, and what was durable is all there is when the identity
+is opened again. The network can cut services off, hold messages, and keeps every body that went by.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ class Network:
             raise RoomkeyError("service-unreachable", "expected an answer, got none")
         if body is not None:
             self.bodies.append(body)
-        status, answer_headers, pieces = await service.open(method, parts.path, parts.query, parts.netloc, headers, body)
+        status, answer_headers, pieces = await service.open(
+            method, parts.path, parts.query, parts.netloc, headers, body
+        )
         if f"{origin} {parts.path}" in self.lose_answers:
             async for _ in pieces:
                 pass
@@ -129,7 +131,7 @@ class SimulatedService:
                 await asyncio.gather(task, return_exceptions=True)
 
         names = {name.decode().lower(): value.decode() for name, value in start["headers"]}
-        return start["status"], names, pieces()
+        return int(start["status"]), names, pieces()
 
 
 class _Transport(httpx.AsyncBaseTransport):
@@ -344,9 +346,7 @@ class Simulation:
     async def __aenter__(self) -> Simulation:
         await self._stack.__aenter__()
         for domain in self.domains:
-            config = ServiceConfig(
-                domain, authorities=frozenset({f"ds.{domain}"}), peers=self.routes, rates=UNLIMITED
-            )
+            config = ServiceConfig(domain, authorities=frozenset({f"ds.{domain}"}), peers=self.routes, rates=UNLIMITED)
             store = SqliteStore(self.folder / f"{domain}.db")
             service = Service(config, store, http=httpx.AsyncClient(transport=_Transport(self.network)))
             self.network.services[origin_of(domain)] = SimulatedService(service)

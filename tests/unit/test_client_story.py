@@ -62,7 +62,10 @@ async def test_messages_reach_everybody_once(people: People) -> None:
     await conference.send(b"from alice")
     await people.bob.conference.send(b"from bob")
     for person in (people.alice, people.bob, people.carol):
-        await until(lambda p=person: sum(isinstance(e, MessageArrived) for e in p.told) >= (1 if p is not people.carol else 2), "messages")
+        await until(
+            lambda p=person: sum(isinstance(e, MessageArrived) for e in p.told) >= (1 if p is not people.carol else 2),
+            "messages",
+        )
         stored = await person.conference.messages()
         assert sorted(message.data for message in stored) == [b"from alice", b"from bob"]
         assert [message.seq for message in stored] == [1, 2]
@@ -91,10 +94,14 @@ async def test_somebody_leaves(people: People) -> None:
     conference = await call(people.alice, people.bob, people.carol)
     await people.bob.conference.leave()
     assert people.bob.client.conferences() == []
-    assert not [name for name in people.bob.host.disks[people.bob.identity].records if name.startswith(("group/", "message/"))]
+    assert not [
+        name for name in people.bob.host.disks[people.bob.identity].records if name.startswith(("group/", "message/"))
+    ]
     await until(lambda: len(conference.members) == 2, "the others to see bob off")
     await together(conference, people.carol)
-    assert [e.removed[0].identity for e in people.alice.told if isinstance(e, MembersChanged) and e.removed] == ["bob@email2.example"]
+    assert [e.removed[0].identity for e in people.alice.told if isinstance(e, MembersChanged) and e.removed] == [
+        "bob@email2.example"
+    ]
 
 
 async def test_a_member_who_was_away_catches_up(people: People) -> None:
@@ -111,7 +118,9 @@ async def test_a_member_who_was_away_catches_up(people: People) -> None:
 
 
 async def test_an_unknown_person_costs_only_themselves(people: People) -> None:
-    fetched = await people.alice.client.fetch(["Bob@email2.example", "nobody@email1.example", "not a name", "dave@email9.example"])
+    fetched = await people.alice.client.fetch(
+        ["Bob@email2.example", "nobody@email1.example", "not a name", "dave@email9.example"]
+    )
     assert [keys.identity for keys in fetched.keys] == ["bob@email2.example"]
     assert fetched.keys[0].proved.trust.by == "first-use"
     assert [(item.identity, item.error.code) for item in fetched.missing] == [
@@ -152,12 +161,14 @@ async def test_an_aborted_fetch_keeps_what_it_claimed(people: People) -> None:
     alice = people.alice
     claims = len(people.simulation.network.bodies)
     task = asyncio.ensure_future(alice.client.fetch([people.bob.identity]))
-    while len(people.simulation.network.bodies) == claims:
+    while len(people.simulation.network.bodies) == claims:  # noqa: ASYNC110 - the moment at which the claim leaves
         await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await until(lambda: any(name.startswith("claimed/") for name in alice.host.disks[alice.identity].records), "the set")
+    await until(
+        lambda: any(name.startswith("claimed/") for name in alice.host.disks[alice.identity].records), "the set"
+    )
     claims = len(people.simulation.network.bodies)
     fetched = await alice.client.fetch([people.bob.identity])
     assert [keys.identity for keys in fetched.keys] == [people.bob.identity]

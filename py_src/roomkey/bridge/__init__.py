@@ -1,7 +1,7 @@
 """What JavaScript calls. Not the API: that is web/src, which makes promises, classes and dates of these plain values.
 
-    start(host, emit, settings) -> { call, cancel, close }      in the browser (`browser`)
-    Bridge(host, emit, ...)                                     the same without a browser (`dispatch`)
+start(host, emit, settings) -> { call, cancel, close }      in the browser (`browser`)
+Bridge(host, emit, ...)                                     the same without a browser (`dispatch`)
 """
 
 from __future__ import annotations

@@ -32,7 +32,10 @@ def start(host: Any, emit: Any, settings: Any) -> Any:
         raise RoomkeyError("bad-argument", f"trust: expected one of {sorted(POLICIES)}", field="trust")
     keep = emit.copy() if hasattr(emit, "copy") else emit  # the argument's proxy ends with this call
     bridge = Bridge(
-        BrowserHost(host), lambda event: keep(_to_js(event)), export_keys=chosen.get("exportKeys") is True, policy=policy
+        BrowserHost(host),
+        lambda event: keep(_to_js(event)),
+        export_keys=chosen.get("exportKeys") is True,
+        policy=policy,
     )
 
     async def call(call_id: int, method: str, args: Any) -> Any:

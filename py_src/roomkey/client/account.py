@@ -27,7 +27,9 @@ class SchemePair(Struct):
 
 
 class AccountRecord(Struct):
-    """`algorithm` is the credential's scheme; `suites` RFC 9420 numbers; `target` how many init-key sets to keep published."""
+    """`algorithm` is the credential's scheme; `suites` RFC 9420 numbers; `target` how many init-key sets to keep
+    published.
+    """
 
     status: Annotated[int, one_of(uint8, ENROLLING, ENROLLED)]
     identity: Opaque

@@ -1,7 +1,8 @@
 """One identity's client: opens its store, keeps its stock, reads its inbox, and holds its conferences.
 
-What comes from the inbox is processed one by one, in order: a Welcome becomes an invitation, everything else goes to its conference.
-A message is acknowledged once its effect is durable; a bad one is reported and acknowledged, for it would only come again.
+What comes from the inbox is processed one by one, in order: a Welcome becomes an invitation, everything else goes to
+its conference. A message is acknowledged once its effect is durable; a bad one is reported and acknowledged, for it
+would only come again.
 """
 
 from __future__ import annotations
@@ -73,7 +74,13 @@ class Client:
     """See the module. Made by `create` and `open_client`."""
 
     def __init__(
-        self, host: Host, store: Store, record: AccountRecord, services: Mapping[str, str], policy: TrustPolicy, listener: Listener
+        self,
+        host: Host,
+        store: Store,
+        record: AccountRecord,
+        services: Mapping[str, str],
+        policy: TrustPolicy,
+        listener: Listener,
     ) -> None:
         self._store = store
         self._record = record

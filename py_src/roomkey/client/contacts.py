@@ -1,8 +1,8 @@
 """What we know of others: pins, sets claimed and not used yet, sets seen before (wire.md sections 3 and 4).
 
     pin/IDENTITY            ContactPin: kept with the first set or membership that was proved under it
-    claimed/IDENTITY/SET    InitKeySetBundle: proved, not used; what an aborted call or a closed page leaves for the next one
-    seen/SET                SeenSet: used, so that it is not taken again
+    claimed/IDENTITY/SET    InitKeySetBundle: proved, not used; what an aborted call or a closed page leaves for the
+    next one seen/SET                SeenSet: used, so that it is not taken again
 
 A set goes from `claimed` to `seen` in the transaction that writes the commit which uses it.
 """
@@ -90,7 +90,9 @@ class Contacts:
         """Forgets what is over."""
         now, changes = self._now(), Changes()
         changes.delete(name for name, data in await self._store.list(_SEEN) if SeenSet.decode(data).until < now)
-        changes.delete(name for name, data in await self._store.list(_CLAIMED) if ClaimedSet.decode(data).claimed + FRESH < now)
+        changes.delete(
+            name for name, data in await self._store.list(_CLAIMED) if ClaimedSet.decode(data).claimed + FRESH < now
+        )
         await changes.write(self._store)
 
     # -- fetching --

@@ -1,14 +1,16 @@
 """From a Welcome to an invitation (wire.md sections 2 and 4).
 
-A Welcome makes us a member, whether we like it or not. So it is processed at once, everybody in the group is proved, and the result
-waits as an invitation: a conference that nobody looks at until it is accepted, and that is left when it is declined.
+A Welcome makes us a member, whether we like it or not. So it is processed at once, everybody in the group is proved,
+and the result waits as an invitation: a conference that nobody looks at until it is accepted, and that is left when it
+is declined.
 
 What a Welcome must satisfy before it becomes an invitation:
 
 1. It names a KeyPackage of ours that is unused, or of a last resort that this Welcome did not come for before.
 2. It passes RFC 9420 section 12.4.3.1 (`mls.joining`).
 3. The group is new here, and names an ordering service or comes from somebody whose home service orders.
-4. Every leaf belongs to the client that it names, and every client's key to its identity; no better suite is common to all.
+4. Every leaf belongs to the client that it names, and every client's key to its identity; no better suite is common to
+   all.
 
 A Welcome that passes 1 uses up its set, whatever becomes of it: the KeyPackage is spent for its sender too.
 """
@@ -37,7 +39,8 @@ class Joined(NamedTuple):
 async def join(around: Surroundings, pool: Pool, welcome: Welcome, data: bytes) -> Joined:
     """Joins the group of a Welcome (`data`: its MLSMessage); one transaction uses up the set and writes the invitation.
 
-    Errors: by the list above "welcome-not-for-us"; those of `joining.join`; "already-member"; those of `Admission.admit`.
+    Errors: by the list above "welcome-not-for-us"; those of `joining.join`; "already-member"; those of
+    `Admission.admit`.
     """
     async with pool.writing:
         # 1.

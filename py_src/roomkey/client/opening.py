@@ -3,7 +3,8 @@
     (nothing) --store made--> empty --keys written--> ENROLLING --the home service agrees--> ENROLLED
     ENROLLING --refused for good--> (nothing)
 
-An enrolment that was cut off is taken up by creating the identity again: the same keys, so the service takes it for the same client.
+An enrolment that was cut off is taken up by creating the identity again: the same keys, so the service takes it for the
+same client.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 from roomkey.client import account
 from roomkey.client.account import ACCOUNT, ENROLLED, ROUTES, AccountRecord, RouteRecord
 from roomkey.client.client import Client, Listener
+from roomkey.client.traffic import MeteredHost
 from roomkey.crypto.suites import Scheme
 from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery import DeliveryService
@@ -34,18 +36,22 @@ async def create_client(
 
     Args:
         services: domain -> origin, the home service's among them.
-    Errors: "identity-exists", "no-route", "enrolment-refused", "already-enrolled", the service's, "in-use-in-another-tab".
+    Errors: "identity-exists", "no-route", "enrolment-refused", "already-enrolled", the service's, "in-use-in-another-
+    tab".
     """
     origin = services.get(domain_of(identity))
-    if origin is None:
-        raise RoomkeyError("no-route", "expected a delivery service for the identity's domain")
+    no_route = RoomkeyError("no-route", "expected a delivery service for the identity's domain")
+    if origin is None and identity not in await host.identities():
+        raise no_route
     store = await _store_for(host, identity)
     try:
         record = await _record_for(store, identity)
         if record.status == ENROLLED:
             raise RoomkeyError("identity-exists", "expected an identity that is new here")
+        if origin is None:
+            raise no_route
         keys = record.client_keys()
-        home = DeliveryService(host, origin, account.request_key(store, keys))
+        home = DeliveryService(MeteredHost(host, listener), origin, account.request_key(store, keys))
         await home.enrol(keys.credential, code)
         record = record.replace(status=ENROLLED)
         routes = {ROUTES + domain: RouteRecord(url.encode("ascii")).encode() for domain, url in services.items()}
@@ -72,8 +78,12 @@ async def open_client(
         data = await store.get(ACCOUNT)
         record = None if data is None else AccountRecord.decode(data)
         if record is None or record.status != ENROLLED:
-            raise RoomkeyError("no-such-identity", "expected an identity whose enrolment came to its end; create it again")
-        await store.write({ROUTES + domain: RouteRecord(url.encode("ascii")).encode() for domain, url in services.items()})
+            raise RoomkeyError(
+                "no-such-identity", "expected an identity whose enrolment came to its end; create it again"
+            )
+        await store.write(
+            {ROUTES + domain: RouteRecord(url.encode("ascii")).encode() for domain, url in services.items()}
+        )
         return await _begin(host, store, record, await account.stored_routes(store), policy, listener)
     except BaseException:
         await store.close()
@@ -81,7 +91,12 @@ async def open_client(
 
 
 async def _begin(
-    host: Host, store: Store, record: AccountRecord, services: Mapping[str, str], policy: TrustPolicy, listener: Listener
+    host: Host,
+    store: Store,
+    record: AccountRecord,
+    services: Mapping[str, str],
+    policy: TrustPolicy,
+    listener: Listener,
 ) -> Client:
     client = Client(host, store, record, services, policy, listener)
     await client.start()
@@ -95,7 +110,12 @@ async def _store_for(host: Host, identity: str) -> Store:
     except RoomkeyError as error:
         if error.code != "identity-exists":
             raise
-    return await host.open_store(identity)
+    try:
+        return await host.open_store(identity)
+    except RoomkeyError as error:
+        if error.code == "in-use-in-another-tab":  # by whom it was made
+            raise RoomkeyError("identity-exists", "expected an identity that is new here") from error
+        raise
 
 
 async def _record_for(store: Store, identity: str) -> AccountRecord:
@@ -106,5 +126,7 @@ async def _record_for(store: Store, identity: str) -> AccountRecord:
     keys = await make_client_keys(store.crypto, identity, CREDENTIAL_SCHEME, suites)
     record = account.new_account(keys, suites)
     handles = [item.pair.pair().private for item in record.pairs]
-    await store.write({ACCOUNT: record.encode()}, keep_keys=[handle for handle in handles if not isinstance(handle, bytes)])
+    await store.write(
+        {ACCOUNT: record.encode()}, keep_keys=[handle for handle in handles if not isinstance(handle, bytes)]
+    )
     return record

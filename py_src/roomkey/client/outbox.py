@@ -1,4 +1,5 @@
-"""Deliveries that must arrive: written in the transaction that makes them necessary, sent afterwards, also after a restart.
+"""Deliveries that must arrive: written in the transaction that makes them necessary, sent afterwards, also after a
+restart.
 
     written --send--> delivered, deleted        inboxes keep each message once, so a repeated send does no harm
     written --the service does not take it now--> written, tried again later

@@ -3,7 +3,8 @@
     made --publish--> published --Welcome--> used up, every private key of the set deleted but its leaf's
     last resort: published --Welcome--> still there until it expires; a new one takes its place at the service
 
-A set is durable before it is published, so a Welcome never finds its keys missing; publishing the same set again changes nothing.
+A set is durable before it is published, so a Welcome never finds its keys missing; publishing the same set again
+changes nothing.
 """
 
 from __future__ import annotations
@@ -61,10 +62,15 @@ class Found(NamedTuple):
 
 
 class Pool:
-    """See the module; the records in memory are those on disk. `changed` hears the service's answers about the stock."""
+    """See the module; the records in memory are those on disk. `changed` hears what the service says of the stock."""
 
     def __init__(
-        self, store: Store, keys: ClientKeys, suites: tuple[int, ...], now: Callable[[], float], changed: Callable[[Stock], None]
+        self,
+        store: Store,
+        keys: ClientKeys,
+        suites: tuple[int, ...],
+        now: Callable[[], float],
+        changed: Callable[[Stock], None],
     ) -> None:
         self._store = store
         self._keys = keys
@@ -98,7 +104,9 @@ class Pool:
         return public in self._encryption
 
     async def top_up(self, service: DeliveryService, target: int) -> Stock:
-        """Publishes until `target` sets and one last resort wait at the service. Errors: the service's, "storage-failed"."""
+        """Publishes until `target` sets and one last resort wait at the service. Errors: the service's, "storage-
+        failed".
+        """
         async with self._topping:
             made = [record for record in self._sets.values() if record.status == MADE]
             stock = await self._publish(service, made) if made else await service.stock()
@@ -159,7 +167,9 @@ class Pool:
 
     def _last_resort_is_old(self) -> bool:
         return not any(
-            record.last_resort and record.status == PUBLISHED and record.private.set.expires > self._now() + RENEW_BEFORE
+            record.last_resort
+            and record.status == PUBLISHED
+            and record.private.set.expires > self._now() + RENEW_BEFORE
             for record in self._sets.values()
         )
 

@@ -1,6 +1,7 @@
 """What travelled between us and the delivery services: kind, direction, service, size; never contents.
 
-The host's `Http` is wrapped, so that nothing is missed. Messages to inboxes are told by the outbox, which knows what they are.
+The host's `Http` is wrapped, so that nothing is missed. Messages to inboxes are told by the outbox, which knows what
+they are.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ _KINDS = {
 
 
 class Traffic(NamedTuple):
-    """One body that went by: `service` is the origin of the delivery service, `bytes` the body's size, `time` Unix seconds."""
+    """One body that went by: `service` is the origin of the delivery service, `bytes` the body's size, `time` Unix
+    seconds.
+    """
 
     direction: Literal["out", "in"]
     service: str

@@ -2,12 +2,13 @@
 
     idle --write--> pending        candidate, commit and deliveries in one transaction, before anything is sent
     pending --submit: accepted--> idle, next epoch      `adopt` and the outbox in one transaction
-    pending --submit: conflict--> idle, old epoch       the candidate deleted; then the winners are processed, and the change planned anew
-    pending --submit: refused--> idle, old epoch        the service did not take it: the error is the caller's
-    pending --no answer--> pending                      whether it won is open: the error is the caller's, `resolve` asks again
+    pending --submit: conflict--> idle, old epoch       the candidate deleted; then the winners are processed, and the
+    change planned anew pending --submit: refused--> idle, old epoch        the service did not take it: the error is
+    the caller's pending --no answer--> pending                      whether it won is open: the error is the caller's,
+    `resolve` asks again
 
-A crash anywhere leaves idle or pending, and pending is resolved by submitting the same bytes again, which wins or loses as before.
-The functions here expect the caller to hold the session's lock.
+A crash anywhere leaves idle or pending, and pending is resolved by submitting the same bytes again, which wins or loses
+as before. The functions here expect the caller to hold the session's lock.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from roomkey.mls import committing, state
 from roomkey.mls.group import Group
 from roomkey.mls.proposals import Proposal
 
-# Losing a race costs one try. In a group where so many commits overtake ours in a row, somebody else's change is the better one.
+# Losing a race costs one try. In a group where so many commits overtake ours in a row, somebody else's change is the
+# better one.
 MAX_ATTEMPTS = 8
 
 
@@ -36,7 +38,8 @@ MAX_ATTEMPTS = 8
 class Plan:
     """What to commit in the epoch at hand.
 
-    `path` False leaves the keys as they are, where the proposals allow it; `mark` adds to the transaction that writes the commit.
+    `path` False leaves the keys as they are, where the proposals allow it; `mark` adds to the transaction that writes
+    the commit.
     """
 
     proposals: tuple[Proposal, ...]
@@ -53,8 +56,9 @@ Processor = Callable[[Session, Sequence[StoredCommit]], Awaitable[None]]
 async def commit(session: Session, planner: Planner, process: Processor) -> None:
     """Carries a change through, on whatever epoch it lands.
 
-    Errors: "commit-conflict" after `MAX_ATTEMPTS` lost races; the planner's; the ordering service's, and where those leave open
-    whether the commit won ("timeout", "service-unreachable", "service-error") their details hold `pending` True.
+    Errors: "commit-conflict" after `MAX_ATTEMPTS` lost races; the planner's; the ordering service's, and where those
+    leave open whether the commit won ("timeout", "service-unreachable", "service-error") their details hold `pending`
+    True.
     """
     await resolve(session, process)
     for _ in range(MAX_ATTEMPTS):
@@ -95,7 +99,9 @@ async def _write(session: Session, plan: Plan) -> records.PendingCommit:
         changes.keep(made.made_keys)
         await changes.write(around.store)
     except RoomkeyError:
-        await around.crypto.forget_keys([pair.private for pair in made.made_keys if isinstance(pair.private, KeyHandle)])
+        await around.crypto.forget_keys(
+            [pair.private for pair in made.made_keys if isinstance(pair.private, KeyHandle)]
+        )
         raise
     session.group, session.pending = made.current, pending
     return pending

@@ -1,6 +1,7 @@
 """A conference as its client uses it: who is in it, what they say, and the keys of its media.
 
-Every change runs to its end once it has begun, also when its caller is cancelled: a commit that was submitted cannot be called back.
+Every change runs to its end once it has begun, also when its caller is cancelled: a commit that was submitted cannot be
+called back.
 """
 
 from __future__ import annotations
@@ -110,7 +111,8 @@ class Conference:
     # -- who is in it --
 
     async def invite(self, sets: Sequence[VerifiedInitKeySet], use: Callable[[Changes], None]) -> Added:
-        """Adds the clients behind these sets: one commit, all or nothing. Clients that are members already stay as they are.
+        """Adds the clients behind these sets: one commit, all or nothing. Clients that are members already stay as they
+        are.
 
         Args:
             use: marks the sets as used, in the transaction that writes the commit.
@@ -134,7 +136,9 @@ class Conference:
         return Added(self.epoch, added)
 
     async def remove(self, *, identity: str | None = None, client: bytes | None = None) -> None:
-        """Removes one client, or all clients of an identity. Errors: "no-such-member", "bad-argument" for ourselves; `commits.commit`'s."""
+        """Removes one client, or all clients of an identity. Errors: "no-such-member", "bad-argument" for ourselves;
+        `commits.commit`'s.
+        """
         if not any(_matches(member, identity, client) for member in self.members):
             raise RoomkeyError("no-such-member", "expected a member of the conference")
         if any(member.own and _matches(member, identity, client) for member in self.members):
@@ -157,9 +161,13 @@ class Conference:
     # -- what they say --
 
     async def send(self, data: bytes) -> Sent:
-        """Sends an application message; durable when this returns, delivered in the background. Errors: "bad-argument", "not-a-member"."""
+        """Sends an application message; durable when this returns, delivered in the background. Errors: "bad-argument",
+        "not-a-member".
+        """
         if len(data) > MAX_DATA:
-            raise RoomkeyError("bad-argument", f"data: expected at most {MAX_DATA} bytes, got {len(data)}", field="data")
+            raise RoomkeyError(
+                "bad-argument", f"data: expected at most {MAX_DATA} bytes, got {len(data)}", field="data"
+            )
         return await self._run(lambda: self._send(bytes(data)))
 
     async def messages(self, after: int = 0, limit: int = 100) -> list[Message]:
@@ -204,7 +212,9 @@ class Conference:
         return self._session.live.own_leaf
 
     def export_secret(self, label: str, context: bytes, length: int) -> bytes:
-        """MLS-Exporter (RFC 9420 section 8.5). Our own uses keep their labels to themselves. Errors: "bad-argument", "not-a-member"."""
+        """MLS-Exporter (RFC 9420 section 8.5). Our own uses keep their labels to themselves. Errors: "bad-argument",
+        "not-a-member".
+        """
         if not 0 < length <= MAX_EXPORT:
             raise RoomkeyError("bad-argument", f"length: expected 1 to {MAX_EXPORT}, got {length}", field="length")
         if label.startswith("roomkey ") or label == sframe.LABEL.decode():
@@ -342,7 +352,9 @@ class Conference:
             except RoomkeyError as error:
                 session.emit(Failed(error))  # we go all the same; others take our word for it in any epoch they keep
         if session.group is not None:
-            _, wire = await committing.propose(session.around.crypto, session.group, proposal(Remove(session.group.own_leaf)))
+            _, wire = await committing.propose(
+                session.around.crypto, session.group, proposal(Remove(session.group.own_leaf))
+            )
             session.around.outbox.put(changes, list(commits.deliveries(self.id, records.PROPOSAL, wire, self.members)))
         await session.end("left", changes)
         session.around.outbox.wake()

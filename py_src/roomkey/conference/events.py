@@ -13,7 +13,9 @@ By = str
 
 @dataclass(frozen=True)
 class Member:
-    """A member as it was proved when admitted. `identity_key` is its credential's key, `client` that key's SHA-256; `since` Unix seconds."""
+    """A member as it was proved when admitted. `identity_key` is its credential's key, `client` that key's SHA-256;
+    `since` Unix seconds.
+    """
 
     identity: str
     client: bytes
@@ -56,7 +58,9 @@ class MessageArrived:
 
 @dataclass(frozen=True)
 class Ended:
-    """Nothing more comes: "removed" by `by`, "left" by ourselves, or "downgrade" or "failed" because going on was not safe."""
+    """Nothing more comes: "removed" by `by`, "left" by ourselves, or "downgrade" or "failed" because going on was not
+    safe.
+    """
 
     reason: Literal["removed", "left", "downgrade", "failed"]
     by: Member | None = None

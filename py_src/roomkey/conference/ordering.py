@@ -1,4 +1,5 @@
-"""A group's ordering service: which one it is, and the tokens that let members speak to its register (wire.md section 5).
+"""A group's ordering service: which one it is, and the tokens that let members speak to its register (wire.md section
+5).
 
     struct { opaque ordering_domain<V>; } RoomkeyGroup;      GroupContext extension roomkey_group (0xF0C2)
     opaque name<V>;                                          GroupContext extension roomkey_name (0xF0C3), UTF-8
@@ -29,13 +30,17 @@ def group_extensions(domain: str, name: str) -> tuple[Extension, ...]:
     """The extensions of a new group's context. Errors: "bad-argument"."""
     data = name.encode()
     if len(data) > MAX_NAME:
-        raise RoomkeyError("bad-argument", f"name: expected at most {MAX_NAME} bytes of UTF-8, got {len(data)}", field="name")
+        raise RoomkeyError(
+            "bad-argument", f"name: expected at most {MAX_NAME} bytes of UTF-8, got {len(data)}", field="name"
+        )
     group = Extension(ExtensionType.ROOMKEY_GROUP, RoomkeyGroup(domain.encode("ascii")).encode())
     return (group, Extension(ExtensionType.ROOMKEY_NAME, _name.encode(data))) if data else (group,)
 
 
 def ordering_domain(group: Group) -> str | None:
-    """The domain whose service orders the group; None in a group that names none. Errors: "malformed", "invalid-identity"."""
+    """The domain whose service orders the group; None in a group that names none. Errors: "malformed", "invalid-
+    identity".
+    """
     data = find_extension(group.context.extensions, ExtensionType.ROOMKEY_GROUP)
     if data is None:
         return None

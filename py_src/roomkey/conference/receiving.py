@@ -1,15 +1,15 @@
 """What arrives for a conference, from inboxes and from its ordering service, and what becomes of it.
 
-    epoch        commit                          proposal                       application message
-    earlier      ignored: the register decided   ignored                        decrypted and stored while its epoch is kept (mls/group)
-    current      processed                       a member's own leaving counts  decrypted and stored
-    later        held; the commits in between are fetched from the ordering service, then it is tried again
+    epoch      commit                          proposal                       application message
+    earlier    ignored: the register decided   ignored                        stored, while its epoch's keys are kept
+    current    processed                       a member's own leaving counts  stored
+    later      held; the commits in between are fetched from the ordering service, then it is tried again
 
 1. Each message is processed once, however often it comes.
 2. A message is stored in the transaction that deletes its key; only then may the inbox forget it.
 3. While a commit of ours is pending, the others of its epoch wait until it is known which one won.
-4. Whoever a commit adds, or whose name or key it changes, is proved before the epoch is taken; if that fails we leave the
-   conference, because the commit stands for all others.
+4. Whoever a commit adds, or whose name or key it changes, is proved before the epoch is taken; if that fails we leave
+   the conference, because the commit stands for all others.
 
 The functions here expect the caller to hold the session's lock.
 """
@@ -31,14 +31,17 @@ from roomkey.mls.group import Group
 from roomkey.mls.processing import ApplicationMessage, CommitProcessed, ProposalReceived
 from roomkey.mls.proposals import Remove, proposal
 
-# Messages held for later epochs, per conference: more than a minute's worth of a lively call; a flood costs the flooder's words.
+# Messages held for later epochs, per conference: more than a minute's worth of a lively call; a flood costs the
+# flooder's words.
 MAX_HELD = 256
 # Stored messages per conference (api.md).
 MAX_MESSAGES = 10_000
 
 
 async def receive(session: Session, data: bytes) -> None:
-    """Processes one MLSMessage from an inbox. Errors: those of a bad message, whose processing changes nothing, and "storage-failed"."""
+    """Processes one MLSMessage from an inbox. Errors: those of a bad message, whose processing changes nothing, and
+    "storage-failed".
+    """
     if session.group is None or session.seen(data):
         return
     body = MLSMessage.decode(data).body
@@ -88,7 +91,9 @@ async def process_commits(session: Session, winners: Sequence[StoredCommit]) -> 
         except RoomkeyError as error:
             if error.code == "storage-failed":
                 raise
-            raise RoomkeyError("group-stuck", "expected a valid commit from the ordering service", reason=error.code) from error
+            raise RoomkeyError(
+                "group-stuck", "expected a valid commit from the ordering service", reason=error.code
+            ) from error
 
 
 async def release(session: Session) -> None:
@@ -174,12 +179,19 @@ def append_message(
 
 def message_of(seq: int, stored: records.StoredMessage) -> Message:
     return Message(
-        seq, stored.epoch, stored.identity.decode(), stored.client, stored.leaf, bool(stored.own), stored.data, stored.time / 1000
+        seq,
+        stored.epoch,
+        stored.identity.decode(),
+        stored.client,
+        stored.leaf,
+        bool(stored.own),
+        stored.data,
+        stored.time / 1000,
     )
 
 
 async def _note_proposal(session: Session, after: Group, event: ProposalReceived, data: bytes) -> None:
-    """Only a member's own leaving is taken, and `upkeep` commits it. Others are ignored: no client of ours sends any."""
+    """Takes a member's own leaving, which `upkeep` commits. Others are ignored: no client of ours sends any."""
     body = event.proposal.body
     record = session.marked(data)
     if isinstance(body, Remove) and body.removed == event.sender.leaf_index:
@@ -192,7 +204,9 @@ async def _take_commit(session: Session, after: Group, event: CommitProcessed, d
         await session.end("removed", Changes(), by=session.member_at(event.sender))
         return
     if event.reinit is not None:
-        await session.end("failed", Changes(), error=RoomkeyError("group-ended", "expected a group that goes on, got a ReInit"))
+        await session.end(
+            "failed", Changes(), error=RoomkeyError("group-ended", "expected a group that goes on, got a ReInit")
+        )
         return
     changes = Changes()
     try:
@@ -213,13 +227,17 @@ async def abandon(session: Session, after: Group, error: RoomkeyError) -> None:
     except RoomkeyError as failure:  # then they learn nothing; going is what matters
         session.emit(Failed(failure))
     else:
-        session.around.outbox.put(changes, list(commits.deliveries(session.group_id, records.PROPOSAL, message, session.members)))
+        session.around.outbox.put(
+            changes, list(commits.deliveries(session.group_id, records.PROPOSAL, message, session.members))
+        )
     await session.end("downgrade" if error.code == "downgrade" else "failed", changes, error=error)
     session.around.outbox.wake()
 
 
 def _sender(session: Session, group: Group, event: ApplicationMessage) -> Member:
-    """Who sent a message. In a past epoch its member may be gone since: then it is what its leaf says, as it was proved then."""
+    """Who sent a message. In a past epoch its member may be gone since: then it is what its leaf says, as it was proved
+    then.
+    """
     current = session.member_at(event.sender)
     claim = read_claim(group.suite, event.leaf)
     if current is not None and current.client == claim.client_id:

@@ -14,7 +14,8 @@
     out/DOMAIN/NUMBER                Delivery: to be sent, in order of number
 
 GROUP is the group id in hex, numbers are 16 hex digits, so that names sort as their numbers do.
-Nothing is ever changed but by `Store.write`, whole transactions; what a transaction must hold together is said where it is made.
+Nothing is ever changed but by `Store.write`, whole transactions; what a transaction must hold together is said where it
+is made.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ PROPOSAL = 3
 MESSAGE = 4
 KINDS = {WELCOME: "welcome", COMMIT: "commit", PROPOSAL: "proposal", MESSAGE: "message"}
 
-# Hashes of processed messages that are remembered, because an inbox delivers at least once. What could be repeated is what one
-# service had in flight when it or we stopped.
+# Hashes of processed messages that are remembered, because an inbox delivers at least once. What could be repeated is
+# what one service had in flight when it or we stopped.
 RECENT = 128
 RECENT_BYTES = 16
 
@@ -58,7 +59,7 @@ class ConferenceRecord(Struct):
 
 
 class MemberRecord(Struct):
-    """A member as it was proved when it was admitted; `by` is one of `federation.trust`'s words, `since` Unix seconds."""
+    """A member as it was proved when it was admitted; `by` is a word of `federation.trust`, `since` Unix seconds."""
 
     leaf: U32
     identity: Opaque

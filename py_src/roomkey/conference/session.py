@@ -7,8 +7,8 @@
     INVITED, ACTIVE --an epoch that is not safe--> FAILED       (`end`)
     any --leave, decline, forget--> (nothing)
 
-Whoever changes a session holds its `lock`. A change is written first and shown in memory after that, so an error or a crash between
-two steps leaves the old state or the new one.
+Whoever changes a session holds its `lock`. A change is written first and shown in memory after that, so an error or a
+crash between two steps leaves the old state or the new one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class Admission(Protocol):
     async def admit(self, group: Group, leaves: Sequence[tuple[int, LeafNode]], changes: Changes) -> list[Member]:
         """The members at these leaves; what is learnt of them (pins) goes into `changes`.
 
-        Errors: "untrusted-identity", "identity-changed", "identity-mismatch", "unsupported-credential", "downgrade" and more.
+        Errors: "untrusted-identity", "identity-changed", "identity-mismatch", "unsupported-credential", "downgrade" and
+        more.
         """
         ...
 
@@ -119,7 +120,9 @@ class Session:
     # -- changing --
 
     async def admitted(self, after: Group, changes: Changes) -> tuple[Member, ...]:
-        """The members of `after`. Leaves that are new, or changed name or signature key, are proved now; others were before."""
+        """The members of `after`. Leaves that are new, or changed name or signature key, are proved now; others were
+        before.
+        """
         before = {member.leaf: member for member in self.members}
         old = {} if self.group is None else dict(self.group.tree.members())
         known: dict[int, Member] = {}
@@ -171,7 +174,9 @@ class Session:
         by: Member | None = None,
         error: RoomkeyError | None = None,
     ) -> None:
-        """Deletes the keys and all that is under way, in one transaction with `changes`. After "left" nothing at all stays."""
+        """Deletes the keys and all that is under way, in one transaction with `changes`. After "left" nothing at all
+        stays.
+        """
         store, gid = self.around.store, self.group_id
         prefixes = [records.held_name(gid)]
         names = [records.group_name(gid), records.commit_name(gid)]
@@ -283,4 +288,3 @@ async def _required(store: Store, name: str) -> bytes:
 
 def _same_identity(left: LeafNode, right: LeafNode) -> bool:
     return left.credential == right.credential and left.signature_key == right.signature_key
-

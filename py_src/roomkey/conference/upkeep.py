@@ -1,6 +1,7 @@
 """What a conference does by itself: finds out what it missed, and commits the leaving of others.
 
-Background work never raises: what goes wrong becomes a `Failed` event, once per run of the same failure, and is tried again.
+Background work never raises: what goes wrong becomes a `Failed` event, once per run of the same failure, and is tried
+again.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from roomkey.mls.proposals import Remove, proposal
 
 # Seconds before each new try, the last one again and again.
 BACKOFF = (1.0, 2.0, 5.0, 15.0, 60.0)
-# Everybody may commit a leaver's removal, and one is enough: each waits this many seconds per member before it in the tree, so
-# that the ordering service sees one commit, not a race.
+# Everybody may commit a leaver's removal, and one is enough: each waits this many seconds per member before it in the
+# tree, so that the ordering service sees one commit, not a race.
 TURN = 2.0
 MAX_TURNS = 10
 
@@ -52,7 +53,9 @@ async def settle(session: Session) -> None:
 
 
 async def renew(session: Session) -> None:
-    """Gives our leaf keys of its own after a join by a last resort, whose keys others were given too (wire.md section 2)."""
+    """Gives our leaf keys of its own after a join by a last resort, whose keys others were given too (wire.md section
+    2).
+    """
     try:
         async with session.lock:
             if session.group is not None:

@@ -1,8 +1,8 @@
 """The host of CPython: crypto of `cryptography`, requests by `httpx`, one SQLite file per identity.
 
-A store is a file `IDENTITY.roomkey`, readable by its owner only. SQLite's exclusive lock is the identity's lock, and it goes with the
-process. Deleted records and keys are overwritten (`secure_delete`). They are not encrypted: a plain machine has no place for the
-wrapping key that whoever has the disk would not find too; encrypt the disk instead.
+A store is a file `IDENTITY.roomkey`, readable by its owner only. SQLite's exclusive lock is the identity's lock, and it
+goes with the process. Deleted records and keys are overwritten (`secure_delete`). They are not encrypted: a plain
+machine has no place for the wrapping key that whoever has the disk would not find too; encrypt the disk instead.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ class NativeStore:
                 database.executemany("DELETE FROM keys WHERE id = ?", [(handle.id,) for handle in drop_keys])
                 database.executemany("INSERT OR REPLACE INTO keys VALUES (?, ?)", kept)
         except sqlite3.Error as error:
-            raise RoomkeyError("storage-failed", f"expected a committed transaction, got {type(error).__name__}") from error
+            raise RoomkeyError(
+                "storage-failed", f"expected a committed transaction, got {type(error).__name__}"
+            ) from error
         await self.crypto.forget_keys(drop_keys)
 
     async def close(self) -> None:
@@ -118,7 +120,9 @@ class NativeHttp:
 
     def __init__(self) -> None:
         direct = dict.fromkeys(("all://localhost", "all://*.localhost", "all://127.0.0.1", "all://[::1]"))
-        self._client = httpx.AsyncClient(follow_redirects=False, mounts=direct, limits=httpx.Limits(max_connections=None))
+        self._client = httpx.AsyncClient(
+            follow_redirects=False, mounts=direct, limits=httpx.Limits(max_connections=None)
+        )
 
     async def request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, timeout: float
@@ -196,7 +200,9 @@ class NativeHost:
         except sqlite3.OperationalError as error:
             database.close()
             if error.sqlite_errorname == "SQLITE_BUSY":
-                raise RoomkeyError("in-use-in-another-tab", "expected an identity that no other process has open") from None
+                raise RoomkeyError(
+                    "in-use-in-another-tab", "expected an identity that no other process has open"
+                ) from None
             raise RoomkeyError("storage-failed", "expected a readable store") from error
         except sqlite3.DatabaseError as error:
             database.close()
