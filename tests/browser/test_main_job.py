@@ -1,96 +1,138 @@
-"""The main job in real browsers: from two delivery services' addresses to one keyed conference of three."""
+"""The main job, on real input: three people, two services, one group, and SRTP keys that no service ever sees.
+
+Real parts throughout: both services as processes, the built bundle, the JavaScript API in Chromium, an origin for each.
+"""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser as PlaywrightBrowser
+from playwright.sync_api import Browser
 
-from tests.browser.support.people import PROFILE, Person, start_services
-from tests.browser.support.server import Site, asset_site, serving
-from tests.delivery.processes import Services
+from tests.support.person_browser import Person, World, agreed, until, world_of
 
 ALICE, BOB, CAROL = "alice@email1.example", "bob@email2.example", "carol@email1.example"
+CALL = "stand-up"
+PROFILES = {
+    "SRTP_AES128_CM_HMAC_SHA1_80": (16, 14),
+    "SRTP_AEAD_AES_128_GCM": (16, 12),
+    "SRTP_AEAD_AES_256_GCM": (32, 12),
+}
+BEFORE, AFTER = "the text before Carol went: 4d1f", "the text after Carol went: 9c2e"
+ASK_KEYS = "const { keys } = await calls[values.call].srtpKeys({ profile: values.profile }); return keys"
+SECRETS = "return await calls[values].exportSecret('test label', new Uint8Array([1, 2]), 48)"
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    made = start_services(tmp_path_factory.mktemp("services"))
-    yield made
-    made.close()
+def world(assets: Path, chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world_of(assets, chromium, tmp_path_factory.mktemp("services")) as made:
+        yield made
 
 
-@pytest.fixture(scope="module")
-def served(assets: Path, services: Services) -> Iterator[Site]:
-    site = asset_site(assets, [service.url for service in services.running])
-    with serving(site) as running:
-        yield running
+def same_keys(*people: Person) -> dict[str, Any]:
+    """The SRTP keys of the present epoch, which all these people hold alike: one for each of them, all different."""
+    held = [person.keys(CALL) for person in people]
+    assert all(one == held[0] for one in held)
+    assert sorted(held[0]["keys"]) == sorted(person.identity for person in people)
+    parts = [part for key in held[0]["keys"].values() for part in key]
+    assert len(set(parts)) == 2 * len(people)
+    return held[0]
 
 
-def test_three_people_hold_the_same_keys(chromium: PlaywrightBrowser, served: Site, services: Services) -> None:
-    alice, bob, carol = (Person(chromium, served, services, name) for name in (ALICE, BOB, CAROL))
-    for person in (alice, bob, carol):
-        person.enrol()
+def forms_of(secret: bytes) -> set[bytes]:
+    """A secret as a service might have it: raw, in hex, and inside base64 at any offset."""
+    forms = {secret, secret.hex().encode(), secret.hex().upper().encode()}
+    for shift in range(3):
+        text = base64.b64encode(bytes(shift) + secret)
+        inner = text[-(-shift * 8 // 6) : (shift + len(secret)) * 8 // 6]
+        forms |= {inner, inner.replace(b"+", b"-").replace(b"/", b"_")}
+    return forms
 
-    alice.do("hear(await me.createConference({ name: 'stand-up' }))")
-    assert alice.invite(BOB, CAROL) == {"code": "none", "value": [BOB, CAROL]}
-    bob.accept()
-    carol.accept()
-    together = alice.state()
-    assert together["members"] == [ALICE, BOB, CAROL]
-    assert len(together["digits"]) == 30
-    assert len(set(together["fingerprints"])) == 3
-    assert bob.state() == carol.state() == together
 
-    bob.do("const { seq } = await call.send(new TextEncoder().encode('hello')); return seq")
-    for person in (alice, carol):
-        person.page.wait_for_function("() => told.some(([kind, text]) => kind === 'message' && text === 'hello')")
-    read = """
-    for await (const message of call.messages()) return [message.from.identity, new TextDecoder().decode(message.data)];
-    """
-    assert alice.do(read) == [BOB, "hello"]
+def test_three_people_key_a_call_and_remove_one(world: World) -> None:
+    alice, bob, carol = (world.person(name).load() for name in (ALICE, BOB, CAROL))
+    alice.enrol()
+    bob.enrol(publish=2)
+    carol.enrol(publish=2)
 
-    alice.do("await call.remove(it)", CAROL)
-    bob.wait_for_epoch(together["epoch"] + 1)
-    carol.page.wait_for_function("() => call.status === 'removed'")
-    apart = alice.state()
-    assert apart == bob.state()
-    assert apart["members"] == [ALICE, BOB]
-    assert not set(apart["fingerprints"]) & set(together["fingerprints"])
-    assert carol.do("return [call.verification.digits, (await attempt(call.update())).code]") == ["", "not-a-member"]
-
-    refused = [
-        (await_code, "export-not-allowed")
-        for await_code in ("srtpKeys({ profile: it })", "exportSecret('a', new Uint8Array(), 16)")
+    # fetch: proved, from each one's own service
+    fetched = alice.do("const { keys, missing } = await me.fetchInitKeys(values); globalThis.keys = keys;"
+                       "return { keys, missing }", [BOB, CAROL])  # fmt: skip
+    assert fetched["missing"] == []
+    assert [(item["identity"], item["service"]["domain"], item["verified"]["by"]) for item in fetched["keys"]] == [
+        (BOB, "email2.example", "first-use"),
+        (CAROL, "email1.example", "first-use"),
     ]
-    for call, code in refused:
-        assert alice.do(f"return (await attempt(call.{call})).code", PROFILE) == code
+    assert all(client["suites"] and len(bytes.fromhex(client["clientId"])) == 32
+               for item in fetched["keys"] for client in item["clients"])  # fmt: skip
+
+    # form one group
+    alice.do("await me.createConference({ name: values })", CALL)
+    alone = alice.keys(CALL)
+    invited = alice.do("return await calls[values].invite(keys)", CALL)
+    assert (invited["epoch"], {member["identity"] for member in invited["added"]}) == (1, {BOB, CAROL})
+    for person in (bob, carol):
+        person.accept(CALL)
+    together = agreed(CALL, alice, bob, carol)
+    assert (together["epoch"], together["suite"], together["ordering"]) == (1, 1, "email1.example")
+    assert sum(map(str.isdigit, together["digits"])) == 30
+
+    # the same keys, in every profile
+    first = same_keys(alice, bob, carol)
+    secrets: list[str] = [part for key in (*alone["keys"].values(), *first["keys"].values()) for part in key]
+    for profile, sizes in PROFILES.items():
+        held = [person.do(ASK_KEYS, {"call": CALL, "profile": profile}) for person in (alice, bob, carol)]
+        for key in held[0]:
+            assert (len(key["masterKey"]) // 2, len(key["masterSalt"]) // 2) == sizes
+            secrets += [key["masterKey"], key["masterSalt"]]
+        assert all(
+            [{**key, "own": False} for key in keys] == [{**key, "own": False} for key in held[0]] for keys in held
+        )
+    exported = {person.do(SECRETS, CALL) for person in (alice, bob, carol)}
+    assert len(exported) == 1
+    secrets += exported
+
+    # talk
+    alice.say(CALL, BEFORE)
+    for person in (bob, carol):
+        person.hears(CALL, BEFORE)
+
+    # remove Carol
+    alice.do("await calls[values[0]].remove(values[1])", [CALL, CAROL])
+    after = agreed(CALL, alice, bob)
+    assert (after["epoch"], after["digits"] != together["digits"]) == (2, True)
+    second = same_keys(alice, bob)
+    new = {part for key in second["keys"].values() for part in key}
+    assert not new & set(secrets)
+    secrets += [*new, alice.do(SECRETS, CALL)]
+
+    # Carol is told by whom, and holds nothing of the new epoch
+    (ended,) = until("carol to hear of it", lambda: carol.heard(CALL, "ended"))
+    assert (ended["reason"], ended["by"]["identity"]) == ("removed", ALICE)
+    assert (carol.look(CALL)["status"], carol.look(CALL)["digits"]) == ("removed", "")
+    for body in ("await keysOf(values)", "await say(values, 'still here')", "await calls[values].update()", SECRETS):
+        carol.refused("not-a-member", body, CALL)
+    bob.say(CALL, AFTER)
+    alice.hears(CALL, AFTER)
+    assert carol.texts(CALL) == [BEFORE]
+
+    # no service has any key or text: neither in its tables nor in its write-ahead log
+    stored = world.services.stored()
+    assert all(person.identity.encode() in stored for person in (alice, bob, carol))  # so that we look where things are
+    for secret in secrets:
+        assert not any(form in stored for form in forms_of(bytes.fromhex(secret)))
+    for text in (BEFORE, AFTER, together["digits"], after["digits"], CALL):
+        assert not any(form in stored for form in forms_of(text.encode()))
+
+    # nothing left the page's origin and the services
     for person in (alice, bob, carol):
-        assert not person.do("return told.filter(([kind]) => kind.includes('error'))")
-        person.close()
-
-
-def test_a_reload_stays_in_the_conference(chromium: PlaywrightBrowser, served: Site, services: Services) -> None:
-    dora, erik = (Person(chromium, served, services, name) for name in ("dora@email1.example", "erik@email2.example"))
-    for person in (dora, erik):
-        person.enrol()
-    dora.do("hear(await me.createConference({ name: 'reload' }))")
-    assert dora.invite(erik.identity)["code"] == "none"
-    erik.accept()
-    before = erik.state()
-
-    second = erik.open_tab()
-    opening = "(name) => attempt(roomkey.openIdentity(name)).then(({ code }) => code)"
-    assert second.evaluate(opening, erik.identity) == "in-use-in-another-tab"
-    erik.page.close()
-    erik.page = second
-    erik.do("meet(await roomkey.openIdentity(it)); hear((await me.conferences())[0])", erik.identity)
-    assert erik.state() == before
-
-    erik.do("await call.update()")
-    dora.wait_for_epoch(before["epoch"] + 1)
-    assert dora.state() == erik.state()
-    for person in (dora, erik):
-        person.close()
+        origins = {
+            f"{parts.scheme}://{parts.netloc}" for parts in map(urlsplit, person.requests) if parts.scheme != "data"
+        }
+        assert origins == {person.origin, *world.services.urls}
+        assert person.heard(person.identity, "error") == person.heard(CALL, "error") == []
