@@ -25,7 +25,9 @@ from roomkey.crypto import hpke
 from roomkey.crypto.provider import DhItem, KeyHandle, KeyPair, SealItem, SignItem, VerifyItem
 from roomkey.crypto.suites import SUITES
 from roomkey.errors import RoomkeyError
-crypto = BrowserCrypto(CryptoHost.new(), await supportedAlgorithms())
+import test_host
+from roomkey.host.browser import standalone_crypto
+crypto = await standalone_crypto(test_host)
 def hexed(fields): return [None if field is None else field.hex() for field in fields]
 """
 

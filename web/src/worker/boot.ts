@@ -43,22 +43,25 @@ export async function boot(options: BootOptions): Promise<PyodideInterface> {
 }
 
 async function start({ assets, onProgress }: BootOptions, files: Map<string, Promise<Uint8Array<ArrayBuffer>>>) {
+  let started = false;
   const downloads = Promise.all(files.values());
   const scripts = Promise.all([import(`${assets}pyodide.mjs`), import(`${assets}pyodide.asm.mjs`)]).catch((error: unknown) => {
     throw new Failure("asset-not-found", "expected pyodide.mjs and pyodide.asm.mjs as modules", { asset: "pyodide.mjs" }, error);
   });
-  scripts.catch(() => undefined); // awaited below
-  await downloads;
-  onProgress("pyodide.mjs", 0); // what is waited for now
-  const [{ loadPyodide }] = await scripts;
-  onProgress("python", 0);
-  const pyodide: PyodideInterface = await loadPyodide({
-    indexURL: assets,
-    stdLibURL: assets + STDLIB,
-    lockFileURL: assets + LOCK,
-    packageBaseUrl: assets,
-    checkAPIVersion: true,
+  const starting = scripts.then(([{ loadPyodide }]): Promise<PyodideInterface> => {
+    started = true;
+    return loadPyodide({
+      indexURL: assets,
+      stdLibURL: assets + STDLIB,
+      lockFileURL: assets + LOCK,
+      packageBaseUrl: assets,
+      checkAPIVersion: true,
+    }); // waits for the downloads itself
   });
+  starting.catch(() => undefined); // awaited below
+  await downloads;
+  onProgress(started ? "python" : "pyodide.mjs", 0); // what is waited for now
+  const pyodide = await starting;
   onProgress("roomkey", 0);
   pyodide.FS.writeFile("/lib/roomkey.zip", await files.get(ROOMKEY));
   pyodide.runPython("import sys; sys.path.insert(0, '/lib/roomkey.zip')");

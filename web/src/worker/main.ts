@@ -65,12 +65,14 @@ async function serve(running: Engine, request: Exclude<Request, Start>): Promise
 }
 
 async function call(running: Engine, { id, method, args }: Extract<Request, { kind: "call" }>): Promise<Answer> {
-  if (method.startsWith("media.")) {
-    // Media keys go to the media worker over a port of its own, never to the page.
-    const failure = new Failure("no-such-method", "expected a method that pages may call");
-    return { ok: false, error: failure.plain() };
-  }
+  if (Array.isArray(args)) return refusal("bad-argument", "expected arguments by name, got a list");
+  // Media keys go to the media worker over a port of its own, never to the page.
+  if (method.startsWith("media.")) return refusal("no-such-method", "expected a method that pages may call");
   return running.call(id, method, args);
+}
+
+function refusal(code: string, text: string): Answer {
+  return { ok: false, error: new Failure(code, text).plain() };
 }
 
 function isRequest(value: unknown): value is Request {
