@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from roomkey_delivery import enrolment, inbox, init_keys, ordering
 from roomkey_delivery.config import MAX_MESSAGE, MAX_UPLOAD
-from roomkey_delivery.cors import Cors
+from roomkey_delivery.cors import DESCRIPTION_PATH, Cors
 from roomkey_delivery.directory import LOOKUP_PATH, WELL_KNOWN
 from roomkey_delivery.problems import Bugs, on_http_error, on_roomkey_error
 from roomkey_delivery.service import Service, service_of
@@ -56,7 +56,7 @@ async def well_known(request: Request) -> Response:
 
 
 ROUTES = [
-    Route("/v1/service", describe, methods=["GET"]),
+    Route(DESCRIPTION_PATH, describe, methods=["GET"]),
     Route(WELL_KNOWN, well_known, methods=["GET"]),
     Route("/v1/clients", enrolment.enrol, methods=["POST"]),
     Route("/v1/clients/admissions", enrolment.admit, methods=["POST"]),

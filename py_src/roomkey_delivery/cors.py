@@ -1,7 +1,8 @@
 """What browsers ask before they let a page use this service (Fetch standard, section 3.3).
 
-Paths are fixed, so a page asks once per path and 7200 s. An origin that is not allowed is told so in a body that a
-page cannot read, but that tells the operator, and a `no-cors` retry tells the page that the service itself runs.
+Paths are fixed, so a page asks once per path and 7200 s. An origin that is not allowed is told so, in a body that its
+page can read at `DESCRIPTION_PATH` only: there it learns that this is a delivery service, and that it is refused. From
+all other paths a `no-cors` retry tells it that the service itself runs.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from roomkey_delivery.problems import problem
 EXPOSED = "Date, Retry-After, Signature, Signature-Input, Content-Digest"
 ASKED = "Content-Type, Content-Digest, Signature, Signature-Input, Roomkey-Home"
 MAX_AGE = "7200"  # seconds, the longest that Chromium takes
+DESCRIPTION_PATH = "/v1/service"  # needs no preflight, tells no more than anybody without a browser can ask for
 
 
 class Cors:
@@ -32,10 +34,11 @@ class Cors:
         headers = Headers(scope=scope)
         origin = headers.get("origin")
         allowed = origin is None or self.allow_origins is None or origin in self.allow_origins
+        readable = allowed or scope["path"] == DESCRIPTION_PATH
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._mark(MutableHeaders(scope=message), origin if allowed else None)
+                self._mark(MutableHeaders(scope=message), origin if readable else None)
             await send(message)
 
         if not allowed:

@@ -154,7 +154,19 @@ async def test_not_a_delivery_service(given: HttpResponse) -> None:
     assert caught.value.code == "not-a-delivery-service"
 
 
-@pytest.mark.parametrize("code", ["service-unreachable", "origin-not-allowed", "timeout"])
+async def test_a_refused_origin_is_believed_from_a_delivery_service_only() -> None:
+    silent = Scripted(RoomkeyError("origin-not-allowed")).service()  # a web server that knows nothing of us
+    speaking = Scripted(answer(403, {"code": "origin-not-allowed", "text": "expected x"})).service()
+    for service, code in ((silent, "not-a-delivery-service"), (speaking, "origin-not-allowed")):
+        with pytest.raises(RoomkeyError) as caught:
+            await service.describe()
+        assert caught.value.code == code
+    with pytest.raises(RoomkeyError) as caught:
+        await Scripted(RoomkeyError("origin-not-allowed")).service(await person("alice@email1.example")).stock()
+    assert caught.value.code == "origin-not-allowed"
+
+
+@pytest.mark.parametrize("code", ["service-unreachable", "timeout"])
 async def test_what_the_host_says_passes_through(code: str) -> None:
     service = Scripted(RoomkeyError(code)).service(await person("alice@email1.example"))
     for call in (service.describe, service.stock):
@@ -346,7 +358,7 @@ async def test_a_service_answers_for_those_asked_only(local: Local) -> None:
     )
     service = Scripted(answer(200, length + encoded, INIT_KEY_SETS)).service(alice)
     claimed = await fanout.claim(fanout.Routes({"email1.example": service}), ["carol@email1.example"])
-    assert [m.error.code for m in claimed.missing] == ["service-error"]
+    assert [m.error.code for m in claimed.missing] == ["identity-mismatch"]
     assert claimed.keys == {}
 
 

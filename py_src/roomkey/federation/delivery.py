@@ -101,9 +101,16 @@ class DeliveryService:
     async def describe(self) -> ServiceDescription:
         """Asks who is there, and so proves that it is a delivery service.
 
-        Errors: "not-a-delivery-service" if something answers that is none; the host's own if nothing does.
+        Errors: "not-a-delivery-service" if something answers that is none; "origin-not-allowed" if one says so itself;
+        the host's own if nothing answers.
         """
-        answer = await ServiceCaller(self.host, self.origin).response("GET", "/v1/service")
+        try:
+            answer = await ServiceCaller(self.host, self.origin).response("GET", "/v1/service")
+        except RoomkeyError as error:
+            if error.code != "origin-not-allowed":
+                raise
+            # A delivery service lets every origin read this answer, also one that it refuses.
+            raise RoomkeyError("not-a-delivery-service", "expected an answer that this origin may read") from error
         try:
             if answer.status != 200:
                 raise problem_of(answer)
@@ -116,6 +123,8 @@ class DeliveryService:
                 _number(said, "time"), _number(limits, "maxMessage"), _number(limits, "maxUpload"),
             )  # fmt: skip
         except RoomkeyError as error:
+            if error.code == "origin-not-allowed":
+                raise
             raise RoomkeyError(
                 "not-a-delivery-service", "expected the description of a delivery service", status=answer.status
             ) from error

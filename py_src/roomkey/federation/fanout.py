@@ -72,7 +72,8 @@ async def claim(routes: Routes, identities: Sequence[str], suites: Sequence[int]
     Args:
         suites: the draft's numbers of the suites that will do, best first; none means any. A set comes whole or not
             at all.
-    Errors: none; each identity's own stands in `missing`, "no-keys" for an empty answer.
+    Errors: none; each identity's own stands in `missing`: "no-keys" for an empty answer, "identity-mismatch" where the
+    service sent bundles of people who were not asked for instead.
     """
     keys: dict[str, tuple[InitKeySetBundle, ...]] = {}
     failed: dict[str, RoomkeyError] = {}
@@ -86,16 +87,17 @@ async def claim(routes: Routes, identities: Sequence[str], suites: Sequence[int]
     async def ask(service: DeliveryService, people: list[str]) -> None:
         try:
             bundles = await service.claim([GetUserInitKeyRequest(p.encode("ascii"), tuple(suites)) for p in people])
-            asked = {p.encode("ascii") for p in people}
-            if any(bundle.identity not in asked for bundle in bundles):
-                raise RoomkeyError("service-error", "expected bundles of the identities asked for only")
         except RoomkeyError as error:
             failed.update(dict.fromkeys(people, error))
             return
+        asked = {p.encode("ascii") for p in people}
+        strangers = any(bundle.identity not in asked for bundle in bundles)
         for person in people:
             found = tuple(bundle for bundle in bundles if bundle.identity == person.encode("ascii"))
             if found:
-                keys[person] = found
+                keys[person] = found  # each is proved by itself, so what else the service said does no harm
+            elif strangers:
+                failed[person] = RoomkeyError("identity-mismatch", "bundle: expected an identity asked for, got another")
             else:
                 failed[person] = RoomkeyError("no-keys", "expected a set of at least one client, got none")
 
