@@ -97,7 +97,8 @@ async def claim(routes: Routes, identities: Sequence[str], suites: Sequence[int]
             if found:
                 keys[person] = found  # each is proved by itself, so what else the service said does no harm
             elif strangers:
-                failed[person] = RoomkeyError("identity-mismatch", "bundle: expected an identity asked for, got another")
+                text = "bundle: expected an identity asked for, got another"
+                failed[person] = RoomkeyError("identity-mismatch", text)
             else:
                 failed[person] = RoomkeyError("no-keys", "expected a set of at least one client, got none")
 

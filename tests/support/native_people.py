@@ -1,0 +1,61 @@
+"""People who are only fetched: clients of CPython that enrol and publish, so that browser tests need no page for them.
+
+Playwright's blocking API keeps an event loop running in the test's thread, so everything here runs in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from roomkey.federation.init_keys import LIFETIME, InitKeySet
+from roomkey.host.native import NativeHost
+
+from tests.delivery.people import Person, person
+from tests.delivery.processes import Running
+
+T = TypeVar("T")
+
+ALL_SUITES = (1, 3, 2)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """The coroutine's result."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+class Publisher:
+    """A client of one service that makes and publishes init-key sets."""
+
+    def __init__(self, service: Running, identity: str, folder: Path) -> None:
+        self.service, self.identity, self._folder = service, identity, folder
+        self.person: Person = run(person(identity))
+
+    def enrol(self) -> Publisher:
+        async def work() -> None:
+            host = NativeHost(self._folder)
+            code = self.service.enrolment_code(self.identity)
+            await self.person.at(host, self.service.url).enrol(self.person.keys.credential, code)
+            await host.close()
+
+        run(work())
+        return self
+
+    def sets(
+        self, count: int = 1, *, suites: tuple[int, ...] = ALL_SUITES, made: float = 0.0, lifetime: float = LIFETIME
+    ) -> list[InitKeySet]:
+        """Fresh sets, signed; `made` seconds from now (negative: ago)."""
+        return run(self.person.sets(time.time() + made, count, suites=suites, lifetime=lifetime))
+
+    def publish(self, sets: Sequence[InitKeySet]) -> None:
+        async def work() -> None:
+            host = NativeHost(self._folder)
+            await self.person.at(host, self.service.url).publish(sets)
+            await host.close()
+
+        run(work())
