@@ -1,6 +1,6 @@
 """People who are only fetched: clients of CPython that enrol and publish, so that browser tests need no page for them.
 
-Playwright's blocking API keeps an event loop running in the test's thread, so everything here runs in a thread of its own.
+Playwright's blocking API keeps an event loop running in the test's thread, so everything here runs in another.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Publisher:
     """A client of one service that makes and publishes init-key sets."""
 
     def __init__(self, service: Running, identity: str, folder: Path) -> None:
-        self.service, self.identity, self._folder = service, identity, folder
+        self.service, self.identity, self.folder = service, identity, folder
         self.person: Person = run(person(identity))
 
     def enrol(self) -> Publisher:
         async def work() -> None:
-            host = NativeHost(self._folder)
+            host = NativeHost(self.folder)
             code = self.service.enrolment_code(self.identity)
             await self.person.at(host, self.service.url).enrol(self.person.keys.credential, code)
             await host.close()
@@ -54,7 +54,7 @@ class Publisher:
 
     def publish(self, sets: Sequence[InitKeySet]) -> None:
         async def work() -> None:
-            host = NativeHost(self._folder)
+            host = NativeHost(self.folder)
             await self.person.at(host, self.service.url).publish(sets)
             await host.close()
 

@@ -1,4 +1,4 @@
-"""A delivery service's liar in the middle: passes requests on as they are, and alters, loses or holds up answers on order.
+"""A liar before a delivery service: passes requests on as they are, and alters or loses answers when a test says so.
 
 A request keeps its `Host`, because its signature covers it; the service must know the proxy's address as one of its own
 (`--public-url`). Faults are by path; a request without one, an inbox stream too, passes through unharmed.
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from roomkey.federation.init_keys import InitKeySetBundle
-from roomkey.tls import vector
+from roomkey.tls import Codec, vector
 
 CLAIM = "/v1/user-init-keys/claim"
 COMMITS = "/v1/commits"
@@ -22,14 +22,14 @@ UPSTREAM_SECONDS = 60.0  # inboxes send a heartbeat every 15 s
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive", "date", "server"}
 
 Bundles = tuple[InitKeySetBundle, ...]
-_bundles = vector(InitKeySetBundle)
+_bundles: Codec[Bundles] = vector(InitKeySetBundle)
 
 
 class Proxy:
     """What a test orders, at any time.
 
-    `alter`: what becomes of the body of a 200 answer. `lose`: paths whose answers never come, though the request was done.
-    `drop`: paths whose requests never arrive. `passed`: method and path of all requests.
+    `alter`: what becomes of the body of a 200 answer. `lose`: paths whose answers never come, though the request was
+    done. `drop`: paths whose requests never arrive. `passed`: method and path of all requests.
     """
 
     def __init__(self, port: int, service_port: int) -> None:
