@@ -161,7 +161,9 @@ async def propose(
     return current.with_proposal(ReceivedProposal(reference, member(group.own_leaf), item)), encoded
 
 
-async def propose_update(crypto: CryptoProvider, group: Group) -> tuple[Group, bytes]:
+async def propose_update(
+    crypto: CryptoProvider, group: Group, *, wire_format: int = PRIVATE_MESSAGE
+) -> tuple[Group, bytes]:
     """Proposes fresh keys for our leaf; they become ours when somebody commits the Update. `Group.own_updates` names
     the new pair.
     """
@@ -170,7 +172,7 @@ async def propose_update(crypto: CryptoProvider, group: Group) -> tuple[Group, b
         encryption_key=encryption.public, leaf_node_source=UPDATE, lifetime=None, parent_hash=None, signature=b""
     )
     leaf: LeafNode = await sign_leaf(crypto, group.suite, unsigned, group.signature, group.group_id, group.own_leaf)
-    after, encoded = await propose(crypto, group, proposal(Update(leaf)))
+    after, encoded = await propose(crypto, group, proposal(Update(leaf)), wire_format=wire_format)
     own = OwnUpdate(after.proposals[-1].reference, encryption)
     return replace(after, own_updates=(*after.own_updates, own)), encoded
 

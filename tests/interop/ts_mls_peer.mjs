@@ -1,0 +1,303 @@
+// ts-mls 1.6.4 behind JSON lines: one request a line on stdin, one answer a line on stdout, in order.
+//
+//   -> {"op": "process", "state": 7, "message": "<base64>", "psks": {}}
+//   <- {"ok": {"state": 8, "kind": "commit"}}   or   {"error": {"name": "ValidationError", "message": "..."}}
+//
+// What ts-mls holds (groups, private keys of key packages) stays here under a number. A state is a value: each operation
+// that changes one answers with a new number and leaves the old one as it was, until "drop". Bytes travel as base64.
+//
+// Comments that begin with "Not ts-mls:" mark what its API lacks and this file adds, with its own parts.
+
+import { createCipheriv, createDecipheriv, webcrypto } from "node:crypto";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
+
+const [, , modules] = process.argv; // the node_modules folder
+const home = path.join(modules, "ts-mls", "dist", "src");
+const part = (name) => import(pathToFileURL(path.join(home, name)).href);
+const hpkeCore = () => import(pathToFileURL(createRequire(path.join(home, "index.js")).resolve("@hpke/core")).href);
+
+const mls = await part("index.js");
+const { decodeProposal } = await part("proposal.js");
+const { signLeafNodeCommit } = await part("leafNode.js");
+const { decodeRatchetTree, encodeRatchetTree } = await part("ratchetTree.js");
+const { encodeGroupContext } = await part("groupContext.js");
+const { treeHashRoot } = await part("treeHash.js");
+const { getCiphersuiteNameFromId } = await part("crypto/ciphersuite.js");
+const { makeGenericHpke } = await part("crypto/implementation/hpke.js");
+const { makeDhKem } = await part("crypto/implementation/default/makeDhKem.js");
+const { makeKdf } = await part("crypto/implementation/default/makeKdfImpl.js");
+
+const b64 = (bytes) => Buffer.from(bytes).toString("base64");
+const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));
+const decoded = (decoder, text) => {
+  const data = bytes(text);
+  const found = decoder(data, 0);
+  if (found === undefined || found[1] !== data.length) throw new Error("ts-mls does not read this");
+  return found[0];
+};
+
+const held = new Map();
+let last = 0;
+const hold = (value) => (held.set(++last, value), last);
+const get = (number) => {
+  if (!held.has(number)) throw new Error(`nothing is held under ${number}`);
+  return held.get(number);
+};
+
+// ---- suites
+
+const suites = new Map();
+async function suite(number) {
+  if (!suites.has(number)) suites.set(number, await makeSuite(number));
+  return suites.get(number);
+}
+
+async function makeSuite(number) {
+  const description = mls.getCiphersuiteFromName(getCiphersuiteNameFromId(number));
+  if (number === 3) return { ...(await mls.getCiphersuiteImpl({ ...description, hpke: aes(description.hpke) })), hpke: await chachaHpke(description.hpke) };
+  const made = await mls.getCiphersuiteImpl(description);
+  return number === 2 ? { ...made, signature: { ...made.signature, keygen: p256Keys(made) } } : made;
+}
+
+const aes = (hpke) => ({ ...hpke, aead: "AES128GCM" });
+
+// Not ts-mls: it takes ChaCha20-Poly1305 from @hpke/chacha20poly1305, which the project does not have; Node has the cipher.
+async function chachaHpke(description) {
+  const name = "chacha20-poly1305";
+  const seal = (key, nonce, aad, text) => {
+    const cipher = createCipheriv(name, key, nonce, { authTagLength: 16 });
+    cipher.setAAD(aad, { plaintextLength: text.length });
+    return new Uint8Array(Buffer.concat([cipher.update(text), cipher.final(), cipher.getAuthTag()]));
+  };
+  const open = (key, nonce, aad, sealed) => {
+    const cipher = createDecipheriv(name, key, nonce, { authTagLength: 16 });
+    cipher.setAAD(aad, { plaintextLength: sealed.length - 16 });
+    cipher.setAuthTag(sealed.subarray(sealed.length - 16));
+    return new Uint8Array(Buffer.concat([cipher.update(sealed.subarray(0, sealed.length - 16)), cipher.final()]));
+  };
+  const view = (buffer) => new Uint8Array(buffer);
+  const whole = (array) => array.buffer.slice(array.byteOffset, array.byteOffset + array.byteLength);
+  const aead = {
+    id: 0x0003, keySize: 32, nonceSize: 12, tagSize: 16,
+    createEncryptionContext: (key) => ({
+      seal: async (nonce, text, aad) => whole(seal(view(key), view(nonce), view(aad), view(text))),
+      open: async (nonce, text, aad) => whole(open(view(key), view(nonce), view(aad), view(text))),
+    }),
+  };
+  const { CipherSuite } = await hpkeCore();
+  const whole_suite = new CipherSuite({ kem: await makeDhKem(description.kem), kdf: makeKdf(description.kdf), aead });
+  const raw = {
+    encrypt: async (key, nonce, aad, text) => seal(key, nonce, aad, text),
+    decrypt: async (key, nonce, aad, text) => open(key, nonce, aad, text),
+  };
+  return makeGenericHpke(description, raw, whole_suite);
+}
+
+// Not ts-mls: its own P-256 keygen answers with compressed points, against RFC 9420 section 5.1.1 (see test_ts_mls_faults).
+const p256Keys = () => async () => {
+  const pair = await webcrypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign", "verify"]);
+  const publicKey = new Uint8Array(await webcrypto.subtle.exportKey("raw", pair.publicKey));
+  const { d } = await webcrypto.subtle.exportKey("jwk", pair.privateKey);
+  return { signKey: new Uint8Array(Buffer.from(d, "base64url")), publicKey };
+};
+
+const suiteOf = (state) => suite(mls.ciphersuites[state.groupContext.cipherSuite]);
+
+// ---- what operations share
+
+const config = {
+  keyRetentionConfig: mls.defaultKeyRetentionConfig,
+  lifetimeConfig: mls.defaultLifetimeConfig,
+  keyPackageEqualityConfig: mls.defaultKeyPackageEqualityConfig,
+  paddingConfig: mls.defaultPaddingConfig,
+  authService: mls.defaultAuthenticationService,
+};
+
+/** External PSKs by id (base64 both), resumption PSKs of other groups by their held state. */
+function pskIndex(state, { psks = {}, resuming } = {}) {
+  const external = Object.fromEntries(Object.entries(psks).map(([id, psk]) => [id, bytes(psk)]));
+  const own = mls.makePskIndex(state, external);
+  const old = resuming === undefined ? mls.emptyPskIndex : mls.makePskIndex(get(resuming).mls, {});
+  return { findPsk: (id) => own.findPsk(id) ?? old.findPsk(id) };
+}
+
+const welcomeBytes = (welcome) =>
+  welcome === undefined ? null : b64(mls.encodeMlsMessage({ version: "mls10", wireformat: "mls_welcome", welcome }));
+const extensions = (list = []) => list.map(([type, data]) => ({ extensionType: extensionName(type), extensionData: bytes(data) }));
+const extensionName = (type) => Object.entries(mls.defaultExtensionTypes).find(([, value]) => value === type)?.[0] ?? type;
+
+/** A state with what is ours beside it: the new keys of Updates that we proposed, by proposal reference. */
+const holdState = (state, updates = {}) => hold({ mls: state, updates });
+
+const kind = (result, before) => {
+  if (result.kind === "applicationMessage") return "application";
+  if (result.newState.groupActiveState.kind === "removedFromGroup") return "removed";
+  return result.newState.groupContext.epoch === before.groupContext.epoch ? "proposal" : "commit";
+};
+
+// ---- operations
+
+const operations = {
+  async key_package({ suite: number, identity, not_before, not_after, extension_types = [], generated = false }) {
+    const cs = await suite(number);
+    const credential = { credentialType: "basic", identity: bytes(identity) };
+    const capabilities = mls.defaultCapabilities(); // with GREASE
+    capabilities.extensions.push(...extension_types);
+    const lifetime = not_after === undefined ? mls.defaultLifetime : { notBefore: BigInt(not_before), notAfter: BigInt(not_after) };
+    const impl = generated ? await mls.getCiphersuiteImpl(mls.getCiphersuiteFromName(cs.name)) : cs; // untouched by this file
+    const made = await mls.generateKeyPackage(credential, capabilities, lifetime, [], impl);
+    const message = { version: "mls10", wireformat: "mls_key_package", keyPackage: made.publicPackage };
+    return { keys: hold(made), message: b64(mls.encodeMlsMessage(message)) };
+  },
+
+  async create({ keys, group_id, extensions: list }) {
+    const { publicPackage, privatePackage } = get(keys);
+    const cs = await suite(mls.ciphersuites[publicPackage.cipherSuite]);
+    return { state: holdState(await mls.createGroup(bytes(group_id), publicPackage, privatePackage, extensions(list), cs, config)) };
+  },
+
+  async join({ keys, welcome, tree, resuming, ...psks }) {
+    const { publicPackage, privatePackage } = get(keys);
+    const cs = await suite(mls.ciphersuites[publicPackage.cipherSuite]);
+    const message = decoded(mls.decodeMlsMessage, welcome);
+    if (message.wireformat !== "mls_welcome") throw new Error(`expected a Welcome, got ${message.wireformat}`);
+    const beside = tree === undefined ? undefined : decoded(decodeRatchetTree, tree);
+    const old = resuming === undefined ? undefined : get(resuming).mls;
+    const index = pskIndex(undefined, { ...psks, resuming });
+    return { state: holdState(await mls.joinGroup(message.welcome, publicPackage, privatePackage, index, cs, beside, old, config)) };
+  },
+
+  async commit({ state, proposals = [], public: wireAsPublicMessage = false, tree_inside = true, aad = "", ...psks }) {
+    const before = get(state).mls;
+    const result = await mls.createCommit(
+      { state: before, cipherSuite: await suiteOf(before), pskIndex: pskIndex(before, psks) },
+      {
+        wireAsPublicMessage, ratchetTreeExtension: tree_inside, authenticatedData: bytes(aad),
+        extraProposals: proposals.map((text) => decoded(decodeProposal, text)),
+      },
+    );
+    return {
+      state: holdState(result.newState), message: b64(mls.encodeMlsMessage(result.commit)),
+      welcome: welcomeBytes(result.welcome), tree: b64(encodeRatchetTree(result.newState.ratchetTree)),
+    };
+  },
+
+  async propose({ state, proposal, public: asPublic = false, aad = "" }) {
+    const { mls: before, updates } = get(state);
+    const made = await mls.createProposal(before, asPublic, decoded(decodeProposal, proposal), await suiteOf(before), bytes(aad));
+    return { state: holdState(made.newState, updates), message: b64(mls.encodeMlsMessage(made.message)) };
+  },
+
+  // Not ts-mls: it can send an Update but neither makes its leaf nor keeps the new private key; see `process`.
+  async propose_update({ state, public: asPublic = false }) {
+    const { mls: before, updates } = get(state);
+    const cs = await suiteOf(before);
+    const pair = await cs.hpke.generateKeyPair();
+    const { leafIndex } = before.privatePath;
+    const { leaf } = before.ratchetTree[2 * leafIndex];
+    const tbs = {
+      leafNodeSource: "update", hpkePublicKey: await cs.hpke.exportPublicKey(pair.publicKey), groupId: before.groupContext.groupId,
+      leafIndex, signaturePublicKey: leaf.signaturePublicKey, credential: leaf.credential, capabilities: leaf.capabilities,
+      extensions: leaf.extensions,
+    };
+    const leafNode = await signLeafNodeCommit(tbs, before.signaturePrivateKey, cs.signature);
+    const made = await mls.createProposal(before, asPublic, { proposalType: "update", update: { leafNode } }, cs);
+    const privateKey = await cs.hpke.exportPrivateKey(pair.privateKey);
+    const known = { ...updates, [b64(leafNode.hpkePublicKey)]: privateKey };
+    return { state: holdState(made.newState, known), message: b64(mls.encodeMlsMessage(made.message)) };
+  },
+
+  async process({ state, message, ...psks }) {
+    const { mls: before, updates } = get(state);
+    const cs = await suiteOf(before);
+    const read = decoded(mls.decodeMlsMessage, message);
+    const index = pskIndex(before, psks);
+    const run = async (from, callback) => {
+      if (read.wireformat === "mls_private_message") return mls.processPrivateMessage(from, read.privateMessage, index, cs, callback);
+      if (read.wireformat !== "mls_public_message") throw new Error(`cannot process ${read.wireformat}`);
+      return mls.processPublicMessage(from, read.publicMessage, index, cs, callback);
+    };
+    let from = before;
+    if (Object.keys(updates).length > 0) {
+      // Not ts-mls: a first pass only looks whether the commit carries our Update, whose key it needs in place of the old.
+      const own = before.privatePath.leafIndex;
+      await run(before, (incoming) => {
+        const ours = incoming.kind === "commit" && incoming.proposals.find((p) => p.proposal.proposalType === "update" && p.senderLeafIndex === own);
+        if (ours) {
+          const key = updates[b64(ours.proposal.update.leafNode.hpkePublicKey)];
+          from = { ...before, privatePath: { ...before.privatePath, privateKeys: { ...before.privatePath.privateKeys, [2 * own]: key } } };
+        }
+        return "reject";
+      });
+    }
+    const result = await run(from, mls.acceptAll);
+    const what = kind(result, before);
+    const answer = { state: holdState(result.newState, what === "commit" ? {} : updates), kind: what };
+    return what === "application" ? { ...answer, data: b64(result.message) } : answer;
+  },
+
+  async protect({ state, data, aad = "" }) {
+    const { mls: before, updates } = get(state);
+    const made = await mls.createApplicationMessage(before, bytes(data), await suiteOf(before), bytes(aad));
+    const message = { version: "mls10", wireformat: "mls_private_message", privateMessage: made.privateMessage };
+    return { state: holdState(made.newState, updates), message: b64(mls.encodeMlsMessage(message)) };
+  },
+
+  /** What all members of an epoch must agree on. The tree hash is computed from the tree, not read from the context. */
+  async view({ state, label, context, length }) {
+    const { mls: now } = get(state);
+    const cs = await suiteOf(now);
+    return {
+      epoch: Number(now.groupContext.epoch),
+      context: b64(encodeGroupContext(now.groupContext)),
+      authenticator: b64(now.keySchedule.epochAuthenticator),
+      tree_hash: b64(await treeHashRoot(now.ratchetTree, cs.hash)),
+      exporter: b64(await mls.mlsExporter(now.keySchedule.exporterSecret, label, bytes(context), length, cs)),
+      leaf: now.privatePath.leafIndex,
+      active: now.groupActiveState.kind,
+    };
+  },
+
+  async reinit({ state, group_id, suite: number, extensions: list }) {
+    const before = get(state).mls;
+    const name = getCiphersuiteNameFromId(number);
+    const made = await mls.reinitGroup(before, bytes(group_id), "mls10", name, extensions(list), await suiteOf(before));
+    return { state: holdState(made.newState), message: b64(mls.encodeMlsMessage(made.commit)) };
+  },
+
+  /** The first commit of a branch or of a reinitialised group; its Welcome carries no tree. */
+  async resume({ state, keys, packages, group_id, usage, suite: number, extensions: list }) {
+    const old = get(state).mls;
+    const { publicPackage, privatePackage } = get(keys);
+    const others = packages.map((text) => decoded(mls.decodeMlsMessage, text).keyPackage);
+    const made =
+      usage === "branch"
+        ? await mls.branchGroup(old, publicPackage, privatePackage, others, bytes(group_id), await suiteOf(old))
+        : await mls.reinitCreateNewGroup(
+            old, publicPackage, privatePackage, others, bytes(group_id), getCiphersuiteNameFromId(number), extensions(list));
+    return {
+      state: holdState(made.newState), message: b64(mls.encodeMlsMessage(made.commit)),
+      welcome: welcomeBytes(made.welcome), tree: b64(encodeRatchetTree(made.newState.ratchetTree)),
+    };
+  },
+
+  async drop({ numbers }) {
+    for (const number of numbers) held.delete(number);
+    return {};
+  },
+};
+
+for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
+  const { op, ...request } = JSON.parse(line);
+  let answer;
+  try {
+    if (!(op in operations)) throw new Error(`no operation ${op}`);
+    answer = { ok: await operations[op](request) };
+  } catch (error) {
+    answer = { error: { name: error.constructor.name, message: error.message } };
+  }
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
