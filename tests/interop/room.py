@@ -1,0 +1,232 @@
+"""A mixed group that talks through memory, and the steps that scenarios are written in.
+
+After each commit all members must agree on the epoch, the group context, the epoch authenticator, the tree hash that
+each computes from its own tree, and an exported key.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from roomkey.crypto.suites import CipherSuite
+from roomkey.mls.extensions import Extension
+from roomkey.mls.proposals import Add, GroupContextExtensions, PreSharedKey, Proposal, Remove, proposal
+from roomkey.mls.psk import USAGE_APPLICATION, external_psk, resumption_psk
+
+from tests.interop.members import (
+    APPLICATION,
+    COMMIT,
+    PROPOSAL,
+    REMOVED,
+    Member,
+    RoomkeyMember,
+    TsMlsMember,
+    View,
+    read_key_package,
+)
+from tests.interop.peer import Peer
+
+GROUP_ID = b"interop"
+# Members whose talk is heard by all others at the end of a scenario; in large groups these few.
+SPEAKERS = 6
+
+# The group context extension of scenarios: of a private type (0xFxxx), so that members must list it.
+EXTENSION_TYPE = 0xF0FF
+
+
+@dataclass(frozen=True)
+class Create:
+    """A new group. `extension`: data of an extension of type EXTENSION_TYPE in its context."""
+
+    by: str
+    extension: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Propose:
+    """One proposal, by reference from then on: an Update unless something is named."""
+
+    by: str
+    add: str = ""
+    remove: str = ""
+    psk: bytes = b""
+    resume: int | None = None  # the epoch whose resumption PSK is used
+    extension: bytes | None = None
+    public: bool = False
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit of what was proposed and, by value, of what is named.
+
+    Attributes:
+        path: a path even where none is needed. ts-mls has no such option: it makes a path where it thinks it must.
+        public: as PublicMessage.
+        tree_inside: False leaves the tree out of the Welcome, where the engine can; it is handed over beside it.
+    """
+
+    by: str
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    psk: tuple[bytes, ...] = ()
+    resume: tuple[int, ...] = ()
+    extension: bytes | None = None
+    path: bool = False
+    public: bool = False
+    tree_inside: bool = True
+
+
+@dataclass(frozen=True)
+class Say:
+    """Application data that all others read."""
+
+    by: str
+
+
+@dataclass(frozen=True)
+class Seal:
+    """Application data that is read later, by `Open` with its label."""
+
+    by: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Open:
+    by: str
+    label: str
+
+
+Step: TypeAlias = Create | Propose | Commit | Say | Seal | Open
+
+
+@dataclass
+class Room:
+    """The group's members by name, and everybody who ever was one."""
+
+    suite: CipherSuite
+    peer: Peer
+    ours: str = "a"  # members whose name begins with it run our engine, all others ts-mls
+    group_id: bytes = GROUP_ID
+    people: dict[str, Member] = field(default_factory=dict)
+    inside: list[str] = field(default_factory=list)
+    joining: list[str] = field(default_factory=list)  # by proposals that wait for a commit
+    leaving: list[str] = field(default_factory=list)
+    psks: dict[bytes, bytes] = field(default_factory=dict)
+    letters: dict[str, bytes] = field(default_factory=dict)
+
+    def person(self, name: str) -> Member:
+        """Somebody new, or the one of that name."""
+        if name not in self.people:
+            if name.startswith(self.ours):
+                self.people[name] = RoomkeyMember(name, self.suite, (EXTENSION_TYPE,))
+            else:
+                self.people[name] = TsMlsMember(name, self.suite, self.peer, (EXTENSION_TYPE,))
+        return self.people[name]
+
+    async def play(self, step: Step) -> None:
+        match step:
+            case Create(by, extension):
+                await self.person(by).create(self.group_id, _extensions(extension))
+                self.inside.append(by)
+            case Propose():
+                await self.propose(step)
+            case Commit():
+                await self.commit(step)
+            case Say(by):
+                await self.say(by)
+            case Seal(by, label):
+                self.letters[label] = await self.person(by).protect(label.encode())
+            case Open(by, label):
+                received = await self.person(by).process(self.letters[label], {})
+                assert received == (APPLICATION, label.encode())
+
+    async def propose(self, step: Propose) -> None:
+        item: Proposal | None = None
+        if step.add:
+            item = await self._add(step.add)
+            self.joining.append(step.add)
+        elif step.remove:
+            item = self._remove(step.remove)
+            self.leaving.append(step.remove)
+        elif step.psk:
+            item = self._psk(step.psk)
+        elif step.resume is not None:
+            item = self._resume(step.resume)
+        elif step.extension is not None:
+            item = proposal(GroupContextExtensions(_extensions(step.extension)))
+        message = await self.person(step.by).propose(item, public=step.public)
+        for name in self.others(step.by):
+            received = await self.person(name).process(message, self.psks)
+            assert received.kind == PROPOSAL, name
+
+    async def commit(self, step: Commit) -> None:
+        items = [await self._add(name) for name in step.add]
+        items += [self._remove(name) for name in step.remove]
+        items += [self._psk(name) for name in step.psk]
+        items += [self._resume(epoch) for epoch in step.resume]
+        if step.extension is not None:
+            items.append(proposal(GroupContextExtensions(_extensions(step.extension))))
+        committer = self.person(step.by)
+        before = (await committer.view()).epoch
+        made = await committer.commit(
+            items, path=step.path, public=step.public, psks=self.psks, tree_inside=step.tree_inside
+        )
+        joining, leaving = [*self.joining, *step.add], [*self.leaving, *step.remove]
+        for name in self.others(step.by):
+            received = await self.person(name).process(made.message, self.psks)
+            assert received.kind == (REMOVED if name in leaving else COMMIT), name
+        committer.adopt()
+        for name in leaving:
+            self.inside.remove(name)
+            del self.people[name]  # who comes back comes as a new client
+        for name in joining:
+            assert made.welcome is not None
+            await self.person(name).join(made.welcome, made.tree, self.psks)
+            self.inside.append(name)
+        self.joining, self.leaving = [], []
+        assert (await self.agree()).epoch == before + 1
+
+    async def say(self, by: str) -> None:
+        text = f"{by} says {secrets.token_hex(4)}".encode()
+        message = await self.person(by).protect(text, b"authenticated")
+        for name in self.others(by):
+            received = await self.person(name).process(message, {})
+            assert received == (APPLICATION, text), name
+
+    async def talk(self) -> None:
+        """Everybody speaks and is heard, as far as SPEAKERS goes."""
+        for name in self.inside[:SPEAKERS]:
+            await self.say(name)
+
+    async def agree(self) -> View:
+        """What all members agree on."""
+        views = {name: await self.person(name).view() for name in self.inside}
+        first, *others = views.items()
+        for name, view in others:
+            assert view == first[1], f"{name} and {first[0]} part ways"
+        return first[1]
+
+    def others(self, name: str) -> Sequence[str]:
+        return [other for other in self.inside if other != name]
+
+    async def _add(self, name: str) -> Proposal:
+        return proposal(Add(read_key_package(await self.person(name).key_package())))
+
+    def _remove(self, name: str) -> Proposal:
+        return proposal(Remove(self.person(name).leaf))
+
+    def _psk(self, name: bytes) -> Proposal:
+        self.psks.setdefault(name, secrets.token_bytes(32))
+        return proposal(PreSharedKey(external_psk(name, secrets.token_bytes(self.suite.nh))))
+
+    def _resume(self, epoch: int) -> Proposal:
+        nonce = secrets.token_bytes(self.suite.nh)
+        return proposal(PreSharedKey(resumption_psk(USAGE_APPLICATION, self.group_id, epoch, nonce)))
+
+
+def _extensions(data: bytes | None) -> tuple[Extension, ...]:
+    return () if data is None else (Extension(EXTENSION_TYPE, data),)
