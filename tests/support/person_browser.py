@@ -56,10 +56,10 @@ class Person:
 
     # -- the page --
 
-    def load(self) -> Person:
-        """Opens the page and loads the library, with the addresses of both services."""
+    def load(self, **options: object) -> Person:
+        """Opens the page and loads the library by these options, then sets the addresses of both services."""
         self.goto()
-        self.do("await start()")
+        self.do("await start(values)", options)
         self.set_services()
         return self
 

@@ -53,9 +53,9 @@ Object.assign(globalThis, {
   calls: {},
   texts: {},
   heard,
-  /** Loads the library once. */
-  start: async () => {
-    globalThis.roomkey = await load({ assets: "/roomkey/", exportKeys: true });
+  /** Loads the library. */
+  start: async (options) => {
+    globalThis.roomkey = await load({ assets: "/roomkey/", exportKeys: true, ...options });
     listen(globalThis.roomkey, "roomkey", ["error"]);
   },
   create: async (name, enrolment) => became(await globalThis.roomkey.createIdentity(name, { enrolment })),

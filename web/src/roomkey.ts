@@ -2,6 +2,7 @@ import type { Connection } from "./connection.js";
 import type { RoomkeyError } from "./errors.js";
 import { disposable, TypedEventTarget } from "./events.js";
 import { Identity, type IdentityValue } from "./identity.js";
+import { otherServer } from "./other_server.js";
 import { type Service, toTraffic, type Traffic, type Wire } from "./values.js";
 
 /** What a call that only waits may be given. */
@@ -62,7 +63,11 @@ export class Roomkey extends TypedEventTarget<RoomkeyEvents> {
   async setDeliveryService(url: string | URL, options: DeliveryServiceOptions = {}): Promise<DeliveryService> {
     const { domains, fanout, signal } = options;
     const args = { url: String(url), domains: domains === undefined ? undefined : [...domains], fanout };
-    return Object.freeze(await this.#connection.call<DeliveryService>("setDeliveryService", args, signal));
+    try {
+      return Object.freeze(await this.#connection.call<DeliveryService>("setDeliveryService", args, signal));
+    } catch (error) {
+      throw (await otherServer(error, signal)) ?? error;
+    }
   }
 
   /** The identities that are stored in this browser. */

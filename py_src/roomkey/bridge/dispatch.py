@@ -231,6 +231,8 @@ async def identities(bridge: Bridge, args: Arguments) -> list[Plain]:
 
 async def create_identity(bridge: Bridge, args: Arguments) -> Plain:
     name, code = canonicalise(args.text("identity")), args.text("enrolment")
+    if any(client.identity == name for client in bridge.handles.all(Client)):
+        raise RoomkeyError("identity-exists", "expected an identity that is new here, got one that is open")
     listen, became = bridge.listener()
     client = await create_client(bridge.host, name, code, bridge.services, bridge.policy, listen)
     value = bridge.adopt(client)
