@@ -31,10 +31,6 @@ _FREE = Rate(1_000_000, 1_000_000)
 UNLIMITED = Rates(*([_FREE] * 6))
 
 
-class Power(Exception):
-    """Never seen by a client: what a step raises in a host that is being buried, to end its tasks."""
-
-
 # -- the network --
 
 
@@ -46,6 +42,9 @@ class Network:
     unreachable: set[str] = field(default_factory=set)  # origins
     lose_answers: set[str] = field(default_factory=set)  # "origin path": the service acts, and the answer never comes
     bodies: list[bytes] = field(default_factory=list)  # of every request, in order
+    swallow: Callable[[str, str, bytes], bool] | None = None  # (origin, path, body) of what never gets there
+    swallowed: list[bytes] = field(default_factory=list)
+    refuse: set[str] = field(default_factory=set)  # "origin path": answered by "too-many-requests"
 
     async def open(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
@@ -58,6 +57,11 @@ class Network:
             raise RoomkeyError("service-unreachable", "expected an answer, got none")
         if body is not None:
             self.bodies.append(body)
+            if self.swallow is not None and self.swallow(origin, parts.path, body):
+                self.swallowed.append(body)
+                raise RoomkeyError("service-unreachable", "expected an answer, got none")
+        if f"{origin} {parts.path}" in self.refuse:
+            return 429, {"content-type": "application/json"}, _once(b'{"code":"too-many-requests"}')
         status, answer_headers, pieces = await service.open(
             method, parts.path, parts.query, parts.netloc, headers, body
         )
@@ -66,6 +70,10 @@ class Network:
                 pass
             raise RoomkeyError("timeout", "expected an answer in time, got none")
         return status, answer_headers, pieces
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 class SimulatedService:
@@ -186,6 +194,8 @@ class SimulatedHost:
         self.http = _SimulatedHttp(self)
         self.steps = 0
         self.stop_at: int | None = None
+        self.disk_full = False
+        self.unreachable: set[str] = set()  # origins, for this device alone
         self.stopped = asyncio.Event()
         self._buried = False
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -254,7 +264,6 @@ class SimulatedStore:
         self._disk = disk
         self.crypto = RecordingCrypto(host.sealed)
         self.crypto.keys.update(disk.keys)
-        self.fail_writes = False
 
     async def get(self, name: str) -> bytes | None:
         await self._host.step()
@@ -273,7 +282,7 @@ class SimulatedStore:
         drop_keys: Sequence[KeyHandle] = (),
     ) -> None:
         await self._host.step()
-        if self.fail_writes:
+        if self._host.disk_full:
             raise RoomkeyError("storage-failed", "expected room on the disk")
         kept = {handle.id: self.crypto.keys[handle.id] for handle in keep_keys}
         for name in deletes:
@@ -298,6 +307,7 @@ class _SimulatedHttp:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, timeout: float
     ) -> HttpResponse:
         await self._host.step()
+        self._check(url)
         status, names, pieces = await self._host.network.open(method, url, headers, body)
         answer = b"".join([piece async for piece in pieces])
         await self._host.step()
@@ -305,7 +315,12 @@ class _SimulatedHttp:
 
     async def stream(self, method: str, url: str, headers: Mapping[str, str], *, timeout: float) -> HttpStream:
         await self._host.step()
+        self._check(url)
         return _SimulatedStream(self._host, *await self._host.network.open(method, url, headers, None))
+
+    def _check(self, url: str) -> None:
+        if any(url.startswith(origin) for origin in self._host.unreachable):
+            raise RoomkeyError("service-unreachable", "expected an answer, got none")
 
 
 class _SimulatedStream:
@@ -363,11 +378,15 @@ class Simulation:
     async def code(self, identity: str) -> str:
         return await self.network.services[origin_of(identity.rpartition("@")[2])].enrolment_code(identity)
 
-    def nonces_used_twice(self) -> int:
-        """How often two different texts under one key and nonce both left a device."""
-        texts: dict[tuple[bytes, bytes], set[bytes]] = {}
-        for key, nonce, text in self.sealed:
-            texts.setdefault((key, nonce), set()).add(text)
+    def keys_used_twice(self) -> int:
+        """How many keys sealed two different texts that both left a device.
+
+        Every AEAD key here is made for one message. MLS's reuse guard would keep the nonces of such texts apart, but a
+        state that forgets what it sent is no less wrong for it.
+        """
+        texts: dict[bytes, set[bytes]] = {}
+        for key, _, text in self.sealed:
+            texts.setdefault(key, set()).add(text)
         left = b"\x00".join(self.network.bodies)
         return sum(sum(text in left for text in found) > 1 for found in texts.values() if len(found) > 1)
 

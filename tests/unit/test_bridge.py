@@ -71,8 +71,8 @@ def page(simulation: Simulation, host: SimulatedHost | None = None, *, export_ke
     return Page(host, Bridge(host, events.append, export_keys=export_keys), events)
 
 
-async def person(simulation: Simulation, name: str, **options: bool) -> tuple[Page, int]:
-    made = page(simulation, **options)
+async def person(simulation: Simulation, name: str, *, export_keys: bool = False) -> tuple[Page, int]:
+    made = page(simulation, export_keys=export_keys)
     for domain in simulation.domains:
         described = await made.ok("setDeliveryService", url=origin_of(domain))
         assert described == {"url": origin_of(domain), "domain": domain, "domains": [domain]}

@@ -1,6 +1,5 @@
-"""Attack B7: the power goes at every await of join, commit and send. Afterwards the state is the old one or the new
-one, nothing is
-lost, and no nonce was used twice.
+"""Attack B7: the power goes at every await of join, commit and send. Afterwards the state is the old one or the new one,
+nothing is lost, and no message key, so no nonce, was used twice.
 
 Each story runs as often as it has steps: first cut at step 1, then at step 2, until it gets through without a cut.
 """
@@ -45,7 +44,7 @@ async def every_step(tmp_path: Path, story: Callable[[Simulation, int], Awaitabl
         folder.mkdir()
         async with Simulation(folder) as simulation:
             went = await story(simulation, step)
-            assert simulation.nonces_used_twice() == 0, f"step {step}"
+            assert simulation.keys_used_twice() == 0, f"step {step}"
             if not went:
                 return step - 1
     raise AssertionError(f"expected a story of at most {MAX_STEPS} steps")

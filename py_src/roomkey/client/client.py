@@ -138,6 +138,9 @@ class Client:
         await self._store.write({account.ROUTES + domain: record for domain in domains})
         self._routes = self._routes.with_service(self._service(origin), domains)
         self._outbox.wake()
+        for conference in self._conferences.values():
+            if conference.status == records.ACTIVE and conference.ordering in domains:
+                conference.settle()
         if domain_of(self.identity) in domains:
             self._read_inbox()
 

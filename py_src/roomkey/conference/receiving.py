@@ -39,9 +39,19 @@ MAX_MESSAGES = 10_000
 
 
 async def receive(session: Session, data: bytes) -> None:
-    """Processes one MLSMessage from an inbox. Errors: those of a bad message, whose processing changes nothing, and
-    "storage-failed".
+    """Processes one MLSMessage from an inbox, and what was held until it came.
+
+    Errors: those of a bad message, whose processing changes nothing; the ordering service's, and then the message is
+    held; "storage-failed".
     """
+    epoch = session.epoch
+    await _receive(session, data)
+    if session.epoch != epoch:
+        await release(session)
+
+
+async def _receive(session: Session, data: bytes) -> None:
+    """As `receive`, without what it may make readable."""
     if session.group is None or session.seen(data):
         return
     body = MLSMessage.decode(data).body
@@ -105,7 +115,7 @@ async def release(session: Session) -> None:
         if epoch > session.group.epoch or (session.pending is not None and epoch == session.group.epoch):
             continue
         try:
-            await receive(session, data)
+            await _receive(session, data)
         except RoomkeyError as error:
             if error.code == "storage-failed":
                 raise
