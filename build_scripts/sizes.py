@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +28,12 @@ class Size:
 
 def measure(folder: Path) -> list[Size]:
     """The sizes of what a start fetches from `folder`; takes Node some 20 s of compression."""
-    files = [str(folder / name) for name in AT_START if (folder / name).exists()]
-    command = ["node", str(paths.SCRIPTS / "sizes.mjs"), *files]
+    return measure_files([folder / name for name in AT_START if (folder / name).exists()])
+
+
+def measure_files(files: Sequence[Path]) -> list[Size]:
+    """The sizes of these files."""
+    command = ["node", str(paths.SCRIPTS / "sizes.mjs"), *map(str, files)]
     output = subprocess.run(command, env=environment.variables(), capture_output=True, text=True, check=True).stdout
     return [Size(**json.loads(line)) for line in output.splitlines()]
 

@@ -1,0 +1,169 @@
+"""`python3 build_scripts bench`: our MLS engine beside ts-mls and core-crypto, in one headless Chromium.
+
+Ours is the Python engine in its worker as it is shipped. The three take turns, round by round, so that what else the
+machine does meets all of them; medians are compared. One round of each is run first and not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from playwright.sync_api import Page, Playwright, sync_playwright
+
+from build_scripts import bench_pages, bench_report, browser, build, paths, sizes
+from build_scripts.bench_report import ENGINES, KEY_PACKAGES, OURS, STEPS, Measure, step_name
+
+MEMBERS = (2, 10, 100)
+ROUNDS = 7
+START_ROUNDS = 5
+ROUND_SECONDS = 600  # a thousand members' round on a slow machine
+START_SECONDS = 60
+POLL_MILLISECONDS = 50
+# Pages that warm the browser itself, and then its caches of compiled code, before a start counts as warm.
+VISITS_BEFORE_WARM = 2
+START_PAGES = {OURS: "start_roomkey", "ts-mls": "start_ts_mls", "core-crypto": "start_core_crypto"}
+
+
+class BenchError(Exception):
+    """A page does not start; the text says why."""
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python3 build_scripts bench", description=__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="writes all samples, medians and ratios")
+    parser.add_argument("--members", type=int, nargs="+", default=list(MEMBERS), help="sizes of groups; 1000 works")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"per size; default {ROUNDS}")
+    parser.add_argument("--only", choices=("groups", "start", "bytes"), help="one part of it")
+    options = parser.parse_args(arguments)
+    if options.rounds < 1 or min(options.members) < 2:
+        parser.error("expected at least one round and two members")
+    try:
+        build.build()
+        bench_pages.bundle()
+        found = browser.find_browser()
+    except (build.BuildError, browser.BrowserMissing) as error:
+        print(f"roomkey: {error}", file=sys.stderr)
+        return 1
+    measures: list[Measure] = []
+    try:
+        with sync_playwright() as playwright, bench_pages.serving(bench_pages.site()) as origin:
+            if options.only in (None, "groups"):
+                measures += groups(playwright, found, origin, options.members, options.rounds)
+            if options.only in (None, "start"):
+                measures += starts(playwright, found, origin)
+    except BenchError as error:
+        print(f"roomkey: {error}", file=sys.stderr)
+        return 1
+    if options.only in (None, "bytes"):
+        measures += downloads()
+    print(bench_report.table(measures))
+    missed = bench_report.missed(measures)
+    for sentence in missed:
+        print(f"aim missed: {sentence}")
+    if options.json is not None:
+        content = {
+            "machine": machine(found),
+            "rounds": options.rounds,
+            "measures": [measure.as_json() for measure in measures],
+            "missed": missed,
+        }
+        options.json.write_text(json.dumps(content, indent=1) + "\n")
+    return 0
+
+
+def groups(
+    playwright: Playwright, found: browser.Browser, origin: str, sizes_of_groups: list[int], rounds: int
+) -> list[Measure]:
+    """The steps of a group's life at each size, and key packages, all engines in one page."""
+    chromium = browser.launch(playwright, found)
+    try:
+        page = chromium.new_page()
+        page.set_default_timeout(ROUND_SECONDS * 1000)
+        visit(page, f"{origin}/page.html", "measure")
+        measures = take_turns(page, None, (KEY_PACKAGES,), rounds)
+        for members in sizes_of_groups:
+            measures += take_turns(page, members, STEPS, rounds)
+        return measures
+    finally:
+        chromium.close()
+
+
+def take_turns(page: Page, members: int | None, steps: tuple[str, ...], rounds: int) -> list[Measure]:
+    """One uncounted round of each engine, then `rounds` of each in turn."""
+    samples: dict[str, dict[str, list[float]]] = {step: {engine: [] for engine in ENGINES} for step in steps}
+    for count in range(rounds + 1):
+        for engine in ENGINES:
+            times = page.evaluate("([engine, members]) => measure(engine, members)", [engine, members])
+            if count == 0:
+                continue
+            for step in steps:
+                samples[step][engine].append(times[step])
+        say(f"{'key packages' if members is None else f'{members} members'}: round {count} of {rounds}")
+    names = {step: step if members is None else step_name(step, members) for step in steps}
+    return [Measure(names[step], "ms", samples[step]) for step in steps]
+
+
+def starts(playwright: Playwright, found: browser.Browser, origin: str) -> list[Measure]:
+    """From navigation to the first answered call: cold in a new profile, warm in one that has been there before."""
+    cold: dict[str, list[float]] = {engine: [] for engine in ENGINES}
+    warm: dict[str, list[float]] = {engine: [] for engine in ENGINES}
+    for count in range(START_ROUNDS):
+        for engine in ENGINES:
+            address = f"{origin}/{START_PAGES[engine]}.html"
+            with tempfile.TemporaryDirectory(prefix="roomkey-bench-") as profile:
+                options = browser.launch_options(found, {})
+                context = playwright.chromium.launch_persistent_context(profile, **options)
+                try:
+                    page = context.new_page()
+                    page.goto(f"{origin}/empty.html")  # the browser's own start is not ours
+                    cold[engine].append(ready(page, address))
+                    for _ in range(VISITS_BEFORE_WARM - 1):
+                        ready(page, address)
+                    warm[engine].append(ready(page, address))
+                finally:
+                    context.close()
+        say(f"start: round {count + 1} of {START_ROUNDS}")
+    return [Measure("start, cold", "ms", cold), Measure("start, warm", "ms", warm)]
+
+
+def ready(page: Page, address: str) -> float:
+    """Milliseconds from navigation to the page's first answered call."""
+    visit(page, address, "ready")
+    return float(page.evaluate("globalThis.ready"))
+
+
+def visit(page: Page, address: str, sign: str) -> None:
+    """Goes to a page and waits for its global of the name `sign`. Raises BenchError when its script fails."""
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(error.message))
+    page.goto(address)
+    deadline = time.monotonic() + START_SECONDS
+    while not page.evaluate("(sign) => sign in globalThis", sign):
+        if errors or time.monotonic() > deadline:
+            raise BenchError(f"{address}: {'; '.join(errors) or f'not ready in {START_SECONDS} s'}")
+        page.wait_for_timeout(POLL_MILLISECONDS)
+
+
+def downloads() -> list[Measure]:
+    """Bytes of what a page fetches to start, as they are and under brotli at its best."""
+    say("compressing")
+    found = {OURS: sizes.measure(paths.ASSETS)}
+    found |= {peer: sizes.measure_files(files) for peer, files in bench_pages.peer_files().items()}
+    raw = {engine: [float(sum(size.raw for size in files))] for engine, files in found.items()}
+    brotli = {engine: [float(sum(size.brotli for size in files))] for engine, files in found.items()}
+    return [Measure("download", "bytes", raw), Measure("download, brotli", "bytes", brotli)]
+
+
+def machine(found: browser.Browser) -> dict[str, object]:
+    return {"browser": found.version, "system": platform.platform(), "processors": os.cpu_count()}
+
+
+def say(text: str) -> None:
+    print(f"roomkey: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,49 @@
+/** The page that build_scripts/bench.py drives: `measure(engine, members)` runs one round and gives its milliseconds by step. */
+import { createCoreCrypto } from "./core_crypto.js";
+import { type Engine, measureGroup, measureKeyPackages, type Times } from "./scenario.js";
+import { createTsMls } from "./ts_mls.js";
+
+type Measure = (members: number | null) => Promise<Times>;
+
+const here = (create: () => Promise<Engine>): Measure => {
+  let engine: Promise<Engine> | undefined;
+  return async (members) => {
+    engine ??= create();
+    return members === null ? measureKeyPackages(await engine) : measureGroup(await engine, members);
+  };
+};
+
+/** Ours runs and takes its times in a worker, where it lives. */
+const inWorker = (url: string): Measure => {
+  let worker: Worker | undefined;
+  let last = 0;
+  return (members) => {
+    worker ??= new Worker(url, { type: "module" });
+    const running = worker;
+    last += 1;
+    const id = last;
+    return new Promise((resolve, reject) => {
+      running.onmessage = ({ data }: MessageEvent<{ id: number; times?: Times; error?: string }>) => {
+        if (data.times !== undefined) resolve(data.times);
+        else reject(new Error(data.error));
+      };
+      running.onerror = (event) => reject(new Error(`worker: ${event.message}`));
+      running.postMessage({ id, members });
+    });
+  };
+};
+
+const engines: Record<string, Measure> = {
+  "roomkey": inWorker("/bench/worker.js"),
+  "ts-mls": here(createTsMls),
+  "core-crypto": here(createCoreCrypto),
+};
+
+/** Milliseconds by step of one round; null members: of making key packages. */
+function measure(name: string, members: number | null): Promise<Times> {
+  const engine = engines[name];
+  if (engine === undefined) throw new Error(`expected an engine, got ${name}`);
+  return engine(members);
+}
+
+Object.assign(globalThis, { measure });

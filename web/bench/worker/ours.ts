@@ -1,0 +1,74 @@
+/** Roomkey's engine in its worker: Python started as the roomkey worker starts it, driven by engine.py instead of the bridge. */
+import type { PyProxy } from "pyodide/ffi";
+import type { Manifest } from "../../src/protocol.js";
+import { boot } from "../../src/worker/boot.js";
+import { CryptoHost, supportedAlgorithms } from "../../src/worker/crypto.js";
+import { type Engine, EXPORT_BYTES, EXPORT_LABEL, EXPORTS, measureGroup, measureKeyPackages, PACKAGES } from "../scenario.js";
+
+/** A group of engine.py: its coroutines come as promises. */
+interface PythonGroup extends PyProxy {
+  add(): Promise<void>;
+  join(): Promise<void>;
+  commit(): Promise<void>;
+  process(): Promise<void>;
+  exports(count: number, label: string, length: number): void;
+  remove(): Promise<void>;
+  agreed(label: string, length: number): boolean;
+}
+
+interface PythonBench extends PyProxy {
+  create(host: CryptoHost, algorithms: readonly string[]): PythonBench;
+  prepare(members: number): Promise<PythonGroup>;
+  make_key_packages(count: number): Promise<void>;
+}
+
+/** What the page asks: a group's round, or null members for key packages. */
+export interface Order {
+  readonly id: number;
+  readonly members: number | null;
+}
+
+const STALL_MILLISECONDS = 30_000;
+const assets = new URL("/roomkey/", self.location.href).href;
+
+async function start(): Promise<Engine> {
+  const [manifest, source, algorithms] = await Promise.all([
+    fetch(`${assets}assets-manifest.json`).then((answer) => answer.json() as Promise<Manifest>),
+    fetch("/bench/engine.py").then((answer) => answer.text()),
+    supportedAlgorithms(),
+  ]);
+  const python = await boot({ assets, manifest, stallTimeout: STALL_MILLISECONDS, onProgress: () => undefined });
+  python.FS.writeFile("/lib/bench_engine.py", source);
+  python.runPython("sys.path.insert(0, '/lib')");
+  const bench = (python.pyimport("bench_engine") as PythonBench).create(new CryptoHost(), algorithms);
+  let last: PythonGroup | undefined;
+  return {
+    prepare: async (members) => {
+      last?.destroy();
+      const group = await bench.prepare(members);
+      last = group;
+      return {
+        add: () => group.add(),
+        join: () => group.join(),
+        commit: () => group.commit(),
+        process: () => group.process(),
+        exports: async () => group.exports(EXPORTS, EXPORT_LABEL, EXPORT_BYTES),
+        remove: () => group.remove(),
+        agreed: async () => group.agreed(EXPORT_LABEL, EXPORT_BYTES),
+      };
+    },
+    makeKeyPackages: () => bench.make_key_packages(PACKAGES),
+  };
+}
+
+const engine = start();
+
+self.onmessage = async ({ data }: MessageEvent<Order>) => {
+  try {
+    const ready = await engine;
+    const times = data.members === null ? await measureKeyPackages(ready) : await measureGroup(ready, data.members);
+    self.postMessage({ id: data.id, times });
+  } catch (error) {
+    self.postMessage({ id: data.id, error: error instanceof Error ? error.message : String(error) });
+  }
+};
