@@ -97,7 +97,7 @@ class Page {
       await this.#model.enrol(code);
       sessionStorage.removeItem(CODE);
     }
-    const next = this.#addresses().find((address) => !this.#model.services.some((service) => sameAddress(service.url, address)));
+    const next = this.#nextAddress();
     if (next !== undefined) byId<HTMLInputElement>("service").value = next;
   }
 
@@ -162,6 +162,7 @@ class Page {
       decline: (index) => this.#invitation(index, "decline"),
     });
     const home = model.services.some((service) => service.domain === model.homeDomain);
+    byId("more-services").hidden = model.identity === null || this.#nextAddress() === undefined;
     byId("enrol-form").hidden = !(home && model.identity === null && sessionStorage.getItem(CODE) === null);
     this.#unfold();
     this.#tell({ roomkey: "story", event: "state", state: { phase: model.phase, call: model.callState } });
@@ -174,11 +175,24 @@ class Page {
 
   /** Opens the section whose turn it is, once each time the turn passes on; what the person opens or shuts then stays. */
   #unfold(): void {
-    const { identity, fetched, callState, phase } = this.#model;
-    const turn = phase === "removed" ? "none" : callState !== null ? "talk" : fetched.length > 0 ? "call" : identity !== null ? (this.#framed && !this.#first() ? "none" : "keys") : "service";
+    const turn = this.#turn();
     if (document.body.dataset["turn"] === turn) return;
     document.body.dataset["turn"] = turn;
-    for (const step of ["service", "keys", "call"]) byId<HTMLDetailsElement>(`step-${step}`).open = step === turn || (turn === "talk" && step === "call" && !this.#framed);
+    const open = {
+      service: turn === "service",
+      keys: turn === "keys" || (turn === "call" && this.#model.missing.length > 0), // whom it could not be fetched for stays in sight
+      call: turn === "call" || (turn === "talk" && !this.#framed),
+    };
+    for (const [step, shown] of Object.entries(open)) byId<HTMLDetailsElement>(`step-${step}`).open = shown;
+  }
+
+  #turn(): "none" | "service" | "keys" | "call" | "talk" {
+    const { identity, fetched, callState, phase } = this.#model;
+    if (phase === "removed") return "none";
+    if (callState !== null) return "talk";
+    if (fetched.length > 0) return "call";
+    if (identity === null || this.#nextAddress() !== undefined) return "service";
+    return this.#framed && !this.#first() ? "none" : "keys"; // on the stage the others wait to be called
   }
 
   #first(): boolean {
@@ -191,13 +205,15 @@ class Page {
     return [...home, ...this.#config.services.filter((service) => !home.includes(service))].map((service) => service.url);
   }
 
+  /** The first of them that is not set yet: the others' services are set like one's own. */
+  #nextAddress(): string | undefined {
+    const known = this.#model.services.map((service) => new URL(service.url).origin);
+    return this.#addresses().find((address) => !known.includes(new URL(address).origin));
+  }
+
   #others(): string[] {
     return this.#config.people.map((person) => person.identity).filter((name) => name !== this.#model.name);
   }
-}
-
-function sameAddress(a: string, b: string): boolean {
-  return new URL(a).href === new URL(b).href;
 }
 
 async function main(): Promise<void> {

@@ -37,7 +37,8 @@ class Actor {
   }
 
   load(code: string | null): void {
-    this.#frame.src = `${this.origin}/${code === null ? "" : `#${code}`}`;
+    // Not by `src`: that would keep the code in this document.
+    this.#frame.contentWindow?.location.replace(`${this.origin}/${code === null ? "" : `#${code}`}`);
   }
 
   get window(): Window | null {
@@ -176,6 +177,7 @@ class Stage {
   async #play(button: HTMLButtonElement): Promise<void> {
     const step = button.dataset["step"] as "service" | "keys" | "call" | "remove";
     byId("error").hidden = true;
+    for (const box of this.#boxes.values()) box.begin();
     button.setAttribute("aria-busy", "true");
     button.closest("li")?.setAttribute("data-state", "playing");
     this.#refresh();
@@ -278,7 +280,7 @@ class Stage {
       item?.toggleAttribute("data-next", next && !button.disabled);
       if (!button.disabled) next = false;
     }
-    if (byId("status").textContent?.startsWith("Loading Alice") && first.phase !== "loading") this.#say("Alice’s page is ready. Begin with the first button.");
+    if (byId("status").textContent?.startsWith("Loading Alice") && first.phase !== "loading") this.#say(greeting(first));
   }
 
   #playing(): boolean {
@@ -308,6 +310,12 @@ class Stage {
         make("tr", {}, make("th", { scope: "row" }, `${firstName(identity)} held`), make("td", {}, make("span", { class: "mono" }, digitsText(call.digits))), make("td", {}, ...call.keys.map((key) => keyCell(key.fingerprint)))),
       ]))));
   }
+}
+
+function greeting(first: PersonState): string {
+  if (first.phase === "failed") return "Alice’s page could not start; her box says why.";
+  if (first.call !== null) return "The call is still there: a reload loses nothing.";
+  return first.phase === "ready" ? "Alice’s page is ready. Begin with the first button." : "Alice is reachable again: a reload loses nothing.";
 }
 
 const PHASES: Readonly<Record<PersonState["phase"], string>> = {

@@ -35,10 +35,10 @@ export function fill(element: Element, key: unknown, children: () => Child[]): v
   element.replaceChildren(...children().filter((child) => child !== null));
 }
 
-/** A fingerprint (hex) as five colours, beside its text. */
+/** A fingerprint (16 hex digits or more) as four colours, beside its text. */
 export function bar(fingerprint: string): HTMLElement {
   const strip = make("span", { class: "bar", "aria-hidden": "true" });
-  for (let at = 0; at < 20; at += 4) {
+  for (let at = 0; at < 16; at += 4) {
     const value = Number.parseInt(fingerprint.slice(at, at + 4) || "0", 16);
     const part = document.createElement("i");
     part.style.background = `hsl(${(value >> 8) * 1.41} ${45 + (value & 3) * 12}% ${44 + ((value >> 2) & 7) * 4}%)`;
@@ -47,7 +47,7 @@ export function bar(fingerprint: string): HTMLElement {
   return strip;
 }
 
-/** "a1b2c3d4e5f6..." as "a1b2 c3d4 e5f6 0718": the first 8 of its 16 bytes, enough to compare by eye. */
+/** "a1b2c3d4e5f60718" in groups of four: eight bytes, enough to compare by eye. */
 export function shortFingerprint(fingerprint: string): string {
   return (fingerprint.slice(0, 16).match(/.{1,4}/g) ?? []).join(" ");
 }

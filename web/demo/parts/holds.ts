@@ -15,7 +15,7 @@ export function verdict(config: DemoConfig, states: States): { text: string; goo
   if (new Set(marks).size > 1) return { text: `${names} are still moving to the newest keys…`, good: false };
   const gone = config.people.filter((person) => states.get(person.identity)?.phase === "removed");
   const without = gone.map((person) => `${firstName(person.identity)} holds none of them`);
-  return { text: [`${names} hold the same keys`, ...without, "the services hold none"].join("; ") + ".", good: true };
+  return { text: [`${names} hold the same keys`, ...without, "no service was ever sent one"].join("; ") + ".", good: true };
 }
 
 export function drawHolds(table: Element, config: DemoConfig, states: States): void {

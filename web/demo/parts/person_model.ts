@@ -9,6 +9,14 @@ const PROFILE = "SRTP_AEAD_AES_128_GCM";
 const REMEMBERED = "roomkey demo: services"; // addresses only; everything secret is Roomkey's own to keep
 
 
+/** Whose keys were fetched, from where, and how they were proved: for people to see. */
+export interface Contact {
+  readonly identity: string;
+  readonly from: string; // domain of the service
+  readonly devices: number;
+  readonly provedBy: string;
+}
+
 /** The page's state, read by its view; `changed` is dispatched after every change. */
 export class PersonModel extends EventTarget {
   phase: PersonState["phase"] = "loading";
@@ -16,7 +24,8 @@ export class PersonModel extends EventTarget {
   services: { url: string; domain: string }[] = [];
   identity: Identity | null = null;
   stock: number | null = null;
-  fetched: InitKeys[] = [];
+  fetched: InitKeys[] = []; // at hand for the next invitation
+  contacts: Contact[] = [];
   missing: { identity: string; error: unknown }[] = [];
   invitations: Invitation[] = [];
   call: Conference | null = null;
@@ -95,12 +104,14 @@ export class PersonModel extends EventTarget {
     const fresh = new Set(keys.map((one) => one.identity));
     this.fetched = [...this.fetched.filter((one) => !fresh.has(one.identity)), ...keys];
     this.missing = missing;
+    const found = keys.map((one) => ({ identity: one.identity, from: one.service.domain, devices: one.clients.length, provedBy: one.verified.by }));
+    this.contacts = [...this.contacts.filter((one) => !fresh.has(one.identity)), ...found];
     this.#changed();
   }
 
   /** Makes a call if there is none, and invites everyone whose keys are at hand: one commit, all or nothing. */
   async startCall(): Promise<void> {
-    const call = this.call ?? (await this.#opened().createConference({ name: "Roomkey demo" }));
+    const call = this.call?.status === "active" ? this.call : (await this.#opened().createConference({ name: "Roomkey demo" }));
     this.#attach(call);
     if (this.fetched.length > 0) await call.invite(this.fetched);
     this.fetched = [];
@@ -117,7 +128,7 @@ export class PersonModel extends EventTarget {
   async decline(invitation: Invitation): Promise<void> {
     await invitation.decline();
     this.invitations = this.invitations.filter((one) => one !== invitation);
-    this.phase = this.call === null ? "enrolled" : "call";
+    this.phase = this.callState === null ? "enrolled" : "call";
     this.#changed();
   }
 
@@ -172,7 +183,7 @@ export class PersonModel extends EventTarget {
 
   #invited(invitation: Invitation): void {
     this.invitations = [...this.invitations, invitation];
-    if (this.call === null) this.phase = "invited";
+    if (this.callState === null) this.phase = "invited";
     this.#changed();
   }
 

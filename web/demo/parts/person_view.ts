@@ -62,8 +62,10 @@ function drawCall(model: PersonModel, doings: Doings): void {
 function drawInvitations(model: PersonModel, doings: Doings): void {
   const shown = byId("invitations");
   shown.hidden = model.invitations.length === 0;
-  fill(shown, model.invitations.map((one) => [one.from.identity, one.name]), () => model.invitations.flatMap((one, index) => [
-    make("p", {}, make("b", {}, firstName(one.from.identity)), ` (${one.from.identity}) invites you: ${proof(one.from.verified.by)}.`),
+  fill(shown, model.invitations.map((one) => [one.from?.identity, one.name]), () => model.invitations.flatMap((one, index) => [
+    one.from === undefined
+      ? make("p", {}, "Someone who has left since invites you.")
+      : make("p", {}, make("b", {}, firstName(one.from.identity)), ` (${one.from.identity}) invites you: ${proof(one.from.verified.by)}.`),
     make("div", { class: "row" },
       make("button", { type: "button", class: "button", "data-accept": true, onclick: () => doings.accept(index) }, "Join"),
       make("button", { type: "button", class: "button quiet", onclick: () => doings.decline(index) }, "Decline")),
@@ -81,9 +83,9 @@ function drawServices(model: PersonModel): void {
 
 function drawKeys(model: PersonModel): void {
   const names = model.fetched.map((one) => one.identity);
-  fill(byId("fetched"), [names, model.missing.map((one) => [one.identity, explained(one.error)])], () => [
-    ...model.fetched.map((one) => make("li", { "data-fetched": one.identity },
-      make("b", {}, one.identity), ` from ${one.service.domain}: ${one.clients.length === 1 ? "one device" : `${one.clients.length} devices`}, ${proof(one.verified.by)}`)),
+  fill(byId("fetched"), [model.contacts, model.missing.map((one) => [one.identity, explained(one.error)])], () => [
+    ...model.contacts.map((one) => make("li", { "data-fetched": one.identity },
+      make("b", {}, one.identity), ` from ${one.from}: ${one.devices === 1 ? "one device" : `${one.devices} devices`}, ${proof(one.provedBy)}`)),
     ...model.missing.map((one) => make("li", { class: "missing", "data-missing": one.identity },
       make("b", {}, one.identity), ` ${explained(one.error).sentence} `, make("code", {}, explained(one.error).code))),
   ]);

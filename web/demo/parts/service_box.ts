@@ -16,6 +16,7 @@ export class ServiceBox {
   readonly #list = make("ol", { class: "log" });
   #count = 0;
   #bytes = 0;
+  #shown = 0; // how telling the event in sight is
 
   constructor(domain: string, what: string) {
     this.domain = domain;
@@ -28,14 +29,22 @@ export class ServiceBox {
       make("details", {}, make("summary", {}, "All that passed: ", this.#total), this.#list));
   }
 
+  /** A new step begins: from now on its events are what counts. */
+  begin(): void {
+    this.#shown = 0;
+  }
+
   passed(traffic: Traffic, person: string): void {
     const words = passed(traffic, person);
     this.#count += 1;
     this.#bytes += traffic.bytes;
-    say(this.#last, `${words.title} · ${words.size}`);
-    say(this.#read, words.read);
-    say(this.#sealed, words.sealed ?? "nothing here was secret");
-    this.#sealed.classList.toggle("open", words.sealed === null);
+    if (words.telling >= this.#shown) {
+      this.#shown = words.telling;
+      say(this.#last, `${words.title} · ${words.size}`);
+      say(this.#read, words.read);
+      say(this.#sealed, words.sealed ?? "nothing here was secret");
+      this.#sealed.classList.toggle("open", words.sealed === null);
+    }
     say(this.#total, `${this.#count}, ${bytesText(this.#bytes)}`);
     this.#list.prepend(make("li", {}, make("b", {}, words.title), ` ${words.size}. Could read: ${words.read}${words.sealed === null ? "" : `; closed: ${words.sealed}`}`));
     while (this.#list.childElementCount > KEPT) this.#list.lastElementChild?.remove();

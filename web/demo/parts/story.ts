@@ -25,7 +25,7 @@ export interface Traffic {
 
 export interface KeyMark {
   readonly sender: string; // identity
-  readonly fingerprint: string; // 32 hex digits of a hash of the key
+  readonly fingerprint: string; // hex digits of a hash of the key
 }
 
 export interface CallState {

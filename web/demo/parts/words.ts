@@ -8,6 +8,7 @@ interface Kind {
   readonly in: string; // the service's answer, or what it hands on
   readonly readable: string; // what this service could read, beside the size
   readonly sealed: string | null; // what passed it closed
+  readonly telling?: number; // how much it says about the story; see `passed`
 }
 
 const ASKED = "who asked";
@@ -15,13 +16,13 @@ const WHO_TO_WHOM = "who sends to whom";
 const KINDS: Readonly<Record<string, Kind>> = {
   discover: { out: "“Who are you?”", in: "“A delivery service”", readable: "nothing but the question", sealed: null },
   enrol: { out: "“This name is mine”", in: "“It is yours”", readable: "the name and its public key", sealed: null },
-  publish: { out: "Public keys to hand out", in: "“Stored”", readable: "public keys and whose they are", sealed: null },
+  publish: { out: "Public keys to hand out", in: "“Stored”", readable: "public keys and whose they are", sealed: null, telling: 1 },
   stock: { out: "“How many keys are left?”", in: "A number", readable: ASKED, sealed: null },
-  claim: { out: "A wish for public keys", in: "Public keys", readable: "who asked for whose public keys", sealed: null },
+  claim: { out: "A wish for public keys", in: "Public keys", readable: "who asked for whose public keys", sealed: null, telling: 1 },
   register: { out: "A new group’s number", in: "“Noted”", readable: "a group’s number", sealed: "who is in it" },
   "commit-order": { out: "The group’s next change", in: "“It is the next”", readable: "a group’s number and its count of changes", sealed: "the new keys" },
-  commits: { out: "“What did I miss?”", in: "Changes of the group", readable: "a group’s number", sealed: "the new keys" },
-  welcome: { out: "A sealed invitation", in: "A sealed invitation", readable: WHO_TO_WHOM, sealed: "the group’s secret" },
+  commits: { out: "“What did I miss?”", in: "Changes of the group", readable: "a group’s number", sealed: "the new keys", telling: 1 },
+  welcome: { out: "A sealed invitation", in: "A sealed invitation", readable: WHO_TO_WHOM, sealed: "the group’s secret", telling: 3 },
   commit: { out: "A change of the group", in: "A change of the group", readable: WHO_TO_WHOM, sealed: "the new keys" },
   proposal: { out: "A wish for the group", in: "A wish for the group", readable: WHO_TO_WHOM, sealed: "what it says" },
   message: { out: "A sealed message", in: "Sealed mail", readable: WHO_TO_WHOM, sealed: "what it says" },
@@ -34,12 +35,25 @@ export interface Passed {
   readonly size: string;
   readonly read: string;
   readonly sealed: string | null;
+  /** 0 for chores, more for what a step is about: a box keeps its most telling event in sight until the next step. */
+  readonly telling: number;
 }
 
 export function passed(traffic: Traffic, person: string): Passed {
   const kind = KINDS[traffic.kind] ?? OTHER;
   const way = traffic.direction === "out" ? "from" : "to";
-  return { title: `${kind[traffic.direction]}, ${way} ${firstName(person)}`, size: bytesText(traffic.bytes), read: kind.readable, sealed: kind.sealed };
+  return {
+    title: `${kind[traffic.direction]}, ${way} ${firstName(person)}`,
+    size: bytesText(traffic.bytes),
+    read: kind.readable,
+    sealed: kind.sealed,
+    telling: telling(kind, traffic),
+  };
+}
+
+function telling(kind: Kind, traffic: Traffic): number {
+  const answer = traffic.direction === "in" && kind.in.startsWith("“"); // a mere "noted"
+  return answer ? 0 : (kind.telling ?? (kind.sealed === null ? 0 : 2));
 }
 
 /** How an identity's key was proved, in words. */
