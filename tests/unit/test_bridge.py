@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from roomkey.bridge import Bridge
-from roomkey.bridge.dispatch import METHODS
+from roomkey.bridge.methods import METHODS
 from roomkey.errors import CODES
 
 from tests.support.simulator import SimulatedHost, Simulation, origin_of, until

@@ -8,7 +8,8 @@ from typing import Any
 from js import Object
 from pyodide.ffi import create_proxy, jsnull, to_js
 
-from roomkey.bridge.dispatch import POLICIES, Bridge
+from roomkey.bridge.dispatch import Bridge
+from roomkey.bridge.engine import POLICIES
 from roomkey.errors import RoomkeyError
 from roomkey.host.browser import BrowserHost
 

@@ -1,0 +1,153 @@
+"""What the bridge holds: clients, conferences and invitations by their handles, and the events they tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from roomkey.bridge import plain
+from roomkey.bridge.arguments import Arguments
+from roomkey.bridge.handles import Handles
+from roomkey.bridge.plain import Plain
+from roomkey.client.client import Appeared, Client, Invited, StockChanged
+from roomkey.client.client import Event as ClientEvent
+from roomkey.client.traffic import Traffic
+from roomkey.conference.conference import Conference
+from roomkey.conference.events import Ended, EpochChanged, Event, Failed, MembersChanged, MessageArrived
+from roomkey.federation.trust import FirstUse, PinnedOnly, TrustPolicy
+from roomkey.host.interface import Host
+
+Emit = Callable[[Plain], None]
+
+POLICIES: Mapping[str, TrustPolicy] = {"first-use": FirstUse(), "pinned-only": PinnedOnly()}
+
+
+class Invitation:
+    """An invitation behind a handle; the conference has a handle of its own once it is accepted."""
+
+    def __init__(self, client: Client, conference: Conference) -> None:
+        self.client = client
+        self.conference = conference
+
+
+class Engine:
+    """See the module. `emit` hears events, synchronously.
+
+    Args:
+        export_keys: whether `conference.srtpKeys` and `conference.exportSecret` answer.
+        policy: how keys of others are proved.
+    """
+
+    def __init__(self, host: Host, emit: Emit, *, export_keys: bool = False, policy: TrustPolicy | None = None) -> None:
+        self.host = host
+        self.emit = emit
+        self.export_keys = export_keys
+        self.policy: TrustPolicy = policy or POLICIES["first-use"]
+        self.handles = Handles()
+        self.services: dict[str, str] = {}
+        self.owners: dict[Conference, Client] = {}
+        self.invitations: dict[Conference, Invitation] = {}
+
+    # -- objects --
+
+    def client_of(self, args: Arguments) -> Client:
+        return self.handles.get(args.number("handle"), Client)
+
+    def conference_of(self, args: Arguments) -> Conference:
+        return self.handles.get(args.number("handle"), Conference)
+
+    def invitation_of(self, args: Arguments) -> Invitation:
+        return self.handles.get(args.number("handle"), Invitation)
+
+    def adopt(self, client: Client) -> Plain:
+        """Gives an opened client, and everything in it, handles."""
+        handle = self.handles.add(client)
+        for conference in client.conferences():
+            self.conference(client, conference)
+        for conference in client.invitations():
+            self.invitation(client, conference)
+        return plain.identity(handle, client)
+
+    def conference(self, client: Client, conference: Conference) -> Plain:
+        handle = self.handles.add(conference)
+        self.owners[conference] = client
+        conference.listen(lambda event: self._on_conference(conference, event))
+        return plain.conference(handle, conference)
+
+    def invitation(self, client: Client, conference: Conference) -> Plain:
+        invitation = self.invitations.setdefault(conference, Invitation(client, conference))
+        self.owners[conference] = client
+        conference.listen(lambda event: self._on_conference(conference, event))
+        return plain.invitation(self.handles.add(invitation), conference)
+
+    def forget(self, client: Client) -> None:
+        """Ends the handles of a client that was closed."""
+        self.handles.drop(client)
+        for conference in [item for item, owner in self.owners.items() if owner is client]:
+            self.handles.drop(conference)
+            del self.owners[conference]
+            invitation = self.invitations.pop(conference, None)
+            if invitation is not None:
+                self.handles.drop(invitation)
+
+    # -- events --
+
+    def listener(self) -> tuple[Callable[[ClientEvent], None], Callable[[Client], None]]:
+        """A listener for a client that is being opened, and what tells it which client that became."""
+        opened: list[Client] = []
+        early: list[ClientEvent] = []
+
+        def listen(event: ClientEvent) -> None:
+            if opened:
+                self._on_client(opened[0], event)
+            elif isinstance(event, Traffic):
+                self._emit("roomkey", None, "traffic", plain.traffic(event))
+            else:
+                early.append(event)
+
+        def became(client: Client) -> None:
+            opened.append(client)
+            for event in early:
+                self._on_client(client, event)
+
+        return listen, became
+
+    def on_traffic(self, event: Traffic) -> None:
+        self._emit("roomkey", None, "traffic", plain.traffic(event))
+
+    def _on_client(self, client: Client, event: ClientEvent) -> None:
+        handle = self.handles.find(client)
+        if isinstance(event, Invited):
+            self._emit("identity", handle, "invitation", self.invitation(client, event.conference))
+        elif isinstance(event, Appeared):
+            self._emit("identity", handle, "conference", self.conference(client, event.conference))
+        elif isinstance(event, StockChanged):
+            self._emit("identity", handle, "stock", plain.stock(event.stock, event.target))
+        elif isinstance(event, Traffic):
+            self._emit("identity", handle, "traffic", plain.traffic(event))
+        elif isinstance(event, Failed):
+            self._emit("identity", handle, "error", event.error.as_plain())
+
+    def _on_conference(self, conference: Conference, event: Event) -> None:
+        handle = self.handles.find(conference)
+        if handle is None:
+            client = self.owners.get(conference)
+            if client is not None and isinstance(event, Failed):  # an invitation has no events of its own
+                self._on_client(client, event)
+            return
+        if isinstance(event, EpochChanged):
+            self._emit("conference", handle, "epoch", plain.conference(handle, conference))
+        elif isinstance(event, MembersChanged):
+            after = plain.conference(handle, conference)
+            self._emit("conference", handle, "members", plain.members_changed(event, after))
+        elif isinstance(event, MessageArrived):
+            self._emit("conference", handle, "message", plain.message(event.message))
+        elif isinstance(event, Ended):
+            self._emit("conference", handle, "ended", plain.ended(event))
+            if event.reason == "left":
+                self.handles.drop(conference)
+        elif isinstance(event, Failed):
+            self._emit("conference", handle, "error", event.error.as_plain())
+
+    def _emit(self, target: str, handle: int | None, kind: str, detail: Mapping[str, object]) -> None:
+        if handle is not None or target == "roomkey":
+            self.emit({"target": target, "handle": handle, "type": kind, "detail": detail})
