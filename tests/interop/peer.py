@@ -13,7 +13,7 @@ from build_scripts import environment, paths
 
 HERE = Path(__file__).resolve().parent
 
-# What ts-mls leaves open of a group's past, kept small: a state is a value, and old ones are dropped in batches.
+# States the peer may forget, told in batches: a request of their own would cost more than what they hold.
 DROP_BATCH = 64
 
 
@@ -27,7 +27,7 @@ class PeerError(Exception):
 
 
 class Peer:
-    """A running peer. Bytes are base64 on the wire: `ask` encodes them in requests, `unpack` decodes them in answers."""
+    """A running peer. Bytes are base64 on the wire: `ask` encodes those of requests, `unpack` decodes answers'."""
 
     def __init__(self, script: str) -> None:
         variables = environment.variables()
@@ -42,7 +42,9 @@ class Peer:
     def __enter__(self) -> Peer:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()

@@ -16,18 +16,20 @@ from roomkey.mls.extensions import Extension
 from roomkey.mls.proposals import Add, GroupContextExtensions, PreSharedKey, Proposal, Remove, proposal
 from roomkey.mls.psk import USAGE_APPLICATION, external_psk, resumption_psk
 
+from tests.interop import faults
 from tests.interop.members import (
     APPLICATION,
     COMMIT,
     PROPOSAL,
     REMOVED,
     Member,
-    RoomkeyMember,
-    TsMlsMember,
+    Refused,
     View,
     read_key_package,
 )
 from tests.interop.peer import Peer
+from tests.interop.roomkey_member import RoomkeyMember
+from tests.interop.ts_mls_member import TsMlsMember
 
 GROUP_ID = b"interop"
 # Members whose talk is heard by all others at the end of a scenario; in large groups these few.
@@ -147,10 +149,10 @@ class Room:
     async def propose(self, step: Propose) -> None:
         item: Proposal | None = None
         if step.add:
-            item = await self._add(step.add)
+            item = await self.add(step.add)
             self.joining.append(step.add)
         elif step.remove:
-            item = self._remove(step.remove)
+            item = self.remove(step.remove)
             self.leaving.append(step.remove)
         elif step.psk:
             item = self._psk(step.psk)
@@ -164,8 +166,8 @@ class Room:
             assert received.kind == PROPOSAL, name
 
     async def commit(self, step: Commit) -> None:
-        items = [await self._add(name) for name in step.add]
-        items += [self._remove(name) for name in step.remove]
+        items = [await self.add(name) for name in step.add]
+        items += [self.remove(name) for name in step.remove]
         items += [self._psk(name) for name in step.psk]
         items += [self._resume(epoch) for epoch in step.resume]
         if step.extension is not None:
@@ -176,19 +178,34 @@ class Room:
             items, path=step.path, public=step.public, psks=self.psks, tree_inside=step.tree_inside
         )
         joining, leaving = [*self.joining, *step.add], [*self.leaving, *step.remove]
+        left: dict[str, str] = {}
         for name in self.others(step.by):
-            received = await self.person(name).process(made.message, self.psks)
-            assert received.kind == (REMOVED if name in leaving else COMMIT), name
+            if name in leaving:
+                left[name] = await self._last_words(name, made.message)
+            else:
+                assert (await self.person(name).process(made.message, self.psks)).kind == COMMIT, name
         committer.adopt()
-        for name in leaving:
-            self.inside.remove(name)
-            del self.people[name]  # who comes back comes as a new client
+        self.inside = [name for name in self.inside if name not in leaving]
         for name in joining:
             assert made.welcome is not None
             await self.person(name).join(made.welcome, made.tree, self.psks)
             self.inside.append(name)
+        taken_over = {self.person(name).leaf for name in joining}
+        for name, words in left.items():
+            gone = self.people.pop(name)  # who comes back comes as a new client
+            if isinstance(gone, TsMlsMember) and gone.leaf in taken_over:
+                assert faults.LEAF_TAKEN_OVER in words, name
+            else:
+                assert words == REMOVED, name
         self.joining, self.leaving = [], []
         assert (await self.agree()).epoch == before + 1
+
+    async def _last_words(self, name: str, message: bytes) -> str:
+        """What somebody who is removed makes of the commit: its kind, or the words of a refusal."""
+        try:
+            return (await self.person(name).process(message, self.psks)).kind
+        except Refused as refused:
+            return refused.text
 
     async def say(self, by: str) -> None:
         text = f"{by} says {secrets.token_hex(4)}".encode()
@@ -213,10 +230,10 @@ class Room:
     def others(self, name: str) -> Sequence[str]:
         return [other for other in self.inside if other != name]
 
-    async def _add(self, name: str) -> Proposal:
+    async def add(self, name: str) -> Proposal:
         return proposal(Add(read_key_package(await self.person(name).key_package())))
 
-    def _remove(self, name: str) -> Proposal:
+    def remove(self, name: str) -> Proposal:
         return proposal(Remove(self.person(name).leaf))
 
     def _psk(self, name: bytes) -> Proposal:

@@ -16,13 +16,19 @@ EIGHT = ("b1", "a2", "b2", "a3", "b3", "a4", "b4")
 NINETEEN = tuple(name for i in range(1, 11) for name in (f"b{i}", f"a{i + 1}"))[:19]
 
 
+BOTH = ("a", "b")
+
+
 class Scenario(NamedTuple):
+    """`ours`: which side our engine can play. Both, unless a fault of ts-mls (`faults`) stands in the way."""
+
     name: str
     steps: tuple[Step, ...]
+    ours: tuple[str, ...] = BOTH
 
 
-def _s(name: str, *steps: Step) -> Scenario:
-    return Scenario(name, steps)
+def _s(name: str, *steps: Step, ours: tuple[str, ...] = BOTH) -> Scenario:
+    return Scenario(name, steps, ours)
 
 
 def _pair() -> tuple[Step, ...]:
@@ -77,13 +83,17 @@ SCENARIOS = (
     _s("commit/all_kinds_of_psk", *_pair(), Commit("b1"), Commit("a1", psk=(b"door",), resume=(1, 2)),
        Commit("b1", psk=(b"door",), resume=(2, 3))),
     _s("commit/group_context_extensions", Create("a1", extension=b"first"), Commit("a1", add=("b1", "a2")),
-       Commit("b1"), Propose("b1", extension=b"second"), Commit("a1", remove=("a2",)), Commit("b1")),
+       Commit("b1"), Propose("b1", extension=b"second"), Commit("a1"), Commit("b1"),
+       Commit("a1", extension=b"third", remove=("a2",)), Commit("b1"), ours=("a",)),  # EXTENSIONS_NOT_IN_PATH
     _s("commit/all_together_committer_proposes", Create("a1"), Commit("a1", add=("b1", "b2", "a2")), Commit("b1"),
-       Propose("a1", add="b3"), Propose("a1", remove="b2"), Propose("a1", extension=b"new"),
-       Propose("a1", psk=b"one"), Commit("a1", add=("a3",), remove=("a2",), psk=(b"two",))),
+       Propose("a1", add="b3"), Propose("a1", remove="b2"), Propose("a1", psk=b"one"),
+       Commit("a1", remove=("a2",), psk=(b"two",)), Commit("b1", resume=(3,))),
     _s("commit/all_together_another_proposes", Create("a1"), Commit("a1", add=("b1", "b2", "a2")), Commit("b1"),
-       Propose("b1", add="b3"), Propose("b1", remove="b2"), Propose("b1", extension=b"new"),
-       Propose("b1", psk=b"one"), Propose("b1"), Commit("a1", add=("a3",), remove=("a2",), psk=(b"two",))),
+       Propose("b1", add="b3"), Propose("b1", remove="b2"), Propose("b1", psk=b"one"), Propose("b1"),
+       Commit("a1", remove=("a2",), psk=(b"two",)), Commit("b1", resume=(3,))),
+    _s("commit/all_together_with_extensions", Create("a1"), Commit("a1", add=("b1", "b2", "a2")), Commit("b1"),
+       Propose("b1", add="b3"), Propose("a1", remove="b2"), Propose("b1", extension=b"new"), Propose("b1", psk=b"one"),
+       Propose("b1"), Commit("a1", add=("a3",), remove=("a2",)), ours=("a",)),  # EXTENSIONS_NOT_IN_PATH
     # handshakes in the clear
     _s("public/commit", *_pair(), Commit("b1", public=True), Commit("a1", public=True)),
     _s("public/add", Create("a1"), Propose("a1", add="b1", public=True), Commit("a1", public=True),
@@ -97,14 +107,15 @@ SCENARIOS = (
     _s("tree/remove_the_last", *_eight(), Commit("a1"), Commit("a1", remove=("b4",)), Commit("b1"),
        Commit("b1", remove=("a4", "b3")), Commit("a2"), Commit("a1", remove=("a3",))),
     _s("tree/fill_the_gaps", *_eight(), Commit("a3"), Commit("b1", remove=("a2", "b3")),
-       Commit("b1", add=("a5", "b5")), Commit("a5"), Commit("b5")),
+       Commit("b1", add=("a5",)), Commit("a5"), Commit("b1", add=("b5",)), Commit("b5")),  # UNMERGED_LEAVES
     _s("tree/shrink_and_grow", *_eight(), Commit("a1", remove=("b2", "a3", "b3", "a4", "b4")), Commit("b1"),
        Commit("b1", add=("b5", "a5", "b6", "a6")), Commit("a6")),
     _s("tree/unmerged_leaves_in_one_half", *_pair(), Commit("a1", add=("a2",)), Commit("a1"), Commit("b1", add=("b2",)),
        Commit("a2"), Commit("b2"), Commit("b1")),
     _s("tree/everybody_commits", *_eight(), *(Commit(name) for name in ("a1", *EIGHT))),
-    _s("tree/come_and_go", *_eight(), Commit("a2", remove=("b2",), add=("b5",)), Commit("b5", remove=("a2",), add=("a5",)),
-       Commit("a5", remove=("b5",), add=("b6",)), Commit("b6", remove=("a5",), add=("a6",)), Commit("a1")),
+    _s("tree/come_and_go", *_eight(), Commit("a2", remove=("b2",), add=("b5",)),
+       Commit("b5", remove=("a2",), add=("a5",)), Commit("a5", remove=("b5",), add=("b6",)),
+       Commit("b6", remove=("a5",), add=("a6",)), Commit("a1")),
     _s("tree/down_to_two", *_eight(), Commit("a1"), Commit("b1", remove=("a2", "b2", "a3", "b3", "a4", "b4")),
        Commit("a1"), Commit("b1")),
     _s("tree/twenty", Create("a1"), Commit("a1", add=NINETEEN), Commit("b1"), Commit("a7"), Commit("b10"),

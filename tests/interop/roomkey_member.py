@@ -1,0 +1,141 @@
+"""Our engine on CPython, as a member of a mixed group."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from roomkey.crypto.provider import CryptoProvider
+from roomkey.crypto.suites import SUITES, CipherSuite
+from roomkey.errors import RoomkeyError
+from roomkey.host.native_crypto import NativeCrypto
+from roomkey.mls.committing import PendingCommit, commit, propose, propose_update
+from roomkey.mls.credential import Credential
+from roomkey.mls.extensions import Extension
+from roomkey.mls.framing import PRIVATE_MESSAGE, PUBLIC_MESSAGE, message
+from roomkey.mls.group import STRICT, Group, JoinKeys, OwnKeys, Policy, Psks, create_group
+from roomkey.mls.joining import join
+from roomkey.mls.key_package import KeyPackage, PackageKeys, make_key_packages
+from roomkey.mls.leaf_node import own_capabilities
+from roomkey.mls.processing import ApplicationMessage, CommitProcessed, ProposalReceived, process, protect
+from roomkey.mls.proposals import Proposal
+from roomkey.mls.tree_hash import tree_hash
+
+from tests.interop.members import (
+    APPLICATION,
+    COMMIT,
+    EXPORT,
+    PROPOSAL,
+    REMOVED,
+    Commit,
+    Received,
+    Refused,
+    View,
+    lifetime,
+)
+
+
+@dataclass
+class RoomkeyMember:
+    """A client of our engine."""
+
+    name: str
+    suite: CipherSuite
+    extension_types: tuple[int, ...] = ()
+    crypto: CryptoProvider = field(default_factory=NativeCrypto)
+    keys: JoinKeys | None = None
+    group: Group | None = None
+    pending: PendingCommit | None = None
+    policy: Policy = STRICT
+
+    @property
+    def leaf(self) -> int:
+        return self._group.own_leaf
+
+    @property
+    def _group(self) -> Group:
+        assert self.group is not None
+        return self.group
+
+    async def key_package(self) -> bytes:
+        return message(await self.publish()).encode()
+
+    async def publish(self) -> KeyPackage:
+        (signature,) = await self.crypto.generate_keys(self.suite.scheme, 1)
+        init, encryption = await self.crypto.generate_keys(self.suite.group, 2)
+        capabilities = own_capabilities(SUITES)
+        capabilities = capabilities.replace(extensions=(*capabilities.extensions, *self.extension_types))
+        (package,) = await make_key_packages(
+            self.crypto, self.suite, Credential.basic(self.name.encode()), signature,
+            [PackageKeys(init, encryption)], lifetime(), capabilities,
+        )  # fmt: skip
+        self.keys = JoinKeys(package, init, OwnKeys(signature, encryption))
+        return package
+
+    async def create(self, group_id: bytes, extensions: Sequence[Extension] = ()) -> None:
+        await self.publish()
+        assert self.keys is not None
+        self.group = await create_group(self.crypto, self.keys, group_id, time.time(), extensions=extensions)
+
+    async def join(self, welcome: bytes, tree: bytes | None, psks: Mapping[bytes, bytes]) -> None:
+        assert self.keys is not None
+        try:
+            joined = await join(self.crypto, welcome, [self.keys], tree=tree, psks=Psks(psks))
+        except RoomkeyError as error:
+            raise self._refused(error) from error
+        self.group = joined.group
+
+    async def commit(
+        self, proposals: Sequence[Proposal], *, path: bool, public: bool, psks: Mapping[bytes, bytes], tree_inside: bool
+    ) -> Commit:
+        try:
+            self.pending = await commit(
+                self.crypto, self._group, time.time(), proposals=proposals, path=path or None, psks=Psks(psks),
+                policy=self.policy, wire_format=PUBLIC_MESSAGE if public else PRIVATE_MESSAGE,
+            )  # fmt: skip
+        except RoomkeyError as error:
+            raise self._refused(error) from error
+        return Commit(self.pending.message, self.pending.welcome, None)
+
+    def adopt(self) -> None:
+        assert self.pending is not None
+        self.group, self.pending = self.pending.group, None
+
+    async def propose(self, proposal: Proposal | None, *, public: bool) -> bytes:
+        wire_format = PUBLIC_MESSAGE if public else PRIVATE_MESSAGE
+        if proposal is None:
+            self.group, data = await propose_update(self.crypto, self._group, wire_format=wire_format)
+        else:
+            self.group, data = await propose(self.crypto, self._group, proposal, wire_format=wire_format)
+        return data
+
+    async def process(self, data: bytes, psks: Mapping[bytes, bytes]) -> Received:
+        try:
+            done = await process(self.crypto, self._group, data, psks=Psks(psks), policy=self.policy)
+        except RoomkeyError as error:
+            raise self._refused(error) from error
+        self.group = done.group
+        if isinstance(done.event, ApplicationMessage):
+            return Received(APPLICATION, done.event.data)
+        if isinstance(done.event, ProposalReceived):
+            return Received(PROPOSAL)
+        assert isinstance(done.event, CommitProcessed)
+        return Received(REMOVED if done.event.self_removed else COMMIT)
+
+    async def protect(self, data: bytes, authenticated_data: bytes = b"") -> bytes:
+        self.group, sealed = await protect(self.crypto, self._group, data, authenticated_data)
+        return sealed
+
+    async def view(self) -> View:
+        group, (label, context, length) = self._group, EXPORT
+        return View(
+            group.epoch,
+            group.context.encode(),
+            group.epoch_authenticator,
+            tree_hash(group.tree),
+            group.export(label.encode(), context, length),
+        )
+
+    def _refused(self, error: RoomkeyError) -> Refused:
+        return Refused(self.name, str(error.details.get("rule", error.code)))

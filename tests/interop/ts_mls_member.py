@@ -1,0 +1,108 @@
+"""ts-mls in Node, as a member of a mixed group; what it holds is a number here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from roomkey.crypto.suites import CipherSuite
+from roomkey.mls.extensions import Extension
+from roomkey.mls.proposals import Proposal
+
+from tests.interop.members import EXPORT, Commit, Received, Refused, View, lifetime
+from tests.interop.peer import Peer, PeerError, unpack
+
+
+@dataclass
+class TsMlsMember:
+    """A client of ts-mls."""
+
+    name: str
+    suite: CipherSuite
+    peer: Peer
+    extension_types: tuple[int, ...] = ()
+    keys: int | None = None
+    state: int | None = None
+    pending: int | None = None
+    resuming: int | None = None  # the state of a group that this one resumes
+    leaf: int = -1
+
+    async def key_package(self) -> bytes:
+        window = lifetime()
+        made = self.peer.ask(
+            "key_package", suite=self.suite.number, identity=self.name.encode(), not_before=window.not_before,
+            not_after=window.not_after, extension_types=self.extension_types,
+        )  # fmt: skip
+        self.keys = made["keys"]
+        return unpack(made["message"])
+
+    async def create(self, group_id: bytes, extensions: Sequence[Extension] = ()) -> None:
+        await self.key_package()
+        plain = [(item.extension_type, item.extension_data) for item in extensions]
+        await self._take(self._ask("create", keys=self.keys, group_id=group_id, extensions=plain)["state"])
+
+    async def join(self, welcome: bytes, tree: bytes | None, psks: Mapping[bytes, bytes]) -> None:
+        made = self._ask("join", keys=self.keys, welcome=welcome, tree=tree, psks=dict(psks), resuming=self.resuming)
+        await self._take(made["state"])
+
+    async def commit(
+        self, proposals: Sequence[Proposal], *, path: bool, public: bool, psks: Mapping[bytes, bytes], tree_inside: bool
+    ) -> Commit:
+        made = self._ask(
+            "commit", state=self.state, proposals=[item.encode() for item in proposals], public=public,
+            psks=dict(psks), tree_inside=tree_inside,
+        )  # fmt: skip
+        self.pending = made["state"]
+        welcome = None if made["welcome"] is None else unpack(made["welcome"])
+        return Commit(unpack(made["message"]), welcome, None if tree_inside else unpack(made["tree"]))
+
+    def adopt(self) -> None:
+        assert self.pending is not None
+        self._replace(self.pending)
+        self.pending = None
+
+    async def propose(self, proposal: Proposal | None, *, public: bool) -> bytes:
+        if proposal is None:
+            made = self._ask("propose_update", state=self.state, public=public)
+        else:
+            made = self._ask("propose", state=self.state, proposal=proposal.encode(), public=public)
+        self._replace(made["state"])
+        return unpack(made["message"])
+
+    async def process(self, data: bytes, psks: Mapping[bytes, bytes]) -> Received:
+        made = self._ask("process", state=self.state, message=data, psks=dict(psks))
+        self._replace(made["state"])
+        return Received(made["kind"], unpack(made.get("data", "")))
+
+    async def protect(self, data: bytes, authenticated_data: bytes = b"") -> bytes:
+        made = self._ask("protect", state=self.state, data=data, aad=authenticated_data)
+        self._replace(made["state"])
+        return unpack(made["message"])
+
+    async def view(self) -> View:
+        label, context, length = EXPORT
+        seen = self._ask("view", state=self.state, label=label, context=context, length=length)
+        self.leaf = seen["leaf"]
+        return View(
+            seen["epoch"],
+            unpack(seen["context"]),
+            unpack(seen["authenticator"]),
+            unpack(seen["tree_hash"]),
+            unpack(seen["exporter"]),
+        )
+
+    async def _take(self, state: int) -> None:
+        self._replace(state)
+        await self.view()  # knows the leaf index
+
+    def _replace(self, state: int) -> None:
+        if self.state is not None:
+            self.peer.drop(self.state)
+        self.state = state
+
+    def _ask(self, op: str, **request: object) -> dict[str, Any]:
+        try:
+            return self.peer.ask(op, **request)
+        except PeerError as error:
+            raise Refused(self.name, str(error)) from error
