@@ -110,6 +110,7 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
   readonly #connection: Connection;
   readonly #handle: number;
   readonly #ended = new AbortController();
+  readonly #stored = new EventTarget();
   #closed = false;
   #epoch: bigint;
   #status: ConferenceStatus;
@@ -189,12 +190,13 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
   /** Sends a message to all members. When it resolves it is durable; delivery goes on in the background, also after a reload. */
   async send(data: Uint8Array, options: CallOptions = {}): Promise<Sent> {
     const value = await this.#call<Wire<Sent>>("conference.send", { data }, options.signal);
+    this.#stored.dispatchEvent(new Event("stored"));
     return { seq: value.seq, epoch: BigInt(value.epoch) };
   }
 
   /**
-   * The messages after number `after` (0: all that are kept), then those to come. It ends when the conference has ended or is closed;
-   * aborting it rejects.
+   * The messages after number `after` (0: all that are kept), our own included, then those to come. It ends when the conference has
+   * ended or is closed; aborting it rejects.
    */
   messages(options: { readonly after?: number } & CallOptions = {}): AsyncIterableIterator<Message> {
     const fetch = async (after: number): Promise<Message[]> => {
@@ -202,7 +204,7 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
       const batch = await this.#call<Wire<Message>[]>("conference.messages", { after }, options.signal);
       return batch.map(toMessage);
     };
-    return readMessages(this, fetch, this.#ended.signal, options.after ?? 0, options.signal);
+    return readMessages(this.#stored, fetch, this.#ended.signal, options.after ?? 0, options.signal);
   }
 
   /** Deletes a stored message for good. */
@@ -257,6 +259,7 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
       this.#update(value.conference);
       this.emit(type, { added: value.added.map(toMember), removed: value.removed.map(toMember) });
     } else if (type === "message") {
+      this.#stored.dispatchEvent(new Event("stored"));
       this.emit(type, toMessage(detail as Wire<Message>));
     } else if (type === "ended") {
       const value = detail as EndedValue;

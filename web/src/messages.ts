@@ -1,14 +1,14 @@
 /** The stored messages of a conference as an endless, replayable list. */
-import type { ConferenceEvents } from "./conference.js";
-import type { TypedEventTarget } from "./events.js";
 import type { Message } from "./values.js";
 
 /**
- * Yields what `fetch` gives after number `after`, then waits for "message" events and asks again, until `ended`. Each reader asks for
- * itself, so all get all. Rejects with the signal's reason.
+ * Yields what `fetch` gives after number `after`, then waits for `stored` to tell of more and asks again, until `ended`. Each reader
+ * asks for itself, so all get all. Rejects with the signal's reason.
+ *
+ * @param stored - dispatches "stored" when there is another message, our own included
  */
 export async function* readMessages(
-  conference: TypedEventTarget<ConferenceEvents>,
+  stored: EventTarget,
   fetch: (after: number) => Promise<Message[]>,
   ended: AbortSignal,
   after: number,
@@ -17,7 +17,7 @@ export async function* readMessages(
   const bell = new Bell();
   const listening = new AbortController();
   const ring = (): void => bell.ring();
-  conference.addEventListener("message", ring, listening);
+  stored.addEventListener("stored", ring, listening);
   ended.addEventListener("abort", ring, listening);
   signal?.addEventListener("abort", ring, listening);
   try {
