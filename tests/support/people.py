@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from roomkey.client.client import Client, Event
+from roomkey.client.client import Client
+from roomkey.client.events import Event
 from roomkey.client.opening import create_client, open_client
 from roomkey.conference.conference import Conference
 from roomkey.conference.events import Event as ConferenceEvent

@@ -1,5 +1,5 @@
-"""Attack B7: the power goes at every await of join, commit and send. Afterwards the state is the old one or the new one,
-nothing is lost, and no message key, so no nonce, was used twice.
+"""Attack B7: the power goes at every await of join, commit and send. Afterwards the state is the old one or the new
+one, nothing is lost, and no message key, so no nonce, was used twice.
 
 Each story runs as often as it has steps: first cut at step 1, then at step 2, until it gets through without a cut.
 """

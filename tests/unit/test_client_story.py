@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from roomkey.conference import records
 from roomkey.conference.events import Ended, MembersChanged, MessageArrived
 from roomkey.errors import RoomkeyError
+from roomkey.federation.trust import ContactPin
 
 from tests.support.people import Person, call, enrol, together
 from tests.support.simulator import Simulation, until
@@ -34,7 +36,7 @@ async def people(tmp_path: Path) -> AsyncIterator[People]:
 
 
 def fingerprints(person: Person) -> list[str]:
-    return [item.fingerprint for item in person.conference.key_fingerprints(PROFILE)]
+    return [item.fingerprint for item in person.conference.keys.fingerprints(PROFILE)]
 
 
 async def test_three_people_hold_the_same_keys(people: People) -> None:
@@ -50,8 +52,8 @@ async def test_three_people_hold_the_same_keys(people: People) -> None:
 
 async def test_services_never_see_keys(people: People) -> None:
     conference = await call(people.alice, people.bob, people.carol)
-    secrets = [conference.export_secret("test", b"", 32), conference.sframe_epoch().base_key]
-    for _, keys in conference.srtp_keys(PROFILE):
+    secrets = [conference.keys.export("test", b"", 32), conference.keys.sframe().base_key]
+    for _, keys in conference.keys.srtp(PROFILE):
         secrets += [keys.master_key, keys.master_salt]
     sent = b"".join(people.simulation.network.bodies)
     assert not any(secret in sent for secret in secrets)
@@ -81,7 +83,7 @@ async def test_a_removed_member_learns_it_and_loses_its_keys(people: People) -> 
     assert ended.by is not None
     assert ended.by.identity == people.alice.identity
     with pytest.raises(RoomkeyError, match="not-a-member"):
-        people.carol.conference.key_fingerprints(PROFILE)
+        people.carol.conference.keys.fingerprints(PROFILE)
     disk = people.carol.host.disks[people.carol.identity]
     assert not [name for name in disk.records if name.startswith(("group/", "commit/", "held/"))]
     assert fingerprints(people.alice) == fingerprints(people.bob)
@@ -171,3 +173,31 @@ async def test_an_aborted_fetch_keeps_what_it_claimed(people: People) -> None:
     fetched = await alice.client.fetch([people.bob.identity])
     assert [keys.identity for keys in fetched.keys] == [people.bob.identity]
     assert len(people.simulation.network.bodies) == claims
+
+
+async def test_the_suite_is_the_best_that_all_who_are_meant_offer(people: People) -> None:
+    fetched = await people.alice.client.fetch([people.bob.identity])
+    (keys,) = fetched.keys
+    (only,) = keys.proved.sets
+    weaker = replace(only, offer=only.offer.without({1, 3}), packages={2: only.packages[2]})
+    weak = keys._replace(proved=keys.proved._replace(sets=(weaker,)))
+    conference = await people.alice.client.create_conference("", [weak])
+    assert conference.suite == 2
+    other = await people.alice.client.create_conference("")
+    assert other.suite == 1
+    with pytest.raises(RoomkeyError, match="no-common-suite"):
+        await people.alice.client.invite(other, [weak])
+
+
+async def test_a_contact_with_new_keys_is_taken_once_the_old_ones_are_forgotten(people: People) -> None:
+    alice, bob, carol = people.alice, people.bob, people.carol
+    records_of_alice = alice.host.disks[alice.identity].records
+    await alice.client.fetch([carol.identity])
+    forged = ContactPin.decode(records_of_alice[f"pin/{carol.identity}"]).replace(identity=bob.identity.encode())
+    records_of_alice[f"pin/{bob.identity}"] = forged.encode()
+    refused = await alice.client.fetch([bob.identity])
+    assert [item.error.code for item in refused.missing] == ["identity-changed"]
+    assert not [name for name in records_of_alice if name.startswith(f"claimed/{bob.identity}/")]
+    await alice.client.forget_contact(bob.identity)
+    again = await alice.client.fetch([bob.identity])
+    assert again.keys[0].proved.trust.by == "first-use"

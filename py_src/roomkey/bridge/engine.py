@@ -8,8 +8,9 @@ from roomkey.bridge import plain
 from roomkey.bridge.arguments import Arguments
 from roomkey.bridge.handles import Handles
 from roomkey.bridge.plain import Plain
-from roomkey.client.client import Appeared, Client, Invited, StockChanged
-from roomkey.client.client import Event as ClientEvent
+from roomkey.client.client import Client
+from roomkey.client.events import Appeared, Invited, StockChanged
+from roomkey.client.events import Event as ClientEvent
 from roomkey.client.traffic import Traffic
 from roomkey.conference.conference import Conference
 from roomkey.conference.events import Ended, EpochChanged, Event, Failed, MembersChanged, MessageArrived

@@ -102,7 +102,12 @@ async def fetch_init_keys(engine: Engine, args: Arguments) -> Plain:
 
 async def create_conference(engine: Engine, args: Arguments) -> Plain:
     client = engine.client_of(args)
-    return engine.conference(client, await client.create_conference(args.optional_text("name") or ""))
+    keys = [engine.handles.get(handle, InitKeys) for handle in args.numbers("keys")] if args.has("keys") else []
+    return engine.conference(client, await client.create_conference(args.optional_text("name") or "", keys))
+
+
+async def forget_contact(engine: Engine, args: Arguments) -> None:
+    await engine.client_of(args).forget_contact(canonicalise(args.text("identity")))
 
 
 async def conferences(engine: Engine, args: Arguments) -> list[Plain]:
@@ -182,7 +187,7 @@ async def forget(engine: Engine, args: Arguments) -> None:
 
 async def key_fingerprints(engine: Engine, args: Arguments) -> Plain:
     conference, profile = engine.conference_of(args), args.text("profile")
-    return plain.fingerprints(conference.epoch, profile, conference.key_fingerprints(profile))
+    return plain.fingerprints(conference.epoch, profile, conference.keys.fingerprints(profile))
 
 
 async def srtp_keys(engine: Engine, args: Arguments) -> Plain:
@@ -192,19 +197,19 @@ async def srtp_keys(engine: Engine, args: Arguments) -> Plain:
 
 async def media_srtp_keys(engine: Engine, args: Arguments) -> Plain:
     conference, profile = engine.conference_of(args), args.text("profile")
-    return plain.srtp_keys(conference.epoch, profile, conference.srtp_keys(profile))
+    return plain.srtp_keys(conference.epoch, profile, conference.keys.srtp(profile))
 
 
 async def media_sframe_keys(engine: Engine, args: Arguments) -> Plain:
     conference = engine.conference_of(args)
     members = [member.leaf for member in conference.members]
-    return plain.sframe_keys(conference.sframe_epoch(), conference.own_leaf, members)
+    return plain.sframe_keys(conference.keys.sframe(), conference.keys.own_leaf, members)
 
 
 async def export_secret(engine: Engine, args: Arguments) -> bytes:
     _expect_export(engine)
     conference = engine.conference_of(args)
-    return conference.export_secret(args.text("label"), args.data("context"), args.number("length"))
+    return conference.keys.export(args.text("label"), args.data("context"), args.number("length"))
 
 
 def _expect_export(engine: Engine) -> None:
@@ -222,6 +227,7 @@ METHODS: Mapping[str, Method] = {
     "identity.publishInitKeys": publish_init_keys,
     "identity.stock": stock,
     "identity.fetchInitKeys": fetch_init_keys,
+    "identity.forgetContact": forget_contact,
     "identity.createConference": create_conference,
     "identity.conferences": conferences,
     "identity.invitations": invitations,

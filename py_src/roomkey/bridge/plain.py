@@ -8,7 +8,8 @@ from roomkey.client.client import Client
 from roomkey.client.contacts import InitKeys
 from roomkey.client.traffic import Traffic
 from roomkey.conference import records
-from roomkey.conference.conference import Conference, Fingerprint
+from roomkey.conference.conference import Conference
+from roomkey.conference.epoch_keys import Fingerprint
 from roomkey.conference.events import Ended, Member, MembersChanged, Message
 from roomkey.federation.delivery import Stock
 from roomkey.federation.identity import domain_of

@@ -1,73 +1,33 @@
-"""One identity's client: opens its store, keeps its stock, reads its inbox, and holds its conferences.
-
-What comes from the inbox is processed one by one, in order: a Welcome becomes an invitation, everything else goes to
-its conference. A message is acknowledged once its effect is durable; a bad one is reported and acknowledged, for it
-would only come again.
-"""
+"""One identity's client: opens its store, keeps its stock, reads its inbox, and holds its conferences."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
 
-from roomkey.client import account, invitations
+from roomkey.client import account, creating
 from roomkey.client.account import AccountRecord, RouteRecord
 from roomkey.client.contacts import Contacts, Fetched, InitKeys
+from roomkey.client.events import Appeared, Event, Listener, StockChanged
+from roomkey.client.inbox import Inbox
 from roomkey.client.outbox import Outbox
 from roomkey.client.stock import DEFAULT_TARGET, MAX_TARGET, Pool
 from roomkey.client.traffic import MeteredHost, Traffic
 from roomkey.client.work import Work
-from roomkey.conference import ordering, records, session
-from roomkey.conference.changes import Changes
+from roomkey.conference import records, session
 from roomkey.conference.conference import Added, Conference
 from roomkey.conference.events import Failed
-from roomkey.conference.session import Surroundings, digest
+from roomkey.conference.session import Surroundings
 from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery import DeliveryService, Stock
 from roomkey.federation.fanout import Routes
 from roomkey.federation.identity import domain_of
-from roomkey.federation.init_keys import make_init_key_sets
-from roomkey.federation.negotiation import own_offer
+from roomkey.federation.negotiation import choose, own_offer
 from roomkey.federation.trust import TrustPolicy
 from roomkey.host.interface import Host, Store
-from roomkey.mls.framing import MLSMessage, PrivateMessage, PublicMessage
-from roomkey.mls.group import create_group
-from roomkey.mls.welcome import Welcome
 
 # Seconds between looks at the stock, beside those after each Welcome.
 STOCK_INTERVAL = 600.0
-# Seconds before an inbox that could not be read, or whose messages could not be stored, is opened again.
-INBOX_RETRY = 5.0
-# Messages of groups that we do not know (yet), and the seconds for which they wait for a Welcome.
-MAX_STRANGERS = 256
-STRANGER_SECONDS = 3600
-GROUP_ID_BYTES = 32
-
-
-@dataclass(frozen=True)
-class Invited:
-    """An invitation came, or a conference that was one is no more when its events say so."""
-
-    conference: Conference
-
-
-@dataclass(frozen=True)
-class Appeared:
-    """A conference was created, or an invitation accepted."""
-
-    conference: Conference
-
-
-@dataclass(frozen=True)
-class StockChanged:
-    stock: Stock
-    target: int
-
-
-Event: TypeAlias = Invited | Appeared | StockChanged | Failed | Traffic
-Listener = Callable[[Event], None]
 
 
 class Client:
@@ -92,10 +52,9 @@ class Client:
         self._work = Work(lambda error: self._emit(Failed(error)))
         self._conferences: dict[bytes, Conference] = {}
         self._stock_wanted = asyncio.Event()
-        self._inbox: asyncio.Task[None] | None = None
         self._closed = False
         own = own_offer(self.identity, record.suites)
-        self._pool = Pool(store, self._keys, record.suites, host.now, self._stock_changed)
+        self._pool = Pool(store, self._keys, record.suites, host.now, self._stock_changed, self._stock_wanted.set)
         self._contacts = Contacts(store, self._current_routes, host.now, policy, own, self.client_id)
         self._outbox = Outbox(store, self._current_routes, self._work.spawn, self._undelivered, self._delivered)
         signing = {pair.public for pair in self._keys.pairs.values()}
@@ -110,6 +69,7 @@ class Client:
             self.client_id,
             lambda public: public in signing or self._pool.holds(public),
         )
+        self._inbox = Inbox(self._around, self._pool, self._conferences, lambda: self.home, self._emit, self._connected)
 
     # -- who we are --
 
@@ -136,13 +96,15 @@ class Client:
         self._expect_open()
         record = RouteRecord(origin.encode("ascii")).encode()
         await self._store.write({account.ROUTES + domain: record for domain in domains})
+        before = self._routes.by_domain.get(domain_of(self.identity))
+        moved = before is None or before.origin != origin
         self._routes = self._routes.with_service(self._service(origin), domains)
         self._outbox.wake()
         for conference in self._conferences.values():
             if conference.status == records.ACTIVE and conference.ordering in domains:
                 conference.settle()
-        if domain_of(self.identity) in domains:
-            self._read_inbox()
+        if domain_of(self.identity) in domains and moved:
+            self._inbox.read()
 
     # -- opening and closing --
 
@@ -151,26 +113,25 @@ class Client:
         await self._pool.open()
         await self._contacts.open()
         await self._outbox.open()
-        await self._forget_strangers()
+        await self._inbox.forget_strangers()
         for name, _ in await self._store.list("conference/"):
             stored = await session.load(self._around, bytes.fromhex(name.removeprefix("conference/")))
             if stored is not None:
                 self._conferences[stored.group_id] = Conference(stored)
         self._outbox.wake()
         for conference in self._conferences.values():
-            if conference.status == records.ACTIVE:
-                conference.settle()
+            await conference.forget_old()
+        self._connected()
         self._work.spawn(self._keep_stock)
-        self._read_inbox()
+        self._inbox.read()
 
     async def close(self) -> None:
         """Lets go of the identity; its state stays."""
         if self._closed:
             return
         self._closed = True
-        if self._inbox is not None:
-            self._inbox.cancel()
-            await asyncio.gather(self._inbox, return_exceptions=True)
+        await self._inbox.close()
+        await self._contacts.close()
         for conference in self._conferences.values():
             await conference.stop()
         await self._work.close()
@@ -206,35 +167,27 @@ class Client:
         return await self._contacts.fetch(identities)
 
     def release(self, keys: InitKeys) -> None:
+        """Lets the next fetch have these."""
         self._contacts.release(keys)
+
+    async def forget_contact(self, identity: str) -> None:
+        """Forgets which keys this person (canonical) had, after people agreed that they have new ones."""
+        self._expect_open()
+        await self._contacts.forget(identity)
 
     # -- conferences --
 
-    async def create_conference(self, name: str) -> Conference:
+    async def create_conference(self, name: str, meant_for: Sequence[InitKeys] = ()) -> Conference:
         """A new conference with us as its only member, registered with our home service, which orders it.
 
-        Errors: "bad-argument", "no-route", the service's: then there is none.
+        Args:
+            meant_for: who will be invited: the suite is the best that all of them and we offer.
+        Errors: "bad-argument", "no-common-suite", "no-route", the service's: then there is none.
         """
         self._expect_open()
-        domain = domain_of(self.identity)
-        suite = self._record.suites[0]
-        extensions = ordering.group_extensions(domain, name)
-        home, now, crypto = self.home, self._host.now(), self._store.crypto
-        (made,) = await make_init_key_sets(crypto, self._keys, self._record.suites, 1, now)
-        keys = next(item for item in made.join_keys() if item.key_package.cipher_suite == suite)
-        group = await create_group(crypto, keys, crypto.random(GROUP_ID_BYTES), now, extensions=extensions)
-        unneeded = [handle for handle in made.handles() if handle != keys.leaf.encryption.private]
-        await crypto.forget_keys(unneeded)
-        changes = Changes()
-        members = tuple(await self._contacts.admit(group, list(group.tree.members()), changes))
-        begun = await session.begin(self._around, group, members, records.CREATING, domain, group.own_leaf, changes)
-        conference = Conference(begun)
-        try:
-            await home.register_group(group.group_id, ordering.token_hash(group))
-            await conference.activate()
-        except BaseException:
-            await asyncio.shield(conference.discard())
-            raise
+        offers = [item.offer for keys in meant_for for item in keys.proved.sets]
+        suite = choose([own_offer(self.identity, self._record.suites), *offers])
+        conference = await creating.create(self._around, self._keys, self._record.suites, suite, self.home, name)
         self._conferences[conference.id] = conference
         self._emit(Appeared(conference))
         return conference
@@ -259,95 +212,6 @@ class Client:
         await conference.accept()
         self._emit(Appeared(conference))
 
-    # -- the inbox --
-
-    def _read_inbox(self) -> None:
-        if self._inbox is not None:
-            self._inbox.cancel()
-        self._inbox = asyncio.ensure_future(self._inbox_loop())
-
-    async def _inbox_loop(self) -> None:
-        reported = ""
-        while not self._closed:
-            try:
-                await self._read_once()
-            except RoomkeyError as error:
-                if error.code != reported:
-                    self._emit(Failed(error))
-                reported = error.code
-            await self._host.sleep(INBOX_RETRY)
-
-    async def _read_once(self) -> None:
-        home = self.home
-        stream = home.inbox(self._inbox_state)
-        try:
-            async for item in stream:
-                self._emit(Traffic("in", home.origin, "message", len(item.message), self._host.now()))
-                await self._take(item.message)
-                try:
-                    await home.acknowledge(item.sequence)
-                except RoomkeyError as error:  # the next one covers it, or it comes again and is known
-                    if not error.retryable:
-                        raise
-        finally:
-            await stream.aclose()
-
-    def _inbox_state(self, error: RoomkeyError | None) -> None:
-        if error is not None:
-            self._emit(Failed(error))
-        else:
-            for conference in self._conferences.values():
-                if conference.status == records.ACTIVE:
-                    conference.settle()
-
-    async def _take(self, data: bytes) -> None:
-        """Processes one message of the inbox; only "storage-failed" goes on to the caller."""
-        try:
-            body = MLSMessage.decode(data).body
-            if isinstance(body, Welcome):
-                await self._take_welcome(body, data)
-            elif isinstance(body, PrivateMessage):
-                await self._take_framed(body.group_id, data)
-            elif isinstance(body, PublicMessage):
-                await self._take_framed(body.content.group_id, data)
-            else:
-                raise RoomkeyError("invalid-message", "expected a Welcome or a framed message in an inbox")
-        except RoomkeyError as error:
-            if error.code == "storage-failed":
-                raise
-            self._emit(Failed(error))
-
-    async def _take_welcome(self, welcome: Welcome, data: bytes) -> None:
-        try:
-            joined = await invitations.join(self._around, self._pool, welcome, data)
-        finally:
-            self._stock_wanted.set()
-        conference = Conference(joined.session)
-        self._conferences[conference.id] = conference
-        self._emit(Invited(conference))
-        prefix = records.stranger_name(conference.id)
-        for name, item in await self._store.list(prefix):
-            await self._take_framed(conference.id, records.Stranger.decode(item).message)
-            await self._store.write({}, [name])
-
-    async def _take_framed(self, group_id: bytes, data: bytes) -> None:
-        conference = self._conferences.get(group_id)
-        if conference is not None:
-            await conference.receive(data)
-            return
-        if len(await self._store.list("stranger/")) >= MAX_STRANGERS:
-            raise RoomkeyError("wrong-group", "expected a message of a conference that we are in")
-        record = records.Stranger(int(self._host.now()), data)
-        await self._store.write({records.stranger_name(group_id, digest(data)): record.encode()})
-
-    async def _forget_strangers(self) -> None:
-        now = self._host.now()
-        old = [
-            name for name, item in await self._store.list("stranger/")
-            if records.Stranger.decode(item).received + STRANGER_SECONDS < now
-        ]  # fmt: skip
-        await self._store.write({}, old)
-
     # -- what goes on by itself --
 
     async def _keep_stock(self) -> None:
@@ -363,11 +227,17 @@ class Client:
                     if error.code != reported:
                         self._emit(Failed(error))
                     reported = error.code
-            await self._forget_strangers()
+            await self._inbox.forget_strangers()
             try:
                 await asyncio.wait_for(self._stock_wanted.wait(), STOCK_INTERVAL)
             except TimeoutError:
                 continue
+
+    def _connected(self) -> None:
+        """Our inbox is open (again): what did not come by it is fetched."""
+        for conference in self._conferences.values():
+            if conference.status == records.ACTIVE:
+                conference.settle()
 
     def _stock_changed(self, stock: Stock) -> None:
         self._emit(StockChanged(stock, self.target))

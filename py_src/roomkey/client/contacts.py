@@ -85,6 +85,7 @@ class Contacts:
         self._own = own
         self._own_client = own_client
         self._taken: set[bytes] = set()  # ids of claimed sets that somebody holds
+        self._claims: set[asyncio.Task[Fetched]] = set()
 
     async def open(self) -> None:
         """Forgets what is over."""
@@ -94,6 +95,12 @@ class Contacts:
             name for name, data in await self._store.list(_CLAIMED) if ClaimedSet.decode(data).claimed + FRESH < now
         )
         await changes.write(self._store)
+
+    async def close(self) -> None:
+        """Stops the claims whose callers have gone; what they proved is written."""
+        for claim in list(self._claims):
+            claim.cancel()
+        await asyncio.gather(*self._claims, return_exceptions=True)
 
     # -- fetching --
 
@@ -120,8 +127,10 @@ class Contacts:
             else:
                 found.append(held)
         if asked:
-            work = asyncio.ensure_future(self._claim(asked))
-            fetched = await asyncio.shield(work)
+            claim = asyncio.ensure_future(self._claim(asked))
+            self._claims.add(claim)
+            claim.add_done_callback(self._claimed)
+            fetched = await asyncio.shield(claim)
             for keys in fetched.keys:
                 self._taken.update(item.set_id for item in keys.proved.sets)
             found += fetched.keys
@@ -141,6 +150,16 @@ class Contacts:
             if not item.last_resort:
                 changes.put(_SEEN + item.set_id.hex(), SeenSet(item.expires))
             changes.delete([_claimed_name(item.client.identity, item.set_id)])
+
+    async def forget(self, identity: str) -> None:
+        """Forgets the pin of a contact, and sets proved under it: the next keys are the first again."""
+        claimed = [name for name, _ in await self._store.list(f"{_CLAIMED}{identity}/")]
+        await self._store.write({}, [_PIN + identity, *claimed])
+
+    def _claimed(self, claim: asyncio.Task[Fetched]) -> None:
+        self._claims.discard(claim)
+        if not claim.cancelled():
+            claim.exception()  # the caller's, if it is still there; a claim that nobody waits for fails in silence
 
     async def _claim(self, people: list[str]) -> Fetched:
         """Claims from all services at once, then proves everyone by themselves."""
@@ -196,7 +215,11 @@ class Contacts:
 
     async def admit(self, group: Group, leaves: Sequence[tuple[int, LeafNode]], changes: Changes) -> list[Member]:
         """Proves who these leaves are; see `Admission.admit`. Our own leaf is ours because its key is."""
-        check_not_downgraded(group.suite.number, [_offer(group, leaf) for _, leaf in group.tree.members()])
+        if not leaves:
+            return []
+        offers = [_offer(group, leaf) for _, leaf in group.tree.members()]
+        if len(offers) > 1:  # alone, a creator may choose for those who are still to come
+            check_not_downgraded(group.suite.number, offers)
         claims = {index: read_claim(group.suite, leaf) for index, leaf in leaves}
         own = {index for index, claim in claims.items() if claim.client_id == self._own_client}
         others = [(index, leaf) for index, leaf in leaves if index not in own]

@@ -17,8 +17,6 @@ A Welcome that passes 1 uses up its set, whatever becomes of it: the KeyPackage 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from roomkey.client.stock import Found, Pool
 from roomkey.conference import ordering, records, session
 from roomkey.conference.changes import Changes
@@ -29,14 +27,7 @@ from roomkey.mls import joining
 from roomkey.mls.welcome import Welcome
 
 
-class Joined(NamedTuple):
-    """What a Welcome led to; `last_resort`: a new set must be published, and our leaf renewed once we accept."""
-
-    session: Session
-    last_resort: bool
-
-
-async def join(around: Surroundings, pool: Pool, welcome: Welcome, data: bytes) -> Joined:
+async def join(around: Surroundings, pool: Pool, welcome: Welcome, data: bytes) -> Session:
     """Joins the group of a Welcome (`data`: its MLSMessage); one transaction uses up the set and writes the invitation.
 
     Errors: by the list above "welcome-not-for-us"; those of `joining.join`; "already-member"; those of
@@ -57,7 +48,8 @@ async def join(around: Surroundings, pool: Pool, welcome: Welcome, data: bytes) 
                     spent.drop([found.keys.leaf.encryption])
                 await spent.write(around.store)
             raise
-        return Joined(joined, pool.used_up(found))
+        pool.used_up(found)
+        return joined
 
 
 async def _join(around: Surroundings, pool: Pool, found: Found, data: bytes, changes: Changes) -> Session:

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 
 from roomkey.client import account
 from roomkey.client.account import ACCOUNT, ENROLLED, ROUTES, AccountRecord, RouteRecord
-from roomkey.client.client import Client, Listener
+from roomkey.client.client import Client
+from roomkey.client.events import Listener
 from roomkey.client.traffic import MeteredHost
 from roomkey.crypto.suites import Scheme
 from roomkey.errors import RoomkeyError
@@ -99,7 +100,11 @@ async def _begin(
     listener: Listener,
 ) -> Client:
     client = Client(host, store, record, services, policy, listener)
-    await client.start()
+    try:
+        await client.start()
+    except BaseException:
+        await client.close()
+        raise
     return client
 
 

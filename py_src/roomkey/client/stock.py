@@ -62,7 +62,8 @@ class Found(NamedTuple):
 
 
 class Pool:
-    """See the module; the records in memory are those on disk. `changed` hears what the service says of the stock."""
+    """See the module; the records in memory are those on disk. `changed` hears what the service says of the
+    stock, `used` of every set that a Welcome came for."""
 
     def __init__(
         self,
@@ -71,12 +72,14 @@ class Pool:
         suites: tuple[int, ...],
         now: Callable[[], float],
         changed: Callable[[Stock], None],
+        used: Callable[[], None],
     ) -> None:
         self._store = store
         self._keys = keys
         self._suites = suites
         self._now = now
         self._changed = changed
+        self._used = used
         self._sets: dict[bytes, SetRecord] = {}
         self._by_ref: dict[bytes, tuple[bytes, int]] = {}
         self._encryption: set[bytes] = set()
@@ -148,6 +151,7 @@ class Pool:
 
     def used_up(self, found: Found) -> bool:
         """Follows `use_up` in memory; whether it was a last resort."""
+        self._used()
         record = self._sets[found.set_id]
         if record.last_resort:
             self._sets[found.set_id] = record.replace(status=WORN)

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple, TypeVar
 from roomkey.conference import commits, receiving, records, upkeep
 from roomkey.conference.changes import Changes
 from roomkey.conference.commits import Plan
+from roomkey.conference.epoch_keys import EpochKeys
 from roomkey.conference.events import Event, Failed, Member, Message
 from roomkey.conference.session import Session, members_record
 from roomkey.errors import RoomkeyError
 from roomkey.federation.proof import VerifiedInitKeySet
-from roomkey.media import sframe, srtp
+from roomkey.media.srtp import verification_digits
 from roomkey.mls import committing, processing, state
 from roomkey.mls.group import Group
 from roomkey.mls.proposals import Add, Remove, proposal
@@ -26,9 +27,9 @@ T = TypeVar("T")
 
 # A message goes to each member's inbox whole; files belong elsewhere.
 MAX_DATA = 1 << 20
-# Bytes of one exported secret: 255 times the hash is what HKDF gives.
-MAX_EXPORT = 255 * 32
 MAX_PAGE = 1000
+# Stored messages are kept for 30 days (api.md).
+MESSAGE_SECONDS = 30 * 86400
 
 
 class Added(NamedTuple):
@@ -39,13 +40,6 @@ class Added(NamedTuple):
 class Sent(NamedTuple):
     seq: int
     epoch: int
-
-
-class Fingerprint(NamedTuple):
-    """A hash of one sender's SRTP keys: equal where the keys are, and no help in finding them."""
-
-    member: Member
-    fingerprint: str
 
 
 class Conference:
@@ -102,7 +96,7 @@ class Conference:
     def verification_digits(self) -> str:
         """30 digits, the same for all members of an epoch (wire.md section 7); empty once the conference has ended."""
         group = self._session.group
-        return "" if group is None else srtp.verification_digits(group.epoch_authenticator)
+        return "" if group is None else verification_digits(group.epoch_authenticator)
 
     def listen(self, listener: Callable[[Event], None]) -> None:
         """Who hears the events from now on; one listener."""
@@ -190,49 +184,33 @@ class Conference:
             raise RoomkeyError("no-such-message", "expected a stored message")
         await self._session.around.store.write({}, [name])
 
-    # -- keys --
-
-    def srtp_keys(self, profile: str) -> list[tuple[Member, srtp.SrtpKeys]]:
-        """Every sender's SRTP keys of this epoch. Errors: "bad-argument", "not-a-member"."""
-        chosen, group = srtp.profile_by_name(profile), self._session.live
-        return [(member, srtp.srtp_keys(group.export, chosen, member.leaf, group.epoch)) for member in self.members]
-
-    def key_fingerprints(self, profile: str) -> list[Fingerprint]:
-        """A fingerprint of every sender's SRTP keys. Errors: as `srtp_keys`."""
-        return [Fingerprint(member, keys.fingerprint()) for member, keys in self.srtp_keys(profile)]
-
-    def sframe_epoch(self) -> sframe.SFrameEpoch:
-        """The SFrame base key of this epoch. Errors: "not-a-member"."""
-        group = self._session.live
-        suite = sframe.suite_by_number(sframe.DEFAULT_SUITE)
-        return sframe.sframe_epoch(group.export, suite, group.epoch, group.tree.width)
+    async def forget_old(self) -> None:
+        """Deletes messages that are older than `MESSAGE_SECONDS`."""
+        store, oldest = self._session.around.store, (self._session.around.now() - MESSAGE_SECONDS) * 1000
+        old: list[str] = []
+        for name, data in await store.list(records.message_name(self.id)):
+            if records.StoredMessage.decode(data).time >= oldest:
+                break  # they lie in the order of their coming
+            old.append(name)
+        if old:
+            await store.write({}, old)
 
     @property
-    def own_leaf(self) -> int:
-        return self._session.live.own_leaf
-
-    def export_secret(self, label: str, context: bytes, length: int) -> bytes:
-        """MLS-Exporter (RFC 9420 section 8.5). Our own uses keep their labels to themselves. Errors: "bad-argument",
-        "not-a-member".
-        """
-        if not 0 < length <= MAX_EXPORT:
-            raise RoomkeyError("bad-argument", f"length: expected 1 to {MAX_EXPORT}, got {length}", field="length")
-        if label.startswith("roomkey ") or label == sframe.LABEL.decode():
-            raise RoomkeyError("bad-argument", "label: expected one that Roomkey does not use itself", field="label")
-        return self._session.live.export(label.encode(), context, length)
+    def keys(self) -> EpochKeys:
+        """The keys of this epoch. Errors: "not-a-member"."""
+        return EpochKeys(self._session.live, self.members)
 
     # -- for the client --
 
     async def receive(self, data: bytes) -> None:
         """Processes one message of an inbox. Errors: see `receiving.receive`."""
-        async with self._session.lock:
-            departing = self._session.record.departing
-            try:
-                await receiving.receive(self._session, data)
-            except RoomkeyError as error:
-                if not error.retryable or error.code == "storage-failed":
-                    raise
-                self.settle()  # the ordering service did not answer: the message is held, and tried again once it does
+        departing = self._session.record.departing
+        try:
+            await self._run(lambda: receiving.receive(self._session, data))
+        except RoomkeyError as error:
+            if not error.retryable or error.code == "storage-failed":
+                raise
+            self.settle()  # the ordering service did not answer: the message is held, and tried again once it does
         if self._session.record.departing != departing:
             self._session.around.spawn(lambda: upkeep.see_off(self._session))
 

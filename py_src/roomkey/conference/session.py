@@ -174,20 +174,21 @@ class Session:
         by: Member | None = None,
         error: RoomkeyError | None = None,
     ) -> None:
-        """Deletes the keys and all that is under way, in one transaction with `changes`. After "left" nothing at all
-        stays.
+        """Deletes the keys and all that is under way, in one transaction with `changes`. After "left", and of an
+        invitation, nothing at all stays.
         """
         store, gid = self.around.store, self.group_id
         prefixes = [records.held_name(gid)]
         names = [records.group_name(gid), records.commit_name(gid)]
-        if reason == "left":
+        leaves_nothing = reason == "left" or self.record.status == records.INVITED
+        if leaves_nothing:
             prefixes.append(records.message_name(gid))
             names += [records.conference_name(gid), records.members_name(gid)]
         for prefix in prefixes:
             names += [name for name, _ in await store.list(prefix)]
         changes.delete(names)
         record = self.record.replace(status=records.REMOVED if reason == "removed" else records.FAILED)
-        if reason != "left":
+        if not leaves_nothing:
             changes.put(records.conference_name(gid), record)
         groups = [group for group in (self.group, self.candidate()) if group is not None]
         pairs = [pair for group in groups for pair in own_pairs(group)]
@@ -195,7 +196,7 @@ class Session:
         await changes.write(store)
 
         self.record, self.group, self.pending = record, None, None
-        self.left = reason == "left"
+        self.left = leaves_nothing
         self.emit(Ended(reason, by, error))
 
     def candidate(self) -> Group | None:

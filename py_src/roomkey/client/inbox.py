@@ -1,0 +1,158 @@
+"""What comes to us: one inbox, read as long as the client is open.
+
+Messages are processed one by one, in order: a Welcome becomes an invitation, everything else goes to its conference. A
+message is acknowledged once its effect is durable; a bad one is reported and acknowledged, for it would only come
+again. One of a group that we do not know waits for a while, because its Welcome may come by another way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from roomkey.client import invitations
+from roomkey.client.events import Event, Invited
+from roomkey.client.stock import Pool
+from roomkey.client.traffic import Traffic
+from roomkey.client.work import internal_error
+from roomkey.conference import records
+from roomkey.conference.conference import Conference
+from roomkey.conference.events import Failed
+from roomkey.conference.session import Surroundings, digest
+from roomkey.errors import RoomkeyError
+from roomkey.federation.delivery import DeliveryService
+from roomkey.mls.framing import MLSMessage, PrivateMessage, PublicMessage
+from roomkey.mls.welcome import Welcome
+
+# Seconds before an inbox that could not be read, or whose messages could not be stored, is opened again.
+RETRY = 5.0
+# Messages of groups that we do not know (yet), and the seconds for which they wait for a Welcome.
+MAX_STRANGERS = 256
+STRANGER_SECONDS = 3600
+
+
+class Inbox:
+    """See the module. `conferences` is the client's own table, by group id; `connected` hears of every connection."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        pool: Pool,
+        conferences: dict[bytes, Conference],
+        home: Callable[[], DeliveryService],
+        emit: Callable[[Event], None],
+        connected: Callable[[], None],
+    ) -> None:
+        self._around = around
+        self._pool = pool
+        self._conferences = conferences
+        self._home = home
+        self._emit = emit
+        self._connected = connected
+        self._reader: asyncio.Task[None] | None = None
+        self._taking = asyncio.Lock()
+        self._failing = ""  # the code of the failure that was reported last
+
+    def read(self) -> None:
+        """Starts reading, or starts anew where the home service has another address now."""
+        if self._reader is not None:
+            self._reader.cancel()
+        self._reader = asyncio.ensure_future(self._read_on())
+
+    async def close(self) -> None:
+        """Stops reading; what is being processed comes to its end."""
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
+        async with self._taking:
+            pass
+
+    async def take(self, data: bytes) -> None:
+        """Processes one message; only "storage-failed" goes on to the caller, everything else is told as an event."""
+        async with self._taking:
+            try:
+                await self._process(data)
+            except RoomkeyError as error:
+                if error.code == "storage-failed":
+                    raise
+                self._emit(Failed(error))
+
+    async def forget_strangers(self) -> None:
+        """Deletes what waited too long for its Welcome."""
+        store, now = self._around.store, self._around.now()
+        waiting = await store.list("stranger/")
+        old = [name for name, data in waiting if records.Stranger.decode(data).received + STRANGER_SECONDS < now]
+        if old:
+            await store.write({}, old)
+
+    async def _read_on(self) -> None:
+        while True:
+            try:
+                await self._read_once()
+            except RoomkeyError as error:
+                self._told(error)
+            except Exception as error:
+                self._told(internal_error(error))
+            await self._around.sleep(RETRY)
+
+    async def _read_once(self) -> None:
+        home = self._home()
+        stream = home.inbox(self._told)
+        try:
+            async for item in stream:
+                self._emit(Traffic("in", home.origin, "message", len(item.message), self._around.now()))
+                await asyncio.shield(
+                    self.take(item.message)
+                )  # what has begun is finished, whatever becomes of the stream
+                try:
+                    await home.acknowledge(item.sequence)
+                except RoomkeyError as error:  # the next one covers it, or it comes again and is known
+                    if not error.retryable:
+                        raise
+        finally:
+            await stream.aclose()
+
+    def _told(self, error: RoomkeyError | None) -> None:
+        """Reports a failure once, until it is mended or another one takes its place."""
+        if error is None:
+            self._failing = ""
+            self._connected()
+        elif error.code != self._failing:
+            self._failing = error.code
+            self._emit(Failed(error))
+
+    async def _process(self, data: bytes) -> None:
+        body = MLSMessage.decode(data).body
+        if isinstance(body, Welcome):
+            await self._process_welcome(body, data)
+        elif isinstance(body, PrivateMessage):
+            await self._process_framed(body.group_id, data)
+        elif isinstance(body, PublicMessage):
+            await self._process_framed(body.content.group_id, data)
+        else:
+            raise RoomkeyError("invalid-message", "expected a Welcome or a framed message in an inbox")
+
+    async def _process_welcome(self, welcome: Welcome, data: bytes) -> None:
+        joined = await invitations.join(self._around, self._pool, welcome, data)
+        conference = Conference(joined)
+        self._conferences[conference.id] = conference
+        self._emit(Invited(conference))
+        for name, item in await self._around.store.list(records.stranger_name(conference.id)):
+            try:
+                await conference.receive(records.Stranger.decode(item).message)
+            except RoomkeyError as error:
+                if error.code == "storage-failed":
+                    raise
+                self._emit(Failed(error))
+            await self._around.store.write({}, [name])
+
+    async def _process_framed(self, group_id: bytes, data: bytes) -> None:
+        conference = self._conferences.get(group_id)
+        if conference is not None:
+            await conference.receive(data)
+            return
+        store = self._around.store
+        if len(await store.list("stranger/")) >= MAX_STRANGERS:
+            raise RoomkeyError("wrong-group", "expected a message of a conference that we are in")
+        record = records.Stranger(int(self._around.now()), data)
+        await store.write({records.stranger_name(group_id, digest(data)): record.encode()})
