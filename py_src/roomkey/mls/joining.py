@@ -9,7 +9,7 @@ from roomkey.crypto.provider import CryptoProvider
 from roomkey.crypto.suites import CipherSuite, suite_by_number
 from roomkey.errors import RoomkeyError
 from roomkey.mls import key_schedule
-from roomkey.mls.extensions import ExtensionType, find_extension
+from roomkey.mls.extensions import ExtensionType, duplicate_type, find_extension
 from roomkey.mls.framing import MLSMessage
 from roomkey.mls.group import NO_PSKS, Group, JoinKeys, Psks, begin_epoch
 from roomkey.mls.leaf_node import requirements
@@ -48,14 +48,17 @@ async def join(
     """Joins by an encoded MLSMessage that carries a Welcome. In this order:
 
     1. welcome-for-us: it names one of our KeyPackages, and has that one's suite (welcome-suite).
-    2. its group secrets and GroupInfo decrypt; PSKs obey their usage (welcome-psk-usage) and are known.
+    2. its group secrets and GroupInfo decrypt; PSKs obey their usage (welcome-psk-usage, welcome-epoch) and are known
+       (psk-unknown); no extension stands twice (welcome-extensions).
     3. the ratchet tree, from the GroupInfo or beside it, is there (welcome-tree) and valid (`verify_tree`).
     4. welcome-signature: the GroupInfo is signed by its signer's leaf.
-    5. welcome-own-leaf: our KeyPackage's leaf stands in the tree; its path secret derives what stands above it.
+    5. welcome-own-leaf: our KeyPackage's leaf stands in the tree; the path secret derives what stands above it, and
+       is there unless all of that lists us as unmerged (welcome-path-secret).
     6. welcome-confirmation: the confirmation tag holds.
 
-    Still owed: the truth of the members' identities. Lifetimes of the members' leaves are not checked; they were
-    when they were added.
+    Still owed: the truth of the members' identities; that we are not in a group of this id; and what a reinitialised
+    or branched group must have in common with the old one (RFC 9420 sections 11.2 and 11.3), for whoever offers
+    resumption PSKs. Lifetimes of the members' leaves are not checked; they were when they were added.
 
     Args:
         ours: KeyPackages that may have been used, with their keys.
@@ -82,6 +85,10 @@ async def join(
     if context.cipher_suite != suite.number:
         raise violation("welcome-suite", f"expected {suite.number}, got {context.cipher_suite}")
     _check_psks(secrets.psks, context.epoch)
+    for extensions in (info.extensions, context.extensions):
+        twice = duplicate_type(extensions)
+        if twice is not None:
+            raise violation("welcome-extensions", f"got type {twice} twice")
     # 3.
     ratchet_tree = _tree(suite, info, tree)
     needs = requirements(context.extensions)

@@ -31,6 +31,7 @@ from roomkey.mls.leaf_node import (
     leaf_signing,
     unsigned_bytes,
 )
+from roomkey.mls.validation import violation
 from roomkey.mls.version import MLS10
 from roomkey.tls import U16, Opaque, Struct
 
@@ -151,21 +152,21 @@ def check_key_package(
     Errors: "invalid-key-package" and "invalid-leaf-node", with `rule`.
     """
     if package.version != MLS10:
-        raise _invalid("key-package-version", MLS10, package.version)
+        raise violation("key-package-version", f"expected {MLS10}, got {package.version}")
     if package.cipher_suite != suite.number:
-        raise _invalid("key-package-suite", suite.number, package.cipher_suite)
+        raise violation("key-package-suite", f"expected {suite.number}, got {package.cipher_suite}")
     if len(package.init_key) != suite.npk:
-        raise _invalid("key-package-init-key", f"{suite.npk} bytes", len(package.init_key))
+        raise violation("key-package-init-key", f"expected {suite.npk} bytes, got {len(package.init_key)}")
     leaf = package.leaf_node
     if package.init_key == leaf.encryption_key:
-        raise _invalid("key-package-keys-differ", "an init key of its own", "the encryption key")
+        raise violation("key-package-keys-differ")
     twice = duplicate_type(package.extensions)
     if twice is not None:
-        raise _invalid("key-package-extensions-unique", "each type once", twice)
+        raise violation("key-package-extensions-unique", f"got type {twice} twice")
     types = {extension.extension_type for extension in package.extensions}
     unlisted = types.difference(DEFAULT_EXTENSIONS, leaf.capabilities.extensions)
     if unlisted:
-        raise _invalid("key-package-extensions", "extensions among the leaf's capabilities", min(unlisted))
+        raise violation("key-package-extensions", f"got type {min(unlisted)}")
     check_leaf(suite, leaf, now=now, source=KEY_PACKAGE, needs=needs, max_lifetime=max_lifetime)
 
 
@@ -201,9 +202,7 @@ async def key_package_failures(
     for place, index in enumerate(sound):
         leaf_good, package_good = good[2 * place : 2 * place + 2]
         if not (leaf_good and package_good):
-            rule = "key-package-signature" if leaf_good else "leaf-signature"
-            text = f"{rule}: expected a signature by the leaf's key"
-            failures[index] = RoomkeyError("invalid-signature", text, rule=rule)
+            failures[index] = violation("key-package-signature" if leaf_good else "leaf-signature")
     return failures
 
 
@@ -220,7 +219,3 @@ async def verify_key_packages(
     for failure in await key_package_failures(crypto, suite, packages, now, needs=needs, max_lifetime=max_lifetime):
         if failure is not None:
             raise failure
-
-
-def _invalid(rule: str, expected: object, got: object) -> RoomkeyError:
-    return RoomkeyError("invalid-key-package", f"{rule}: expected {expected}, got {got}", rule=rule)

@@ -8,7 +8,6 @@ from typing import Annotated, Final, NamedTuple
 from roomkey.crypto import labels
 from roomkey.crypto.provider import CryptoProvider, KeyPair
 from roomkey.crypto.suites import CipherSuite
-from roomkey.errors import RoomkeyError
 from roomkey.mls.credential import BASIC, Credential
 from roomkey.mls.extensions import (
     DEFAULT_EXTENSIONS,
@@ -20,6 +19,7 @@ from roomkey.mls.extensions import (
     duplicate_type,
     required_capabilities,
 )
+from roomkey.mls.validation import violation
 from roomkey.mls.version import MLS10
 from roomkey.tls import U64, Codec, Opaque, Reader, Struct, When, one_of, opaque, uint8, uint16, uint32, varint, vector
 
@@ -236,27 +236,27 @@ def check_leaf(
     Errors: "invalid-leaf-node" with `rule`.
     """
     if source is not None and leaf.leaf_node_source != source:
-        raise invalid_leaf("leaf-source", source, leaf.leaf_node_source)
+        raise violation("leaf-source", f"expected {source}, got {leaf.leaf_node_source}")
     if len(leaf.encryption_key) != suite.npk:
-        raise invalid_leaf("leaf-keys", f"an encryption key of {suite.npk} bytes", len(leaf.encryption_key))
+        raise violation("leaf-keys", f"expected encryption key of {suite.npk} bytes, got {len(leaf.encryption_key)}")
     if len(leaf.signature_key) != suite.spk:
-        raise invalid_leaf("leaf-keys", f"a signature key of {suite.spk} bytes", len(leaf.signature_key))
+        raise violation("leaf-keys", f"expected signature key of {suite.spk} bytes, got {len(leaf.signature_key)}")
 
     can = leaf.capabilities
     if leaf.extensions:
         twice = duplicate_type(leaf.extensions)
         if twice is not None:
-            raise invalid_leaf("leaf-extensions-unique", "each type once", twice)
+            raise violation("leaf-extensions-unique", f"got type {twice} twice")
         types = {extension.extension_type for extension in leaf.extensions}
         unlisted = types.difference(DEFAULT_EXTENSIONS, can.extensions)
         if unlisted:
-            raise invalid_leaf("leaf-capabilities-extensions", "its extensions among its capabilities", min(unlisted))
+            raise violation("leaf-capabilities-extensions", f"got type {min(unlisted)}")
     if MLS10 not in can.versions:
-        raise invalid_leaf("leaf-capabilities-version", MLS10, "others")
+        raise violation("leaf-capabilities-version", f"expected {MLS10}, got others")
     if suite.number not in can.cipher_suites:
-        raise invalid_leaf("leaf-capabilities-suite", suite.number, "others")
+        raise violation("leaf-capabilities-suite", f"expected {suite.number}, got others")
     if leaf.credential.credential_type not in can.credentials:
-        raise invalid_leaf("leaf-capabilities-credential", leaf.credential.credential_type, "others")
+        raise violation("leaf-capabilities-credential", f"got type {leaf.credential.credential_type}")
 
     for rule, needed, has in (
         ("leaf-required-extensions", needs.extensions, can.extensions),
@@ -264,15 +264,11 @@ def check_leaf(
         ("leaf-required-credentials", needs.credentials, can.credentials),
     ):
         if not needed.issubset(has):
-            raise invalid_leaf(rule, min(needed.difference(has)), "others")
+            raise violation(rule, f"expected type {min(needed.difference(has))}, got others")
 
     if leaf.lifetime is not None and now is not None:
         begin, end = leaf.lifetime.not_before, leaf.lifetime.not_after
         if not begin <= now <= end:
-            raise invalid_leaf("leaf-lifetime", "a time within it", "earlier" if now < begin else "later")
+            raise violation("leaf-lifetime", f"got {'an earlier time' if now < begin else 'a later time'}")
         if end - begin > max_lifetime:
-            raise invalid_leaf("leaf-lifetime-length", f"at most {max_lifetime:.0f} seconds", end - begin)
-
-
-def invalid_leaf(rule: str, expected: object, got: object) -> RoomkeyError:
-    return RoomkeyError("invalid-leaf-node", f"{rule}: expected {expected}, got {got}", rule=rule)
+            raise violation("leaf-lifetime-length", f"expected at most {max_lifetime:.0f} seconds, got {end - begin}")

@@ -339,11 +339,24 @@ async def _merge_path(
     """The tree with the path, whose leaf is checked and whose signature holds."""
     leaf = path.leaf_node
     check_leaf(group.suite, leaf, now=None, source=COMMIT_SOURCE, needs=changes.needs)
+    if changes.external_init is not None:
+        _check_resync(changes, leaf)
     merged = apply_path(tree, sender, path, changes.added_indexes)
     (good,) = await labels.verify_with_label(crypto, group.suite, [leaf_signed(leaf, group.group_id, sender)])
     if not good:
-        raise violation("commit-path-leaf", "got a leaf whose signature does not hold")
+        raise violation("leaf-signature", "got a path's leaf whose signature does not")
     return merged
+
+
+def _check_resync(changes: Changes, leaf: LeafNode) -> None:
+    """Who comes back by an external commit and removes an old leaf must be the one who stood there (RFC 9420 section
+    12.2): to us, who bears the same credential. Else any stranger could remove any member.
+    """
+    for _, before in changes.removed:
+        if leaf.credential != before.credential:
+            raise violation("external-remove-self", "got another's leaf")
+        if leaf.encryption_key == before.encryption_key:
+            raise violation("update-encryption-key")
 
 
 def _own_keys(group: Group, items: Sequence[ReceivedProposal]) -> PathKeys:

@@ -13,7 +13,7 @@ own clock; those who process a commit do not, or members whose clocks differ wou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from roomkey.crypto import labels
@@ -63,15 +63,11 @@ class Changes:
 
 
 def check_proposal(group: Group, sender: Sender, proposal: Proposal, policy: Policy) -> None:
-    """Step 1: the rules of one proposal that need no signature. Errors: "invalid-proposal", "unsupported-proposal",
-    "psk-unknown".
-    """
+    """Step 1: the rules of one proposal that need no signature. Errors: "invalid-proposal", "unsupported-proposal"."""
     body = proposal.body
     if isinstance(body, bytes):
         if proposal.proposal_type not in policy.custom_proposals:
             raise violation("proposal-unknown", f"got type {proposal.proposal_type}")
-        if any(proposal.proposal_type not in leaf.capabilities.proposals for _, leaf in group.tree.members()):
-            raise violation("proposal-type-supported", f"got type {proposal.proposal_type}")
         return
     if sender.sender_type == EXTERNAL and not isinstance(body, _EXTERNAL_BODIES):
         raise violation("proposal-external-type", f"got type {proposal.proposal_type}")
@@ -90,6 +86,9 @@ def check_proposal(group: Group, sender: Sender, proposal: Proposal, policy: Pol
     elif isinstance(body, ReInit):
         if body.version < group.context.version:
             raise violation("reinit-version", f"got {body.version}")
+        twice = duplicate_type(body.extensions)
+        if twice is not None:
+            raise violation("reinit-extensions", f"got type {twice} twice")
     elif isinstance(body, GroupContextExtensions):
         twice = duplicate_type(body.extensions)
         if twice is not None:
@@ -103,8 +102,6 @@ def _check_update(group: Group, sender: Sender, leaf: LeafNode) -> None:
     before = group.tree.leaf(sender.leaf_index)
     if before is None:
         raise violation("update-sender", "got a blank leaf")
-    if leaf.leaf_node_source != UPDATE:
-        raise violation("update-leaf-source", f"got source {leaf.leaf_node_source}")
     if leaf.encryption_key == before.encryption_key:
         raise violation("update-encryption-key")
 
@@ -141,7 +138,9 @@ def check_list(group: Group, committer: int | None, items: Sequence[ReceivedProp
         raise violation("commit-one-context")
     if len(items) > 1 and any(isinstance(body, ReInit) for body in bodies):
         raise violation("commit-reinit-alone", f"got {len(items)} proposals")
-    _check_adds(group, [b.key_package.leaf_node for b in bodies if isinstance(b, Add)], bodies)
+    leaving = {body.removed for body in bodies if isinstance(body, Remove)}
+    _check_adds(group, [b.key_package.leaf_node for b in bodies if isinstance(b, Add)], leaving)
+    _check_supported(group, {item.proposal.proposal_type for item in items if item.proposal.custom}, leaving)
 
 
 def _check_external_list(items: Sequence[ReceivedProposal]) -> None:
@@ -157,17 +156,24 @@ def _check_external_list(items: Sequence[ReceivedProposal]) -> None:
         raise violation("external-types")
 
 
-def _check_adds(group: Group, leaves: Sequence[LeafNode], bodies: Sequence[object]) -> None:
+def _check_adds(group: Group, leaves: Sequence[LeafNode], leaving: Collection[int]) -> None:
     """A client is its signature key here; what else makes two leaves one client is the application's to say."""
     if not leaves:
         return
     keys = {leaf.signature_key for leaf in leaves}
     if len(keys) != len(leaves):
         raise violation("commit-add-twice")
-    leaving = {body.removed for body in bodies if isinstance(body, Remove)}
     for index, member in group.tree.members():
         if member.signature_key in keys and index not in leaving:
             raise violation("commit-add-member", f"got the client of leaf {index}")
+
+
+def _check_supported(group: Group, custom: Collection[int], leaving: Collection[int]) -> None:
+    """Who is added or removed need not know the types of custom proposals."""
+    for index, leaf in group.tree.members():
+        unknown = () if index in leaving else set(custom).difference(leaf.capabilities.proposals)
+        if unknown:
+            raise violation("proposal-type-supported", f"got type {min(unknown)}")
 
 
 async def apply_proposals(
@@ -245,11 +251,7 @@ async def _verify_leaves(
             check_leaf(group.suite, leaf, now=None, source=UPDATE, needs=needs)
         signed = [leaf_signed(leaf, group.group_id, index) for index, leaf in updates]
         if not all(await labels.verify_with_label(crypto, group.suite, signed)):
-            raise RoomkeyError(
-                "invalid-signature",
-                "leaf-signature: expected the Update's leaf signed by its key",
-                rule="leaf-signature",
-            )
+            raise violation("leaf-signature", "got an Update's leaf whose signature does not")
 
 
 def _as_rule(rule: str, group: Group, leaf: LeafNode, needs: Requirements) -> None:

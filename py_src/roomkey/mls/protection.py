@@ -170,10 +170,7 @@ def open_public(
     if message.membership_tag is not None:
         expected = _membership_tag(suite, context, membership_key, content)
         if not equal(expected, message.membership_tag):
-            size = len(message.membership_tag)
-            raise RoomkeyError(
-                "invalid-tag", f"expected the membership tag to hold, got {size} bytes that do not match"
-            )
+            raise violation("message-membership-tag", f"got {len(message.membership_tag)} bytes that do not match")
     return content
 
 

@@ -13,6 +13,7 @@ from roomkey.crypto.suites import CipherSuite
 from roomkey.errors import RoomkeyError
 from roomkey.mls import tree_math
 from roomkey.mls.leaf_node import LeafNode
+from roomkey.mls.validation import violation
 from roomkey.tls import Codec, Opaque, Reader, Struct, malformed, uint32, varint, vector
 
 # A blank node is one byte on the wire and eight in memory, so a message may not ask for any number of them: with 2^14
@@ -113,10 +114,10 @@ class RatchetTree:
                 raise RoomkeyError("too-large", f"ratchet_tree: expected at most {limit} nodes, got more")
             node = _node.read(r)
             if node is not None and isinstance(node, LeafNode) == len(nodes) % 2:
-                raise invalid_tree("tree-node-kinds", "leaves at even positions, parents at odd ones", "the other")
+                raise violation("tree-node-kinds", f"got the other at {len(nodes)}")
             nodes.append(node)
         if not nodes or nodes[-1] is None:
-            raise invalid_tree("tree-trailing-blank", "a last node that is not blank", "a blank one or none")
+            raise violation("tree-trailing-blank", "got a blank one or none")
         width = tree_math.width_for((len(nodes) + 2) // 2)
         nodes += [None] * (tree_math.node_count(width) - len(nodes))
         return cls(suite, nodes)
@@ -243,7 +244,7 @@ class RatchetTree:
         while last >= 0 and nodes[last] is None:
             last -= 2
         if last < 0:
-            raise invalid_tree("tree-empty", "a member who stays", "none")
+            raise violation("tree-empty")
         count = tree_math.node_count(tree_math.width_for((last >> 1) + 1))
         del nodes[count:], tree.hashes[count:]
         return tree
@@ -254,7 +255,7 @@ class RatchetTree:
 
     def _member(self, leaf_index: int) -> int:
         if self.leaf(leaf_index) is None:
-            raise invalid_tree("tree-member", "the leaf index of a member", leaf_index)
+            raise violation("tree-member", f"got leaf {leaf_index}")
         return leaf_index
 
     def _change(
@@ -279,7 +280,3 @@ def _extend(nodes: list[Node | None], hashes: list[bytes | None]) -> None:
     more = len(nodes) + 1
     nodes += [None] * more
     hashes += [None] * more
-
-
-def invalid_tree(rule: str, expected: object, got: object) -> RoomkeyError:
-    return RoomkeyError("invalid-tree", f"{rule}: expected {expected}, got {got}", rule=rule)

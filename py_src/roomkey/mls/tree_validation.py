@@ -6,11 +6,11 @@ from itertools import pairwise
 
 from roomkey.crypto import labels
 from roomkey.crypto.provider import CryptoProvider
-from roomkey.errors import RoomkeyError
 from roomkey.mls import tree_math
 from roomkey.mls.leaf_node import MAX_LIFETIME, NO_REQUIREMENTS, Requirements, check_leaf, leaf_signed
-from roomkey.mls.ratchet_tree import RatchetTree, invalid_tree
+from roomkey.mls.ratchet_tree import RatchetTree
 from roomkey.mls.tree_hash import parent_hash_failure, tree_hash
+from roomkey.mls.validation import violation
 
 
 async def verify_tree(
@@ -41,17 +41,17 @@ async def verify_tree(
     Errors: "invalid-tree", "invalid-leaf-node", "invalid-signature", with `rule`.
     """
     if not labels.equal(tree_hash(tree), expected_hash):
-        raise invalid_tree("tree-hash", "the tree of the group info", "another")
+        raise violation("tree-hash", "got another")
     for _, leaf in tree.members():
         check_leaf(tree.suite, leaf, now=now, needs=needs, max_lifetime=max_lifetime)
     check_members(tree)
     for _, parent in tree.parents():
         if len(parent.encryption_key) != tree.suite.npk:
-            raise invalid_tree("tree-parent-keys", f"{tree.suite.npk} bytes", len(parent.encryption_key))
+            raise violation("tree-parent-keys", f"expected {tree.suite.npk} bytes, got {len(parent.encryption_key)}")
     check_unmerged_leaves(tree)
     bad = parent_hash_failure(tree)
     if bad is not None:
-        raise invalid_tree("tree-parent-hash", "a parent node set by a member", f"another at {bad}")
+        raise violation("tree-parent-hash", f"got another at {bad}")
     await verify_leaf_signatures(crypto, tree, group_id)
 
 
@@ -66,14 +66,14 @@ def check_members(tree: RatchetTree) -> None:
     """
     leaves = [leaf for _, leaf in tree.members()]
     if len({leaf.signature_key for leaf in leaves}) != len(leaves):
-        raise invalid_tree("tree-signature-keys", "a key of its own for each member", "one twice")
+        raise violation("tree-signature-keys", "got one twice")
     if len(tree.encryption_keys()) != len(leaves) + sum(1 for _ in tree.parents()):
-        raise invalid_tree("tree-encryption-keys", "a key of its own for each node", "one twice")
+        raise violation("tree-encryption-keys", "got one twice")
     used = {leaf.credential.credential_type for leaf in leaves}
     for supported in {leaf.capabilities.credentials for leaf in leaves}:
         if not used.issubset(supported):
             missing = min(used.difference(supported))
-            raise invalid_tree("tree-credentials", "credential types that all support", missing)
+            raise violation("tree-credentials", f"got type {missing}")
 
 
 def check_unmerged_leaves(tree: RatchetTree) -> None:
@@ -91,10 +91,10 @@ def check_unmerged_leaves(tree: RatchetTree) -> None:
         if not leaves:
             continue
         if any(first >= second for first, second in pairwise(leaves)):
-            raise invalid_tree("tree-unmerged-order", "rising leaf indexes", "others")
+            raise violation("tree-unmerged-order", f"got others at {position}")
         begin, end = tree_math.span(position)
         if leaves[0] < begin or leaves[-1] >= end or any(nodes[2 * leaf] is None for leaf in leaves):
-            raise invalid_tree("tree-unmerged-members", "members below the node", "others")
+            raise violation("tree-unmerged-members", f"got others at {position}")
     # Once a node on the way down from the root names a leaf, each non-blank one below must.
     named = {position: frozenset(parent.unmerged_leaves) for position, parent in tree.parents()}
     for leaf in frozenset().union(*named.values()):
@@ -102,7 +102,7 @@ def check_unmerged_leaves(tree: RatchetTree) -> None:
         for position in reversed(tree_math.direct_path(2 * leaf, width)):
             if position in named:
                 if above_names and leaf not in named[position]:
-                    raise invalid_tree("tree-unmerged-between", "an unmerged leaf in all nodes below", "a gap")
+                    raise violation("tree-unmerged-between", f"got a gap at {position}")
                 above_names = leaf in named[position]
 
 
@@ -110,5 +110,4 @@ async def verify_leaf_signatures(crypto: CryptoProvider, tree: RatchetTree, grou
     """Verifies all members' leaves in one batch. Errors: "invalid-signature" with rule leaf-signature."""
     items = [leaf_signed(leaf, group_id, index) for index, leaf in tree.members()]
     if not all(await labels.verify_with_label(crypto, tree.suite, items)):
-        text = "leaf-signature: expected leaves signed by their keys, got one that is not"
-        raise RoomkeyError("invalid-signature", text, rule="leaf-signature")
+        raise violation("leaf-signature", "got a leaf whose signature does not")

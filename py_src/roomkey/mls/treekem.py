@@ -20,8 +20,9 @@ from roomkey.crypto.suites import CipherSuite
 from roomkey.errors import RoomkeyError
 from roomkey.mls import tree_math
 from roomkey.mls.leaf_node import COMMIT, LeafNode, sign_leaf
-from roomkey.mls.ratchet_tree import RatchetTree
+from roomkey.mls.ratchet_tree import ParentNode, RatchetTree
 from roomkey.mls.tree_hash import path_parents
+from roomkey.mls.validation import violation
 from roomkey.tls import Opaque, Struct, vector
 
 _LABEL = b"UpdatePathNode"
@@ -152,20 +153,20 @@ def apply_path(tree: RatchetTree, sender: int, path: UpdatePath, added: Collecti
     """
     steps = tree.filtered_direct_path(sender)
     if len(path.nodes) != len(steps):
-        raise _invalid("path-length", len(steps), len(path.nodes))
+        raise violation("path-length", f"expected {len(steps)}, got {len(path.nodes)}")
     for (_, copath), node in zip(steps, path.nodes, strict=True):
         recipients = len(_targets(tree, copath, added))
         if len(node.encrypted_path_secret) != recipients:
-            raise _invalid("path-ciphertexts", recipients, len(node.encrypted_path_secret))
+            raise violation("path-ciphertexts", f"expected {recipients}, got {len(node.encrypted_path_secret)}")
     keys = [node.encryption_key for node in path.nodes]
     if any(len(key) != tree.suite.npk for key in keys):
-        raise _invalid("path-keys", f"keys of {tree.suite.npk} bytes", "others")
+        raise violation("path-keys", f"expected {tree.suite.npk} bytes, got others")
     fresh = {*keys, path.leaf_node.encryption_key}
     if len(fresh) != len(keys) + 1 or not fresh.isdisjoint(tree.encryption_keys()):
-        raise _invalid("path-keys-fresh", "keys that were never in the tree", "one that is")
+        raise violation("path-keys-fresh")
     parents, above = path_parents(tree, steps, keys)
     if path.leaf_node.parent_hash != above:
-        raise _invalid("path-parent-hash", "the parent hash of this path", "another or none")
+        raise violation("path-parent-hash", "got another or none")
     return tree.with_path(sender, path.leaf_node, parents)
 
 
@@ -197,7 +198,7 @@ async def open_path(
             sealed = path.nodes[start].encrypted_path_secret[place]
             break
     else:
-        raise _invalid("path-recipient", "a recipient whose key we hold", "none")
+        raise violation("path-recipient", "got none whose key we hold")
     secret = await labels.decrypt_with_label(crypto, tree.suite, pair, _LABEL, context, sealed)
     fresh, commit_secret = await _derive_up(crypto, tree, [node for node, _ in steps[start:]], secret)
     return OpenedPath({**ours, **fresh}, commit_secret, secret)
@@ -213,7 +214,8 @@ async def joiner_keys(
         sender: leaf index of the committer who added us (GroupInfo.signer).
         encryption: the pair of our leaf.
         path_secret: of GroupSecrets; None where the commit had no path.
-    Errors: "invalid-update-path" with rule path-public-keys or path-recipient.
+    Errors: "invalid-update-path" with rule path-public-keys or path-recipient; "invalid-welcome" with rule
+    welcome-path-secret.
     """
     keys: dict[int, KeyPair] = {2 * own: encryption}
     if path_secret is not None:
@@ -221,6 +223,10 @@ async def joiner_keys(
         start = _first_shared(steps, own)
         fresh, _ = await _derive_up(crypto, tree, [node for node, _ in steps[start:]], path_secret)
         keys.update(fresh)
+    for position in tree_math.direct_path(2 * own, tree.width):
+        node = tree.nodes[position]
+        if isinstance(node, ParentNode) and position not in keys and own not in node.unmerged_leaves:
+            raise violation("welcome-path-secret", f"got none for {position}")
     return keys
 
 
@@ -249,7 +255,7 @@ def _first_shared(steps: Sequence[tuple[int, int]], own: int) -> int:
     for place, (_, copath) in enumerate(steps):
         if tree_math.covers(copath, own):
             return place
-    raise _invalid("path-recipient", "a path of another member of our group", "none that reaches us")
+    raise violation("path-recipient", "got our own or one that does not reach us")
 
 
 async def _derive_up(
@@ -264,7 +270,7 @@ async def _derive_up(
     for position, pair in zip(nodes, pairs, strict=True):
         node = tree.nodes[position]
         if node is None or node.encryption_key != pair.public:
-            raise _invalid("path-public-keys", "the keys that the path secret derives", "others")
+            raise violation("path-public-keys")
     return dict(zip(nodes, pairs, strict=True)), secret
 
 
@@ -275,7 +281,3 @@ def _next_secret(suite: CipherSuite, secret: bytes) -> bytes:
 async def _node_keys(crypto: CryptoProvider, suite: CipherSuite, secrets: Sequence[bytes]) -> list[KeyPair]:
     node_secrets = [labels.derive_secret(suite, secret, b"node") for secret in secrets]
     return await hpke.derive_key_pairs(crypto, suite, node_secrets)
-
-
-def _invalid(rule: str, expected: object, got: object) -> RoomkeyError:
-    return RoomkeyError("invalid-update-path", f"{rule}: expected {expected}, got {got}", rule=rule)
