@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 
 import uvicorn
 
-from build_scripts import build, paths
+from build_scripts import build, environment, paths
 from build_scripts.browser import BrowserMissing
 from build_scripts.demo_pages import DOMAINS, PEOPLE, Pages, Service, person_origin, stage_origin
 from build_scripts.demo_services import DemoError, Services, free_ports
@@ -55,22 +55,30 @@ def run(options: argparse.Namespace) -> int:
     origins = [person_origin(person, port) for person in PEOPLE]
     folder = FOLDER / str(os.getpid())
     try:
-        with Services(folder, service_ports, origins) as services, serving(port, services.all):
+        built = snapshot(folder / "dist")
+        with Services(folder / "services", service_ports, origins) as services, serving(port, services.all, built):
             codes = {person.name: code for person, code in services.codes.items()}
             stage = f"{stage_origin(port)}/#{urlencode(codes)}"
             if options.headless:
                 from build_scripts import demo_play  # Playwright is for this alone
 
-                return demo_play.play(stage, folder, options.screenshots)
+                return demo_play.play(stage, services.folder, options.screenshots)
             invite(stage, services, port, open_browser=not options.no_open)
             return watch(services)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def snapshot(folder: Path) -> Path:
+    """A copy of what was built: a build while the demo runs would else change files that pages are still loading."""
+    with environment.exclusive("build"):
+        shutil.copytree(paths.DIST, folder)
+    return folder
+
+
 @contextlib.contextmanager
-def serving(port: int, services: tuple[Service, ...]) -> Iterator[None]:
-    """Serves the pages from a thread while the context lasts."""
+def serving(port: int, services: tuple[Service, ...], built: Path) -> Iterator[None]:
+    """Serves the pages of the build `built` from a thread while the context lasts."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -78,7 +86,7 @@ def serving(port: int, services: tuple[Service, ...]) -> Iterator[None]:
     except OSError as error:
         listening.close()
         raise DemoError(f"Port {port} cannot be used ({error.strerror}); name another with --port.") from error
-    config = uvicorn.Config(Pages(port, services), lifespan="off", log_config=None, access_log=False)
+    config = uvicorn.Config(Pages(port, services, built), lifespan="off", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -57,7 +58,7 @@ def person_origin(person: Person, port: int) -> str:
 class Pages:
     """An ASGI application. The host name says whose page it is; any other name gets nothing (so no rebinding)."""
 
-    def __init__(self, port: int, services: tuple[Service, ...]) -> None:
+    def __init__(self, port: int, services: tuple[Service, ...], built: Path = paths.DIST) -> None:
         stage = stage_origin(port)
         origins = [person_origin(person, port) for person in PEOPLE]
         connect = [service.url for service in services]
@@ -75,8 +76,8 @@ class Pages:
             ],
             "services": [{"domain": service.domain, "url": service.url} for service in services],
         }
-        self._library = StaticFiles(directory=paths.ASSETS)
-        self._demo = StaticFiles(directory=paths.DEMO_DIST)
+        self._library = StaticFiles(directory=built / paths.ASSETS.name)
+        self._demo = StaticFiles(directory=built / paths.DEMO_DIST.name)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -44,9 +44,10 @@ class Demo:
 @pytest.fixture
 def running(assets: Path, tmp_path: Path) -> Iterator[Demo]:
     assert assets.is_dir()
+    built = demo.snapshot(tmp_path / "dist")
     port, *service_ports = free_ports(3)
     origins = [person_origin(person, port) for person in PEOPLE]
-    with Services(tmp_path / "services", service_ports, origins) as services, demo.serving(port, services.all):
+    with Services(tmp_path / "services", service_ports, origins) as services, demo.serving(port, services.all, built):
         yield Demo(services, port)
 
 

@@ -53,6 +53,7 @@ export function shortFingerprint(fingerprint: string): string {
 }
 
 export function bytesText(bytes: number): string {
+  if (bytes === 1) return "1 byte";
   return bytes < 1000 ? `${bytes} bytes` : `${(bytes / 1000).toFixed(1)} kB`;
 }
 

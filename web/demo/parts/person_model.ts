@@ -162,7 +162,6 @@ export class PersonModel extends EventTarget {
 
   async #open(identity: Identity): Promise<void> {
     this.identity = identity;
-    this.phase = "enrolled";
     identity.addEventListener("invitation", (event) => this.#invited(event.detail));
     identity.addEventListener("conference", (event) => this.#attach(event.detail));
     identity.addEventListener("stock", (event) => {
@@ -178,6 +177,7 @@ export class PersonModel extends EventTarget {
       this.#attach(current);
       await this.#look();
     }
+    if (this.phase === "loading" || this.phase === "ready") this.phase = "enrolled"; // else a call or an invitation says more
     this.#changed();
   }
 

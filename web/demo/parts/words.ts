@@ -21,7 +21,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   claim: { out: "A wish for public keys", in: "Public keys", readable: "who asked for whose public keys", sealed: null, telling: 1 },
   register: { out: "A new group’s number", in: "“Noted”", readable: "a group’s number", sealed: "who is in it" },
   "commit-order": { out: "The group’s next change", in: "“It is the next”", readable: "a group’s number and its count of changes", sealed: "the new keys" },
-  commits: { out: "“What did I miss?”", in: "Changes of the group", readable: "a group’s number", sealed: "the new keys", telling: 1 },
+  commits: { out: "“What did I miss?”", in: "The changes since", readable: "a group’s number", sealed: "the new keys", telling: 0 },
   welcome: { out: "A sealed invitation", in: "A sealed invitation", readable: WHO_TO_WHOM, sealed: "the group’s secret", telling: 3 },
   commit: { out: "A change of the group", in: "A change of the group", readable: WHO_TO_WHOM, sealed: "the new keys" },
   proposal: { out: "A wish for the group", in: "A wish for the group", readable: WHO_TO_WHOM, sealed: "what it says" },
