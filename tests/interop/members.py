@@ -89,6 +89,9 @@ class Member(Protocol):
 
     async def view(self) -> View: ...
 
+    async def reload(self) -> None:
+        """Goes on with the group as it was stored and loaded."""
+
 
 def lifetime() -> Lifetime:
     """A day around now: ts-mls takes the time from its own clock."""

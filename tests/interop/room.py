@@ -9,12 +9,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from roomkey.crypto.suites import CipherSuite
 from roomkey.mls.extensions import Extension
 from roomkey.mls.proposals import Add, GroupContextExtensions, PreSharedKey, Proposal, Remove, proposal
 from roomkey.mls.psk import USAGE_APPLICATION, external_psk, resumption_psk
+from roomkey.mls.ratchet_tree import RatchetTree
 
 from tests.interop import faults
 from tests.interop.members import (
@@ -27,6 +28,7 @@ from tests.interop.members import (
     View,
     read_key_package,
 )
+from tests.interop.members import Commit as Made
 from tests.interop.peer import Peer
 from tests.interop.roomkey_member import RoomkeyMember
 from tests.interop.ts_mls_member import TsMlsMember
@@ -102,7 +104,22 @@ class Open:
     label: str
 
 
-Step: TypeAlias = Create | Propose | Commit | Say | Seal | Open
+@dataclass(frozen=True)
+class Reload:
+    """The group stored and loaded again."""
+
+    by: str
+
+
+Step: TypeAlias = Create | Propose | Commit | Say | Seal | Open | Reload
+
+
+class Letter(NamedTuple):
+    """Application data on its way; `readers` have not opened it yet."""
+
+    message: bytes
+    epoch: int
+    readers: set[str]
 
 
 @dataclass
@@ -118,7 +135,10 @@ class Room:
     joining: list[str] = field(default_factory=list)  # by proposals that wait for a commit
     leaving: list[str] = field(default_factory=list)
     psks: dict[bytes, bytes] = field(default_factory=dict)
-    letters: dict[str, bytes] = field(default_factory=dict)
+    letters: dict[str, Letter] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)  # who could not join for a fault of ts-mls, and their leaves
+    since: dict[str, int] = field(default_factory=dict)  # the epoch in which a member came
+    epoch: int = 0
 
     def person(self, name: str) -> Member:
         """Somebody new, or the one of that name."""
@@ -134,6 +154,7 @@ class Room:
             case Create(by, extension):
                 await self.person(by).create(self.group_id, _extensions(extension))
                 self.inside.append(by)
+                self.since[by] = 0
             case Propose():
                 await self.propose(step)
             case Commit():
@@ -141,10 +162,14 @@ class Room:
             case Say(by):
                 await self.say(by)
             case Seal(by, label):
-                self.letters[label] = await self.person(by).protect(label.encode())
+                message = await self.person(by).protect(label.encode())
+                self.letters[label] = Letter(message, self.epoch, set(self.others(by)))
             case Open(by, label):
-                received = await self.person(by).process(self.letters[label], {})
+                received = await self.person(by).process(self.letters[label].message, {})
                 assert received == (APPLICATION, label.encode())
+                self.letters[label].readers.discard(by)
+            case Reload(by):
+                await self.person(by).reload()
 
     async def propose(self, step: Propose) -> None:
         item: Proposal | None = None
@@ -173,7 +198,6 @@ class Room:
         if step.extension is not None:
             items.append(proposal(GroupContextExtensions(_extensions(step.extension))))
         committer = self.person(step.by)
-        before = (await committer.view()).epoch
         made = await committer.commit(
             items, path=step.path, public=step.public, psks=self.psks, tree_inside=step.tree_inside
         )
@@ -185,20 +209,47 @@ class Room:
             else:
                 assert (await self.person(name).process(made.message, self.psks)).kind == COMMIT, name
         committer.adopt()
+        self.epoch += 1
         self.inside = [name for name in self.inside if name not in leaving]
         for name in joining:
             assert made.welcome is not None
-            await self.person(name).join(made.welcome, made.tree, self.psks)
-            self.inside.append(name)
-        taken_over = {self.person(name).leaf for name in joining}
-        for name, words in left.items():
-            gone = self.people.pop(name)  # who comes back comes as a new client
-            if isinstance(gone, TsMlsMember) and gone.leaf in taken_over:
-                assert faults.LEAF_TAKEN_OVER in words, name
-            else:
-                assert words == REMOVED, name
+            await self._join(name, made)
+        for name in leaving:
+            self._part(name, left.get(name), joining)
         self.joining, self.leaving = [], []
-        assert (await self.agree()).epoch == before + 1
+        assert (await self.agree()).epoch == self.epoch
+
+    async def _join(self, name: str, made: Made) -> None:
+        """Somebody joins; ts-mls refuses exactly the trees that its fault makes it refuse."""
+        assert made.welcome is not None
+        newcomer = self.person(name)
+        tree = self.tree()
+        faulty = isinstance(newcomer, TsMlsMember) and tree is not None and faults.refuses_tree(tree)
+        refusal = ""
+        try:
+            await newcomer.join(made.welcome, made.tree, self.psks)
+        except Refused as refused:
+            refusal = refused.text
+        if faulty:
+            assert tree is not None
+            assert faults.UNMERGED_LEAVES in refusal, name
+            self.refused[name] = next(i for i, leaf in tree.members() if leaf.credential.identity == name.encode())
+        else:
+            assert refusal == "", name
+            self.inside.append(name)
+            self.since[name] = self.epoch
+
+    def _part(self, name: str, words: str | None, joined: Sequence[str]) -> None:
+        """Somebody is gone, who comes back comes as a new client. `words`: what they made of the commit."""
+        gone = self.people.pop(name)
+        if self.refused.pop(name, None) is not None:
+            return
+        taken_over = {self.refused.get(other, self.person(other).leaf) for other in joined}
+        if isinstance(gone, TsMlsMember) and gone.leaf in taken_over:
+            assert words is not None
+            assert faults.LEAF_TAKEN_OVER in words, name
+        else:
+            assert words == REMOVED, name
 
     async def _last_words(self, name: str, message: bytes) -> str:
         """What somebody who is removed makes of the commit: its kind, or the words of a refusal."""
@@ -227,6 +278,14 @@ class Room:
             assert view == first[1], f"{name} and {first[0]} part ways"
         return first[1]
 
+    def tree(self) -> RatchetTree | None:
+        """The tree, as one of our engine's members holds it."""
+        for name in self.inside:
+            person = self.people[name]
+            if isinstance(person, RoomkeyMember) and person.group is not None:
+                return person.group.tree
+        return None
+
     def others(self, name: str) -> Sequence[str]:
         return [other for other in self.inside if other != name]
 
@@ -234,7 +293,7 @@ class Room:
         return proposal(Add(read_key_package(await self.person(name).key_package())))
 
     def remove(self, name: str) -> Proposal:
-        return proposal(Remove(self.person(name).leaf))
+        return proposal(Remove(self.refused.get(name, self.person(name).leaf)))
 
     def _psk(self, name: bytes) -> Proposal:
         self.psks.setdefault(name, secrets.token_bytes(32))

@@ -20,6 +20,7 @@ from roomkey.mls.key_package import KeyPackage, PackageKeys, make_key_packages
 from roomkey.mls.leaf_node import own_capabilities
 from roomkey.mls.processing import ApplicationMessage, CommitProcessed, ProposalReceived, process, protect
 from roomkey.mls.proposals import Proposal
+from roomkey.mls.state import decode_group, encode_group
 from roomkey.mls.tree_hash import tree_hash
 
 from tests.interop.members import (
@@ -136,6 +137,11 @@ class RoomkeyMember:
             tree_hash(group.tree),
             group.export(label.encode(), context, length),
         )
+
+    async def reload(self) -> None:
+        stored = encode_group(self._group)
+        self.group = decode_group(stored)
+        assert encode_group(self.group) == stored
 
     def _refused(self, error: RoomkeyError) -> Refused:
         return Refused(self.name, str(error.details.get("rule", error.code)))

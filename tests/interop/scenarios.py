@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tests.interop.room import Commit, Create, Open, Propose, Say, Seal, Step
+from tests.interop.room import Commit, Create, Open, Propose, Reload, Say, Seal, Step
 
 # Four to a side, in turn: neighbours in the tree run different engines.
 EIGHT = ("b1", "a2", "b2", "a3", "b3", "a4", "b4")
@@ -64,6 +64,8 @@ SCENARIOS = (
        Open("a2", "2"), Open("a1", "2"), Open("b1", "1")),
     _s("application/between_a_commit_and_its_epoch", *_pair(), Say("a1"), Commit("b1"), Say("a1"), Say("b1"),
        Commit("a1"), Say("b1"), Say("a1")),
+    _s("application/after_storing", *_pair(), Seal("a1", "1"), Seal("a1", "2"), Open("b1", "2"), Reload("b1"),
+       Reload("a1"), Open("b1", "1"), Commit("b1"), Reload("b1"), Reload("a1"), Say("a1"), Commit("a1")),
     # commits
     _s("commit/empty", *_pair(), Commit("a1"), Commit("b1"), Commit("a1")),
     _s("commit/add", *_pair(), Propose("a1", add="b2"), Propose("b1", add="a2"), Commit("a1", add=("b3",), path=True),

@@ -92,6 +92,9 @@ class TsMlsMember:
             unpack(seen["exporter"]),
         )
 
+    async def reload(self) -> None:
+        self._replace(self._ask("reload", state=self.state)["state"])
+
     async def _take(self, state: int) -> None:
         self._replace(state)
         await self.view()  # knows the leaf index

@@ -284,6 +284,12 @@ const operations = {
     };
   },
 
+  async reload({ state }) {
+    const { mls: now, updates } = get(state);
+    const stored = mls.encodeGroupState(now);
+    return { state: holdState({ ...mls.decodeGroupState(stored, 0)[0], clientConfig: config }, updates) };
+  },
+
   async drop({ numbers }) {
     for (const number of numbers) held.delete(number);
     return {};

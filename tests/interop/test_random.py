@@ -1,0 +1,40 @@
+"""A random differential run: our engine and ts-mls play the same seed in one mixed group and agree after each commit.
+
+ROOMKEY_INTEROP_STEPS=10000 asks for a longer run than the few steps of a normal one, ROOMKEY_INTEROP_SEED for another.
+A failure names seed and step: the same seed plays the same steps, with other keys.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+
+import pytest
+from roomkey.crypto.suites import SUITES
+
+from tests.interop.peer import Peer
+from tests.interop.random_play import Play
+from tests.interop.room import Room, Step
+
+STEPS = int(os.environ.get("ROOMKEY_INTEROP_STEPS", "150"))
+SEED = int(os.environ.get("ROOMKEY_INTEROP_SEED", "1"))
+
+# Members at most, and the share of the steps: large groups cost the most and small ones change shape the most often.
+GROUPS = ((5, 0.5), (9, 0.3), (20, 0.2))
+
+
+@pytest.mark.parametrize(("limit", "share"), GROUPS, ids=[f"up_to_{limit}" for limit, _ in GROUPS])
+async def test_random_steps(ts_mls: Peer, limit: int, share: float) -> None:
+    room = Room(SUITES[1], ts_mls)
+    play = Play(random.Random(f"{SEED} {limit}"), room, limit)
+    played: list[Step] = []
+    for step in itertools.islice(play.steps(), max(10, int(STEPS * share))):
+        played.append(step)
+        try:
+            await room.play(step)
+        except Exception as error:
+            last = "\n".join(map(str, played[-8:]))
+            raise AssertionError(
+                f"seed {SEED}, up to {limit}, step {len(played)}: {error}; the last steps:\n{last}"
+            ) from error
