@@ -61,8 +61,8 @@ class Service(BaseHTTPRequestHandler):
                 self.wfile.flush()
                 time.sleep(0.3)
             time.sleep(3)
-        elif self.path == "/refusing":
-            self.reply(200, b"not for you", {})
+        elif self.path == "/broken":
+            self.close_connection = True
         else:
             self.reply(200, self.path.encode(), CORS)
 
@@ -88,6 +88,24 @@ def service() -> Iterator[str]:
         thread.join()
 
 
+class Closed(Service):
+    """Runs, and lets no origin read."""
+
+    def reply(self, status: int, content: bytes, fields: dict[str, str]) -> None:
+        super().reply(status, content, {})
+
+
+@pytest.fixture(scope="module")
+def closed() -> Iterator[str]:
+    """The origin of a service that allows no other origin."""
+    with QuietServer(("127.0.0.1", 0), Closed) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
 @pytest.fixture(scope="module")
 def nobody() -> str:
     """An origin where nobody listens, allowed by the policy as well."""
@@ -99,10 +117,11 @@ def python(
     assets: Path,
     chromium: PlaywrightBrowser,
     service: str,
+    closed: str,
     nobody: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[BrowserPython]:
-    site = asset_site(assets, [service, nobody])
+    site = asset_site(assets, [service, closed, nobody])
     add_python_page(site, tmp_path_factory.mktemp("python"))
     # the worker's script is not among the assets: it gets their policy from the site's headers for every file
     with serving(site), chromium.new_context() as context:
@@ -121,14 +140,19 @@ json.dumps([answer.status, answer.headers["x-told"], "date" in answer.headers, a
 @pytest.mark.parametrize(
     ("path", "code"),
     [
-        ("/refusing", "origin-not-allowed"),
-        ("/moved", "origin-not-allowed"),  # a redirect is refused without a reason: the service runs
+        ("/broken", "service-unreachable"),  # the service runs and lets us in: whether it did the work is open
+        ("/moved", "service-unreachable"),  # a redirect is refused without a reason
         ("/huge", "too-large"),
     ],
 )
 def test_refusals_are_told_apart(python: BrowserPython, service: str, path: str, code: str) -> None:
     work = "json.dumps(await refused(http.request('GET', values['url'], {}, None, timeout=10)))"
     assert python.run(HTTP + work, url=service + path) == [code, {"service": service}]
+
+
+def test_an_origin_that_the_service_refuses(python: BrowserPython, closed: str) -> None:
+    work = "json.dumps(await refused(http.request('GET', values['url'], {}, None, timeout=10)))"
+    assert python.run(HTTP + work, url=f"{closed}/v1") == ["origin-not-allowed", {"service": closed}]
 
 
 def test_nobody_there(python: BrowserPython, nobody: str) -> None:

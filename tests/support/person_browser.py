@@ -95,8 +95,11 @@ class Person:
     # -- the API --
 
     def do(self, body: str, values: object = None) -> Any:
-        """What the function `body` returns in the page, plain; `values` is its argument. Raises `Refused`."""
-        source = body if body.startswith(("return ", "await ", "const ", "for ")) else f"return {body}"
+        """What an expression, or the body of a function, gives in the page, plain; `values` is its argument.
+
+        Raises `Refused`.
+        """
+        source = body if ";" in body or body.startswith(("return ", "for ")) else f"return {body}"
         answer = self.page.evaluate(f"(values) => attempt(async () => {{ {source} }})", values)
         if "error" in answer:
             raise Refused(answer["error"])

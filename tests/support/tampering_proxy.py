@@ -84,7 +84,7 @@ def _handler_of(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
                 fields = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
                 upstream.request(self.command, self.path, body, fields)
                 self.answer(upstream.getresponse(), faulty)
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 pass  # the service or the browser has gone: an end without an answer is what either would see
             finally:
                 upstream.close()

@@ -162,7 +162,7 @@ def _not_taken(error: RoomkeyError, fresh: bool) -> bool:
         return True
     status = error.details.get("status")
     answered = isinstance(status, int) and 400 <= status < 500 and error.code != "service-error"
-    return fresh and (answered or error.code in ("no-route", "origin-not-allowed"))
+    return fresh and (answered or error.code == "no-route")
 
 
 async def _accept(session: Session, pending: records.PendingCommit, candidate: Group) -> None:

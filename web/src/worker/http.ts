@@ -128,17 +128,24 @@ async function explain(url: string, violations: Violations, cause: unknown): Pro
   if (violations.seen(service)) {
     return new Failure("blocked-by-csp", `expected connect-src to allow ${service}`, { origin: service }, cause);
   }
-  try {
-    await fetch(service, {
-      mode: "no-cors",
-      credentials: "omit",
-      cache: "no-store",
-      signal: AbortSignal.timeout(PROBE_MILLISECONDS),
-    });
-  } catch {
-    return new Failure("service-unreachable", "expected an answer, got none", { service }, cause);
+  if (await answers(service, "cors")) {
+    // It lets us read: so this one request or its answer got lost, and nobody knows whether it was done.
+    return new Failure("service-unreachable", "expected an answer, the connection broke", { service }, cause);
   }
-  return new Failure("origin-not-allowed", `expected the service to allow ${self.location.origin}`, { service }, cause);
+  if (await answers(service, "no-cors")) {
+    return new Failure("origin-not-allowed", `expected the service to allow ${self.location.origin}`, { service }, cause);
+  }
+  return new Failure("service-unreachable", "expected an answer, got none", { service }, cause);
+}
+
+/** Whether anything comes back from the service's root: with "cors" something that we may read, with "no-cors" anything at all. */
+async function answers(service: string, mode: "cors" | "no-cors"): Promise<boolean> {
+  try {
+    await fetch(service, { mode, credentials: "omit", cache: "no-store", signal: AbortSignal.timeout(PROBE_MILLISECONDS) });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 interface Violations {
