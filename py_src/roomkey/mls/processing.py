@@ -36,7 +36,7 @@ from roomkey.mls.leaf_node import COMMIT as COMMIT_SOURCE
 from roomkey.mls.leaf_node import LeafNode, check_leaf, leaf_signed
 from roomkey.mls.private_content import PAD_256, Padding
 from roomkey.mls.proposal_list import Changes, apply_proposals
-from roomkey.mls.proposals import Add, Proposal, ReInit, proposal_ref
+from roomkey.mls.proposals import FROM_OUTSIDE, Add, Proposal, ReInit, proposal_ref
 from roomkey.mls.protection import VerifiedContent
 from roomkey.mls.psk import psk_secret
 from roomkey.mls.ratchet_tree import RatchetTree
@@ -240,6 +240,8 @@ def _sender_key(group: Group, framed: FramedContent) -> bytes:
             raise violation("message-sender-type", f"got content type {framed.content_type} from outside")
         if sender.sender_index is None or sender.sender_index >= len(known):
             raise violation("proposal-external-sender", f"got sender {sender.sender_index} of {len(known)}")
+        if not (isinstance(content, Proposal) and isinstance(content.body, FROM_OUTSIDE)):
+            raise violation("proposal-external-type")
         return known[sender.sender_index].signature_key
     if sender.sender_type == NEW_MEMBER_PROPOSAL:
         if not isinstance(content, Proposal) or not isinstance(content.body, Add):

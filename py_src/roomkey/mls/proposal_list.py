@@ -1,7 +1,7 @@
 """The proposals of a commit: what each must satisfy, what they must satisfy together, and what they do to the group.
 
-1. each proposal by itself (RFC 9420 section 12.1);
-2. the list (section 12.2), for a member's commit or an external one;
+1. the list (RFC 9420 section 12.2), for a member's commit or an external one;
+2. each proposal by itself (section 12.1);
 3. applied in the order of section 12.3: GroupContextExtensions, Update, Remove, Add;
 4. all new leaves and key packages, signatures included;
 5. the members of the new tree support what the new context asks for.
@@ -20,7 +20,7 @@ from roomkey.crypto import labels
 from roomkey.crypto.provider import CryptoProvider
 from roomkey.errors import RoomkeyError
 from roomkey.mls.extensions import Extension, duplicate_type, external_senders
-from roomkey.mls.framing import EXTERNAL, MEMBER, NEW_MEMBER_PROPOSAL, Sender
+from roomkey.mls.framing import Sender
 from roomkey.mls.group import Group, Policy, ReceivedProposal
 from roomkey.mls.key_package import KeyPackage, verify_key_packages
 from roomkey.mls.leaf_node import UPDATE, LeafNode, Requirements, check_leaf, leaf_signed, requirements
@@ -37,9 +37,6 @@ from roomkey.mls.proposals import (
 from roomkey.mls.psk import PSK_EXTERNAL, USAGE_APPLICATION, PreSharedKeyID
 from roomkey.mls.ratchet_tree import RatchetTree
 from roomkey.mls.validation import violation
-
-# What may be proposed from outside (RFC 9420 section 12.1.8).
-_EXTERNAL_BODIES = (Add, Remove, PreSharedKey, ReInit, GroupContextExtensions)
 
 
 @dataclass(frozen=True)
@@ -63,16 +60,12 @@ class Changes:
 
 
 def check_proposal(group: Group, sender: Sender, proposal: Proposal, policy: Policy) -> None:
-    """Step 1: the rules of one proposal that need no signature. Errors: "invalid-proposal", "unsupported-proposal"."""
+    """Step 2: the rules of one proposal that need no signature. Errors: "invalid-proposal", "unsupported-proposal"."""
     body = proposal.body
     if isinstance(body, bytes):
         if proposal.proposal_type not in policy.custom_proposals:
             raise violation("proposal-unknown", f"got type {proposal.proposal_type}")
         return
-    if sender.sender_type == EXTERNAL and not isinstance(body, _EXTERNAL_BODIES):
-        raise violation("proposal-external-type", f"got type {proposal.proposal_type}")
-    if sender.sender_type == NEW_MEMBER_PROPOSAL and not isinstance(body, Add):
-        raise violation("proposal-new-member", f"got type {proposal.proposal_type}")
     if isinstance(body, Remove):
         if group.tree.leaf(body.removed) is None:
             raise violation("remove-leaf", f"got leaf {body.removed}")
@@ -97,17 +90,15 @@ def check_proposal(group: Group, sender: Sender, proposal: Proposal, policy: Pol
 
 
 def _check_update(group: Group, sender: Sender, leaf: LeafNode) -> None:
-    if sender.sender_type != MEMBER or sender.leaf_index is None:
-        raise violation("update-sender")
+    # Others than members have been refused: from outside on receipt, in an external commit by its list.
+    assert sender.leaf_index is not None
     before = group.tree.leaf(sender.leaf_index)
-    if before is None:
-        raise violation("update-sender", "got a blank leaf")
-    if leaf.encryption_key == before.encryption_key:
+    if before is not None and leaf.encryption_key == before.encryption_key:
         raise violation("update-encryption-key")
 
 
 def check_list(group: Group, committer: int | None, items: Sequence[ReceivedProposal]) -> None:
-    """Step 2: the rules of the list. `committer`: leaf index, None for an external commit. Errors: "invalid-commit"."""
+    """Step 1: the rules of the list. `committer`: leaf index, None for an external commit. Errors: "invalid-commit"."""
     bodies = [item.proposal.body for item in items]
     if committer is None:
         _check_external_list(items)
@@ -140,7 +131,6 @@ def check_list(group: Group, committer: int | None, items: Sequence[ReceivedProp
         raise violation("commit-reinit-alone", f"got {len(items)} proposals")
     leaving = {body.removed for body in bodies if isinstance(body, Remove)}
     _check_adds(group, [b.key_package.leaf_node for b in bodies if isinstance(b, Add)], leaving)
-    _check_supported(group, {item.proposal.proposal_type for item in items if item.proposal.custom}, leaving)
 
 
 def _check_external_list(items: Sequence[ReceivedProposal]) -> None:
@@ -168,11 +158,13 @@ def _check_adds(group: Group, leaves: Sequence[LeafNode], leaving: Collection[in
             raise violation("commit-add-member", f"got the client of leaf {index}")
 
 
-def _check_supported(group: Group, custom: Collection[int], leaving: Collection[int]) -> None:
-    """Who is added or removed need not know the types of custom proposals."""
-    for index, leaf in group.tree.members():
-        unknown = () if index in leaving else set(custom).difference(leaf.capabilities.proposals)
-        if unknown:
+def _check_supported(group: Group, proposals: Sequence[Proposal]) -> None:
+    """Who is added or removed need not know the types of custom proposals (RFC 9420 section 12.2)."""
+    custom = {proposal.proposal_type for proposal in proposals if proposal.custom}
+    leaving = {proposal.body.removed for proposal in proposals if isinstance(proposal.body, Remove)}
+    for index, leaf in group.tree.members() if custom else ():
+        unknown = custom.difference(leaf.capabilities.proposals)
+        if unknown and index not in leaving:
             raise violation("proposal-type-supported", f"got type {min(unknown)}")
 
 
@@ -193,9 +185,10 @@ async def apply_proposals(
     Errors: "invalid-proposal", "invalid-commit", "invalid-key-package", "invalid-leaf-node", "invalid-signature",
     with `rule`.
     """
+    check_list(group, committer, items)
     for item in items:
         check_proposal(group, item.sender, item.proposal, policy)
-    check_list(group, committer, items)
+    _check_supported(group, [item.proposal for item in items])
 
     bodies = [item.proposal.body for item in items]
     extensions = next((b.extensions for b in bodies if isinstance(b, GroupContextExtensions)), group.context.extensions)

@@ -78,6 +78,10 @@ class GroupContextExtensions(Struct):
 ProposalBody: TypeAlias = Add | Update | Remove | PreSharedKey | ReInit | ExternalInit | GroupContextExtensions | bytes
 
 
+# What may be proposed by an external sender (RFC 9420 section 12.1.8).
+FROM_OUTSIDE = (Add, Remove, PreSharedKey, ReInit, GroupContextExtensions)
+
+
 class Proposal(Struct):
     """A proposal of any type.
 

@@ -73,7 +73,6 @@ RULES: dict[str, Rule] = {
     "proposal-external-sender": Rule("invalid-proposal", "12.1.8.1", "external_senders lists an external sender"),
     "proposal-new-member": Rule("invalid-proposal", "6.1, 12.1.8", "new members propose only an Add"),
     "update-encryption-key": Rule("invalid-proposal", "7.3, 12.1.2", "the encryption key of an Update is new"),
-    "update-sender": Rule("invalid-proposal", "12.1.2", "an Update comes from a member"),
     "remove-leaf": Rule("invalid-proposal", "12.1.3", "a removed leaf exists and is not blank"),
     "psk-type": Rule("invalid-proposal", "12.1.4", "a proposed PSK is external, or resumption for the application"),
     "psk-nonce": Rule("invalid-proposal", "12.1.4", "psk_nonce has the length of the KDF's output"),
