@@ -56,7 +56,7 @@ def stored(person: Person) -> int:
 
 
 async def contents(person: Person) -> list[bytes]:
-    return [message.data for message in await person.conference.messages()]
+    return [message.data for message in await person.conference.history.messages()]
 
 
 async def test_commit(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ async def test_messages_reach_everybody_once(people: People) -> None:
     for person, others in ((people.alice, 1), (people.bob, 1), (people.carol, 2)):
         told = person.told
         await until(lambda: sum(isinstance(e, MessageArrived) for e in told) == others, "messages")  # noqa: B023
-        stored = await person.conference.messages()
+        stored = await person.conference.history.messages()
         assert sorted(message.data for message in stored) == [b"from alice", b"from bob"]
         assert [message.seq for message in stored] == [1, 2]
         assert [message.own for message in stored if message.data == b"from bob"] == [person is people.bob]
@@ -114,7 +114,7 @@ async def test_a_member_who_was_away_catches_up(people: People) -> None:
     await people.bob.power_cut()
     await together(conference, people.bob)
     await until(lambda: sum(isinstance(e, MessageArrived) for e in people.bob.told) == 2, "both messages")
-    assert [message.data for message in await people.bob.conference.messages()] == [b"one", b"two"]
+    assert [message.data for message in await people.bob.conference.history.messages()] == [b"one", b"two"]
 
 
 async def test_an_unknown_person_costs_only_themselves(people: People) -> None:

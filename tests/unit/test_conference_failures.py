@@ -183,7 +183,7 @@ async def test_a_members_service_that_is_down_holds_up_nobody_else(
     await until(lambda: said(bob) == [b"one"], "bob to hear it")
 
 
-async def test_a_message_of_a_later_epoch_waits_for_the_commit(
+async def test_a_message_of_a_later_epoch_waits_for_the_register(
     simulation: Simulation, alice: Person, bob: Person
 ) -> None:
     conference = await call(alice, bob)
@@ -199,6 +199,9 @@ async def test_a_message_of_a_later_epoch_waits_for_the_commit(
     assert group is not None
     _, wire = await protect(alice.client._store.crypto, group, b"of the next epoch")
     await alice.client._routes.by_domain["email2.example"].send(wire, [bob.client.client_id])
+    await until(lambda: "service-unreachable" in bob.errors, "bob to ask the ordering service in vain")
+    assert (bob.conference.epoch, said(bob)) == (before, [])
+    bob.host.unreachable.clear()
     await until(lambda: bob.conference.epoch == before + 1, "the commit")
     await until(lambda: said(bob) == [b"of the next epoch"], "the held message")
     assert swallow is not None
@@ -222,10 +225,10 @@ async def test_an_unknown_group_waits_for_its_welcome(simulation: Simulation, al
     await alice.client._routes.by_domain["email2.example"].send(wire, [bob.client.client_id])
     await bob.invited()
     for _ in range(200):
-        if [m.data for m in await bob.conference.messages()] == [b"early"]:
+        if [m.data for m in await bob.conference.history.messages()] == [b"early"]:
             break
         await asyncio.sleep(0.01)
-    assert [m.data for m in await bob.conference.messages()] == [b"early"]
+    assert [m.data for m in await bob.conference.history.messages()] == [b"early"]
 
 
 async def test_a_refused_registration_leaves_no_conference(simulation: Simulation, alice: Person) -> None:
@@ -401,7 +404,7 @@ async def test_removing_nobody_and_inviting_members_are_refused(alice: Person, b
     for work, code in (
         (conference.remove(identity="x@email1.example"), "no-such-member"),
         (conference.remove(identity=alice.identity), "bad-argument"),
-        (conference.forget(5), "no-such-message"),
+        (conference.history.forget(5), "no-such-message"),
         (conference.send(bytes((1 << 20) + 1)), "bad-argument"),
     ):
         with pytest.raises(RoomkeyError, match=code):

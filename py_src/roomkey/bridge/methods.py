@@ -177,12 +177,12 @@ async def send(engine: Engine, args: Arguments) -> Plain:
 
 
 async def messages(engine: Engine, args: Arguments) -> list[Plain]:
-    found = await engine.conference_of(args).messages(args.number("after", 0), args.number("limit", 100))
+    found = await engine.conference_of(args).history.messages(args.number("after", 0), args.number("limit", 100))
     return [plain.message(item) for item in found]
 
 
 async def forget(engine: Engine, args: Arguments) -> None:
-    await engine.conference_of(args).forget(args.number("seq"))
+    await engine.conference_of(args).history.forget(args.number("seq"))
 
 
 async def key_fingerprints(engine: Engine, args: Arguments) -> Plain:

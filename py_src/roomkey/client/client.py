@@ -120,7 +120,7 @@ class Client:
                 self._conferences[stored.group_id] = Conference(stored)
         self._outbox.wake()
         for conference in self._conferences.values():
-            await conference.forget_old()
+            await conference.history.forget_old()
         self._connected()
         self._work.spawn(self._keep_stock)
         self._inbox.read()

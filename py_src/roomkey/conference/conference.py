@@ -14,7 +14,8 @@ from roomkey.conference import commits, receiving, records, upkeep
 from roomkey.conference.changes import Changes
 from roomkey.conference.commits import Plan
 from roomkey.conference.epoch_keys import EpochKeys
-from roomkey.conference.events import Event, Failed, Member, Message
+from roomkey.conference.events import Event, Failed, Member
+from roomkey.conference.history import History
 from roomkey.conference.session import Session, members_record
 from roomkey.errors import RoomkeyError
 from roomkey.federation.proof import VerifiedInitKeySet
@@ -27,9 +28,6 @@ T = TypeVar("T")
 
 # A message goes to each member's inbox whole; files belong elsewhere.
 MAX_DATA = 1 << 20
-MAX_PAGE = 1000
-# Stored messages are kept for 30 days (api.md).
-MESSAGE_SECONDS = 30 * 86400
 
 
 class Added(NamedTuple):
@@ -164,36 +162,10 @@ class Conference:
             )
         return await self._run(lambda: self._send(bytes(data)))
 
-    async def messages(self, after: int = 0, limit: int = 100) -> list[Message]:
-        """Stored messages with a sequence number above `after`, in order, at most `limit`."""
-        if not 1 <= limit <= MAX_PAGE:
-            raise RoomkeyError("bad-argument", f"limit: expected 1 to {MAX_PAGE}, got {limit}", field="limit")
-        found: list[Message] = []
-        for name, data in await self._session.around.store.list(records.message_name(self.id)):
-            seq = int(name.rpartition("/")[2], 16)
-            if seq > after:
-                found.append(receiving.message_of(seq, records.StoredMessage.decode(data)))
-                if len(found) == limit:
-                    break
-        return found
-
-    async def forget(self, seq: int) -> None:
-        """Deletes a stored message for good. Errors: "no-such-message"."""
-        name = records.message_name(self.id, seq)
-        if await self._session.around.store.get(name) is None:
-            raise RoomkeyError("no-such-message", "expected a stored message")
-        await self._session.around.store.write({}, [name])
-
-    async def forget_old(self) -> None:
-        """Deletes messages that are older than `MESSAGE_SECONDS`."""
-        store, oldest = self._session.around.store, (self._session.around.now() - MESSAGE_SECONDS) * 1000
-        old: list[str] = []
-        for name, data in await store.list(records.message_name(self.id)):
-            if records.StoredMessage.decode(data).time >= oldest:
-                break  # they lie in the order of their coming
-            old.append(name)
-        if old:
-            await store.write({}, old)
+    @property
+    def history(self) -> History:
+        """What was said."""
+        return History(self._session.around.store, self.id, self._session.around.now)
 
     @property
     def keys(self) -> EpochKeys:
@@ -228,7 +200,8 @@ class Conference:
     async def accept(self) -> None:
         """Accepts the invitation. The members are proved once more, now with effect on what we know of them.
 
-        Errors: "not-a-member" if it was taken back; `Admission.admit`'s, and then it stays an invitation.
+        Errors: "not-a-member" if it was taken back; "invalid-welcome" if the ordering service knows of no such epoch;
+        its other errors and `Admission.admit`'s, and then it stays an invitation.
         """
         await self._run(self._accept)
         self.settle()
@@ -294,6 +267,14 @@ class Conference:
         session = self._session
         if session.record.status != records.INVITED:
             return
+        try:
+            # A member may have made our epoch for us alone: it counts if the register holds it.
+            await receiving.catch_up(session)
+        except RoomkeyError as error:
+            if error.code != "wrong-token":
+                raise
+            text = "expected an epoch that the ordering service holds, got another"
+            raise RoomkeyError("invalid-welcome", text) from error
         changes = Changes()
         proved = await session.around.admission.admit(session.live, list(session.live.tree.members()), changes)
         members = tuple(sorted(proved, key=lambda member: member.leaf))

@@ -144,11 +144,11 @@ class NativeHttp:
     async def stream(
         self, method: str, url: str, headers: Mapping[str, str], *, timeout: float, body: bytes | None = None
     ) -> HttpStream:
-        request = self._client.build_request(
-            method, url, headers=dict(headers), content=body, timeout=httpx.Timeout(timeout, read=None)
-        )
-        request.headers["accept-encoding"] = "identity"
         try:
+            request = self._client.build_request(
+                method, url, headers=dict(headers), content=body, timeout=httpx.Timeout(timeout, read=None)
+            )
+            request.headers["accept-encoding"] = "identity"
             async with asyncio.timeout(timeout):
                 return _Stream(await self._client.send(request, stream=True))
         except TimeoutError:
@@ -193,6 +193,8 @@ class NativeHost:
             # The lock of locking_mode EXCLUSIVE is taken by the first transaction and held until the file is closed.
             database.execute("PRAGMA locking_mode = EXCLUSIVE")
             database.execute("PRAGMA secure_delete = ON")
+            # Otherwise an exclusive connection leaves the journal, and in it what was deleted, until it closes.
+            database.execute("PRAGMA journal_mode = TRUNCATE")
             database.execute("PRAGMA synchronous = FULL")
             database.execute("BEGIN EXCLUSIVE")
             database.execute("COMMIT")
