@@ -17,11 +17,11 @@ from tests.interop.peer import Peer
 from tests.interop.random_play import Play
 from tests.interop.room import Room, Step
 
-STEPS = int(os.environ.get("ROOMKEY_INTEROP_STEPS", "150"))
+STEPS = int(os.environ.get("ROOMKEY_INTEROP_STEPS", "200"))
 SEED = int(os.environ.get("ROOMKEY_INTEROP_SEED", "1"))
 
 # Members at most, and the share of the steps: large groups cost the most and small ones change shape the most often.
-GROUPS = ((5, 0.5), (9, 0.3), (20, 0.2))
+GROUPS = ((5, 0.6), (9, 0.3), (20, 0.1))
 
 
 @pytest.mark.parametrize(("limit", "share"), GROUPS, ids=[f"up_to_{limit}" for limit, _ in GROUPS])
