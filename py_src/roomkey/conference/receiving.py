@@ -2,14 +2,15 @@
 
     epoch      commit                          proposal                       application message
     earlier    ignored: the register decided   ignored                        stored, while its epoch's keys are kept
-    current    processed                       a member's own leaving counts  stored
+    current    held until the register has it  a member's own leaving counts  stored
     later      held; the commits in between are fetched from the ordering service, then it is tried again
 
 1. Each message is processed once, however often it comes.
 2. A message is stored in the transaction that deletes its key; only then may the inbox forget it.
-3. While a commit of ours is pending, the others of its epoch wait until it is known which one won.
-4. Whoever a commit adds, or whose name or key it changes, is proved before the epoch is taken; if that fails we leave
-   the conference, because the commit stands for all others.
+3. A commit counts only as the ordering service's register holds it. One in an inbox says no more than that it is time
+   to ask: else a member could show everybody another one, and split the group.
+4. Whoever a commit adds, or whose key it changes, is proved before the epoch is taken, and nobody changes their name;
+   if that fails we leave the conference, because the commit stands for all others.
 
 The functions here expect the caller to hold the session's lock.
 """
@@ -31,9 +32,10 @@ from roomkey.mls.group import Group
 from roomkey.mls.processing import ApplicationMessage, CommitProcessed, ProposalReceived
 from roomkey.mls.proposals import Remove, proposal
 
-# Messages held for later epochs, per conference: more than a minute's worth of a lively call; a flood costs the
-# flooder's words.
+# Messages held for later epochs, per conference, and their bytes: more than a minute's worth of a lively call; a flood
+# costs the flooder's words. Anybody who knows the group's id can have something held.
 MAX_HELD = 256
+MAX_HELD_BYTES = 16 << 20
 # Stored messages per conference (api.md).
 MAX_MESSAGES = 10_000
 
@@ -44,20 +46,12 @@ async def receive(session: Session, data: bytes) -> None:
     Errors: those of a bad message, whose processing changes nothing; the ordering service's, and then the message is
     held; "storage-failed".
     """
-    epoch = session.epoch
-    await _receive(session, data)
-    if session.epoch != epoch:
-        await release(session)
-
-
-async def _receive(session: Session, data: bytes) -> None:
-    """As `receive`, without what it may make readable."""
     if session.group is None or session.seen(data):
         return
     body = MLSMessage.decode(data).body
     epoch, content_type = head(body)
     group = session.live
-    if epoch > group.epoch or (session.pending is not None and content_type == framing.COMMIT and epoch == group.epoch):
+    if epoch > group.epoch or (content_type == framing.COMMIT and epoch == group.epoch):
         await _hold(session, epoch, data)
         await catch_up(session)
     elif epoch == group.epoch or content_type == framing.APPLICATION:
@@ -107,15 +101,20 @@ async def process_commits(session: Session, winners: Sequence[StoredCommit]) -> 
 
 
 async def release(session: Session) -> None:
-    """Tries the messages that were held for epochs now reached, oldest epoch first; bad ones are reported."""
+    """Tries the messages that were held for epochs now reached, oldest epoch first; bad ones are reported.
+
+    The register was just read up to the current epoch: a commit of that one which is still held is not in it.
+    """
     for name, data in await session.around.store.list(records.held_name(session.group_id)):
         if session.group is None:
             return
         epoch = int(name.split("/")[2], 16)
-        if epoch > session.group.epoch or (session.pending is not None and epoch == session.group.epoch):
+        if epoch > session.group.epoch:
             continue
         try:
-            await _receive(session, data)
+            if head(MLSMessage.decode(data).body) == (session.group.epoch, framing.COMMIT):
+                raise RoomkeyError("invalid-commit", "expected a commit that the ordering service holds, got another")
+            await receive(session, data)
         except RoomkeyError as error:
             if error.code == "storage-failed":
                 raise
@@ -136,14 +135,19 @@ def head(body: object) -> tuple[int, int]:
 
 async def _hold(session: Session, epoch: int, data: bytes) -> None:
     name = records.held_name(session.group_id, epoch, digest(data))
-    held = await session.around.store.list(records.held_name(session.group_id))
-    if len(held) >= MAX_HELD:
-        # The newest epochs go first: what is nearest to us is likeliest to be of use.
-        last = max(held)[0]
-        if name >= last:
-            return
-        await session.around.store.write({}, [last])
-    await session.around.store.write({name: data})
+    held = dict(await session.around.store.list(records.held_name(session.group_id)))
+    held[name] = data
+    size = sum(len(item) for item in held.values())
+    evicted: list[str] = []
+    # The newest epochs go first: what is nearest to us is likeliest to be of use.
+    for last in sorted(held, reverse=True):
+        if len(held) - len(evicted) <= MAX_HELD and size <= MAX_HELD_BYTES:
+            break
+        evicted.append(last)
+        size -= len(held[last])
+    await session.around.store.write(
+        {} if name in evicted else {name: data}, [item for item in evicted if item != name]
+    )
 
 
 async def _process(session: Session, group: Group, data: bytes) -> None:
@@ -220,6 +224,7 @@ async def _take_commit(session: Session, after: Group, event: CommitProcessed, d
         return
     changes = Changes()
     try:
+        _check_names_stay(session.live, after, event)
         members = await session.admitted(after, changes)
     except RoomkeyError as error:
         if error.code == "storage-failed":
@@ -227,6 +232,14 @@ async def _take_commit(session: Session, after: Group, event: CommitProcessed, d
         await abandon(session, after, error)
         return
     await session.adopt(after, members, changes, session.marked(data))
+
+
+def _check_names_stay(before: Group, after: Group, event: CommitProcessed) -> None:
+    """A leaf that takes its own place has the same credential (RFC 9420 section 5.3.1). Errors: "identity-mismatch"."""
+    for index in event.updated:
+        old, new = before.tree.leaf(index), after.tree.leaf(index)
+        if old is None or new is None or old.credential != new.credential:
+            raise RoomkeyError("identity-mismatch", "leaf credential: expected the one before, got another")
 
 
 async def abandon(session: Session, after: Group, error: RoomkeyError) -> None:
