@@ -31,6 +31,13 @@ EXTENSIONS_STAY = "The operation failed for an operation-specific reason"  # no 
 # once more for the root. Texts by the committer's engine.
 BLANK_ROOT = {"a": "Could not verify confirmation tag", "b": "commit-confirmation"}
 
+# external_pub holds `struct { HPKEPublicKey external_pub; } ExternalPub` (section 12.4.3.2), a vector with its length;
+# ts-mls reads, and writes, the bare key.
+BARE_EXTERNAL_PUB = "DeserializeError"
+
+# external_senders holds `ExternalSender external_senders<V>` (section 12.1.8.1); ts-mls reads a single one.
+ONE_EXTERNAL_SENDER = "Could not decode external_senders"
+
 # SignaturePublicKey on P-256 is an uncompressed point (section 5.1.1).
 COMPRESSED_KEY = "leaf-keys"
 

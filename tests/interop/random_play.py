@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from tests.interop.room import Commit, Create, Open, Propose, Reload, Room, Say, Seal, Step
+from tests.interop.room import Room
+from tests.interop.steps import Commit, Create, Enter, Open, Propose, Reload, Say, Seal, Step
 
 # Both engines keep the keys of three ended epochs or more, for application data and resumption PSKs.
 PAST_EPOCHS = 3
@@ -43,6 +44,8 @@ class Play:
                 yield Commit(self._one(), remove=tuple(self.room.refused), public=self._coin())
             elif draw < 0.55:
                 yield from self._change()
+            elif draw < 0.6 and len(self.room.inside) < self.limit:
+                yield Enter(self._newcomer(THEIRS), self._one())
             elif draw < 0.75:
                 yield Say(self._one())
             elif draw < 0.85:

@@ -1,4 +1,4 @@
-"""A mixed group that talks through memory, and the steps that scenarios are written in.
+"""A mixed group that talks through memory and plays steps.
 
 After each commit all members must agree on the epoch, the group context, the epoch authenticator, the tree hash that
 each computes from its own tree, and an exported key.
@@ -9,10 +9,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from roomkey.crypto.suites import CipherSuite
 from roomkey.mls.extensions import Extension
+from roomkey.mls.group import STRICT, Policy
 from roomkey.mls.proposals import Add, GroupContextExtensions, PreSharedKey, Proposal, Remove, proposal
 from roomkey.mls.psk import USAGE_APPLICATION, external_psk, resumption_psk
 from roomkey.mls.ratchet_tree import RatchetTree
@@ -31,6 +32,7 @@ from tests.interop.members import (
 from tests.interop.members import Commit as Made
 from tests.interop.peer import Peer
 from tests.interop.roomkey_member import RoomkeyMember
+from tests.interop.steps import Commit, Create, Enter, Open, Propose, Reload, Say, Seal, Step
 from tests.interop.ts_mls_member import TsMlsMember
 
 GROUP_ID = b"interop"
@@ -39,79 +41,6 @@ SPEAKERS = 6
 
 # The group context extension of scenarios: of a private type (0xFxxx), so that members must list it.
 EXTENSION_TYPE = 0xF0FF
-
-
-@dataclass(frozen=True)
-class Create:
-    """A new group. `extension`: data of an extension of type EXTENSION_TYPE in its context."""
-
-    by: str
-    extension: bytes | None = None
-
-
-@dataclass(frozen=True)
-class Propose:
-    """One proposal, by reference from then on: an Update unless something is named."""
-
-    by: str
-    add: str = ""
-    remove: str = ""
-    psk: bytes = b""
-    resume: int | None = None  # the epoch whose resumption PSK is used
-    extension: bytes | None = None
-    public: bool = False
-
-
-@dataclass(frozen=True)
-class Commit:
-    """A commit of what was proposed and, by value, of what is named.
-
-    Attributes:
-        path: a path even where none is needed. ts-mls has no such option: it makes a path where it thinks it must.
-        public: as PublicMessage.
-        tree_inside: False leaves the tree out of the Welcome, where the engine can; it is handed over beside it.
-    """
-
-    by: str
-    add: tuple[str, ...] = ()
-    remove: tuple[str, ...] = ()
-    psk: tuple[bytes, ...] = ()
-    resume: tuple[int, ...] = ()
-    extension: bytes | None = None
-    path: bool = False
-    public: bool = False
-    tree_inside: bool = True
-
-
-@dataclass(frozen=True)
-class Say:
-    """Application data that all others read."""
-
-    by: str
-
-
-@dataclass(frozen=True)
-class Seal:
-    """Application data that is read later, by `Open` with its label."""
-
-    by: str
-    label: str
-
-
-@dataclass(frozen=True)
-class Open:
-    by: str
-    label: str
-
-
-@dataclass(frozen=True)
-class Reload:
-    """The group stored and loaded again."""
-
-    by: str
-
-
-Step: TypeAlias = Create | Propose | Commit | Say | Seal | Open | Reload
 
 
 class Letter(NamedTuple):
@@ -130,6 +59,7 @@ class Room:
     peer: Peer
     ours: str = "a"  # members whose name begins with it run our engine, all others ts-mls
     group_id: bytes = GROUP_ID
+    policy: Policy = STRICT  # of our engine's members
     people: dict[str, Member] = field(default_factory=dict)
     inside: list[str] = field(default_factory=list)
     joining: list[str] = field(default_factory=list)  # by proposals that wait for a commit
@@ -144,7 +74,7 @@ class Room:
         """Somebody new, or the one of that name."""
         if name not in self.people:
             if name.startswith(self.ours):
-                self.people[name] = RoomkeyMember(name, self.suite, (EXTENSION_TYPE,))
+                self.people[name] = RoomkeyMember(name, self.suite, (EXTENSION_TYPE,), policy=self.policy)
             else:
                 self.people[name] = TsMlsMember(name, self.suite, self.peer, (EXTENSION_TYPE,))
         return self.people[name]
@@ -170,6 +100,8 @@ class Room:
                 self.letters[label].readers.discard(by)
             case Reload(by):
                 await self.person(by).reload()
+            case Enter(name, by):
+                await self._enter(name, self.person(by))
 
     async def propose(self, step: Propose) -> None:
         item: Proposal | None = None
@@ -218,6 +150,32 @@ class Room:
             self._part(name, left.get(name), joining)
         self.joining, self.leaving = [], []
         assert (await self.agree()).epoch == self.epoch
+
+    async def _enter(self, name: str, member: Member) -> None:
+        newcomer, tree = self.person(name), self.tree()
+        assert isinstance(newcomer, TsMlsMember)
+        assert tree is not None
+        info = await member.group_info() if isinstance(member, TsMlsMember) else await self._info_for_ts_mls(member)
+        message, refusal = b"", ""
+        try:
+            message = await newcomer.join_from_outside(info)
+        except Refused as refused:
+            refusal = refused.text
+        if faults.refuses_tree(tree):
+            assert faults.UNMERGED_LEAVES in refusal, name
+            return
+        assert refusal == "", name
+        for other in self.inside:
+            assert (await self.person(other).process(message, {})).kind == COMMIT, other
+        self.inside.append(name)
+        self.epoch += 1
+        self.since[name] = self.epoch
+        assert (await self.agree()).epoch == self.epoch
+
+    async def _info_for_ts_mls(self, member: Member) -> bytes:
+        """A GroupInfo whose external key is bare, as ts-mls reads it (`faults.BARE_EXTERNAL_PUB`)."""
+        assert isinstance(member, RoomkeyMember)
+        return await member.group_info(await member.bare_external_key())
 
     async def _join(self, name: str, made: Made) -> None:
         """Somebody joins; ts-mls refuses exactly the trees that its fault makes it refuse."""

@@ -10,18 +10,20 @@ from roomkey.crypto.provider import CryptoProvider
 from roomkey.crypto.suites import SUITES, CipherSuite
 from roomkey.errors import RoomkeyError
 from roomkey.host.native_crypto import NativeCrypto
-from roomkey.mls.committing import PendingCommit, commit, propose, propose_update
+from roomkey.mls.committing import PendingCommit, commit, group_info, propose, propose_update
 from roomkey.mls.credential import Credential
-from roomkey.mls.extensions import Extension
+from roomkey.mls.extensions import Extension, ExtensionType
 from roomkey.mls.framing import PRIVATE_MESSAGE, PUBLIC_MESSAGE, message
 from roomkey.mls.group import STRICT, Group, JoinKeys, OwnKeys, Policy, Psks, create_group
 from roomkey.mls.joining import join
 from roomkey.mls.key_package import KeyPackage, PackageKeys, make_key_packages
+from roomkey.mls.key_schedule import external_key_pair
 from roomkey.mls.leaf_node import own_capabilities
 from roomkey.mls.processing import ApplicationMessage, CommitProcessed, ProposalReceived, process, protect
 from roomkey.mls.proposals import Proposal
 from roomkey.mls.state import decode_group, encode_group
 from roomkey.mls.tree_hash import tree_hash
+from roomkey.mls.welcome import sign_group_info
 
 from tests.interop.members import (
     APPLICATION,
@@ -49,6 +51,7 @@ class RoomkeyMember:
     group: Group | None = None
     pending: PendingCommit | None = None
     policy: Policy = STRICT
+    resuming: Group | None = None  # the group that the next one resumes
 
     @property
     def leaf(self) -> int:
@@ -82,7 +85,7 @@ class RoomkeyMember:
     async def join(self, welcome: bytes, tree: bytes | None, psks: Mapping[bytes, bytes]) -> None:
         assert self.keys is not None
         try:
-            joined = await join(self.crypto, welcome, [self.keys], tree=tree, psks=Psks(psks))
+            joined = await join(self.crypto, welcome, [self.keys], tree=tree, psks=Psks(psks, self._resumption()))
         except RoomkeyError as error:
             raise self._refused(error) from error
         self.group = joined.group
@@ -142,6 +145,25 @@ class RoomkeyMember:
         stored = encode_group(self._group)
         self.group = decode_group(stored)
         assert encode_group(self.group) == stored
+
+    async def group_info(self, external_pub: Extension | None = None) -> bytes:
+        """A GroupInfo for strangers, or one with this extension in place of the key for external commits."""
+        info = await group_info(self.crypto, self._group, external=external_pub is None)
+        if external_pub is not None:
+            info = await sign_group_info(
+                self.crypto, self.suite, self._group.signature, self.leaf, info.group_context,
+                (*info.extensions, external_pub), info.confirmation_tag,
+            )  # fmt: skip
+        return message(info).encode()
+
+    async def bare_external_key(self) -> Extension:
+        """external_pub without the length of its vector."""
+        pair = await external_key_pair(self.crypto, self.suite, self._group.secrets.external_secret)
+        return Extension(ExtensionType.EXTERNAL_PUB, pair.public)
+
+    def _resumption(self) -> dict[tuple[bytes, int], bytes]:
+        old = self.resuming
+        return {} if old is None else {(old.group_id, epoch): psk for epoch, psk in old.resumption}
 
     def _refused(self, error: RoomkeyError) -> Refused:
         return Refused(self.name, str(error.details.get("rule", error.code)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tests.interop.room import Commit, Create, Open, Propose, Reload, Say, Seal, Step
+from tests.interop.steps import Commit, Create, Open, Propose, Reload, Say, Seal, Step
 
 # Four to a side, in turn: neighbours in the tree run different engines.
 EIGHT = ("b1", "a2", "b2", "a3", "b3", "a4", "b4")

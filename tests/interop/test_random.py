@@ -12,10 +12,12 @@ import random
 
 import pytest
 from roomkey.crypto.suites import SUITES
+from roomkey.mls.group import Policy
 
 from tests.interop.peer import Peer
 from tests.interop.random_play import Play
-from tests.interop.room import Room, Step
+from tests.interop.room import Room
+from tests.interop.steps import Step
 
 STEPS = int(os.environ.get("ROOMKEY_INTEROP_STEPS", "200"))
 SEED = int(os.environ.get("ROOMKEY_INTEROP_SEED", "1"))
@@ -26,7 +28,7 @@ GROUPS = ((5, 0.6), (9, 0.3), (20, 0.1))
 
 @pytest.mark.parametrize(("limit", "share"), GROUPS, ids=[f"up_to_{limit}" for limit, _ in GROUPS])
 async def test_random_steps(ts_mls: Peer, limit: int, share: float) -> None:
-    room = Room(SUITES[1], ts_mls)
+    room = Room(SUITES[1], ts_mls, policy=Policy(external_commits=True))
     play = Play(random.Random(f"{SEED} {limit}"), room, limit)
     played: list[Step] = []
     for step in itertools.islice(play.steps(), max(10, int(STEPS * share))):

@@ -14,8 +14,9 @@ from tests.interop import faults
 from tests.interop.members import Commit as Made
 from tests.interop.members import Refused, lifetime, read_key_package
 from tests.interop.peer import Peer, unpack
-from tests.interop.room import EXTENSION_TYPE, Commit, Create, Room
+from tests.interop.room import EXTENSION_TYPE, Room
 from tests.interop.roomkey_member import RoomkeyMember
+from tests.interop.steps import Commit, Create
 
 SUITE = SUITES[1]
 

@@ -95,6 +95,39 @@ class TsMlsMember:
     async def reload(self) -> None:
         self._replace(self._ask("reload", state=self.state)["state"])
 
+    async def join_from_outside(self, group_info: bytes) -> bytes:
+        """Joins by an external commit, whose message this is."""
+        await self.key_package()
+        made = self._ask("external_join", keys=self.keys, group_info=group_info)
+        await self._take(made["state"])
+        return unpack(made["message"])
+
+    async def propose_own_add(self, group_info: bytes) -> bytes:
+        """Asks to be added: a proposal from outside."""
+        await self.key_package()
+        return unpack(self._ask("propose_own_add", keys=self.keys, group_info=group_info)["message"])
+
+    async def group_info(self) -> bytes:
+        return unpack(self._ask("group_info", state=self.state)["message"])
+
+    async def reinit(self, group_id: bytes, suite: CipherSuite) -> bytes:
+        """Ends the group in favour of another: the commit, adopted."""
+        made = self._ask("reinit", state=self.state, group_id=group_id, suite=suite.number, extensions=[])
+        self._replace(made["state"])
+        return unpack(made["message"])
+
+    async def resume(
+        self, old: TsMlsMember, packages: Sequence[bytes], group_id: bytes, usage: str, suite: CipherSuite
+    ) -> Commit:
+        """Founds the group that resumes the old one; its first commit adds everybody else and is adopted."""
+        await self.key_package()
+        made = self._ask(
+            "resume", state=old.state, keys=self.keys, packages=list(packages), group_id=group_id, usage=usage,
+            suite=suite.number, extensions=[],
+        )  # fmt: skip
+        await self._take(made["state"])
+        return Commit(unpack(made["message"]), unpack(made["welcome"]), unpack(made["tree"]))
+
     async def _take(self, state: int) -> None:
         self._replace(state)
         await self.view()  # knows the leaf index

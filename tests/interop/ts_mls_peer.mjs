@@ -8,27 +8,16 @@
 //
 // Comments that begin with "Not ts-mls:" mark what its API lacks and this file adds, with its own parts.
 
-import { createCipheriv, createDecipheriv, webcrypto } from "node:crypto";
-import { createRequire } from "node:module";
-import path from "node:path";
 import { createInterface } from "node:readline";
-import { pathToFileURL } from "node:url";
 
-const [, , modules] = process.argv; // the node_modules folder
-const home = path.join(modules, "ts-mls", "dist", "src");
-const part = (name) => import(pathToFileURL(path.join(home, name)).href);
-const hpkeCore = () => import(pathToFileURL(createRequire(path.join(home, "index.js")).resolve("@hpke/core")).href);
+import { mls, part, provider, suite } from "./ts_mls_suites.mjs";
 
-const mls = await part("index.js");
 const { decodeProposal } = await part("proposal.js");
 const { signLeafNodeCommit } = await part("leafNode.js");
 const { decodeRatchetTree, encodeRatchetTree } = await part("ratchetTree.js");
 const { encodeGroupContext } = await part("groupContext.js");
 const { treeHashRoot } = await part("treeHash.js");
 const { getCiphersuiteNameFromId } = await part("crypto/ciphersuite.js");
-const { makeGenericHpke } = await part("crypto/implementation/hpke.js");
-const { makeDhKem } = await part("crypto/implementation/default/makeDhKem.js");
-const { makeKdf } = await part("crypto/implementation/default/makeKdfImpl.js");
 
 const b64 = (bytes) => Buffer.from(bytes).toString("base64");
 const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));
@@ -45,63 +34,6 @@ const hold = (value) => (held.set(++last, value), last);
 const get = (number) => {
   if (!held.has(number)) throw new Error(`nothing is held under ${number}`);
   return held.get(number);
-};
-
-// ---- suites
-
-const suites = new Map();
-async function suite(number) {
-  if (!suites.has(number)) suites.set(number, await makeSuite(number));
-  return suites.get(number);
-}
-
-async function makeSuite(number) {
-  const description = mls.getCiphersuiteFromName(getCiphersuiteNameFromId(number));
-  if (number === 3) return { ...(await mls.getCiphersuiteImpl({ ...description, hpke: aes(description.hpke) })), hpke: await chachaHpke(description.hpke) };
-  const made = await mls.getCiphersuiteImpl(description);
-  return number === 2 ? { ...made, signature: { ...made.signature, keygen: p256Keys(made) } } : made;
-}
-
-const aes = (hpke) => ({ ...hpke, aead: "AES128GCM" });
-
-// Not ts-mls: it takes ChaCha20-Poly1305 from @hpke/chacha20poly1305, which the project does not have; Node has the cipher.
-async function chachaHpke(description) {
-  const name = "chacha20-poly1305";
-  const seal = (key, nonce, aad, text) => {
-    const cipher = createCipheriv(name, key, nonce, { authTagLength: 16 });
-    cipher.setAAD(aad, { plaintextLength: text.length });
-    return new Uint8Array(Buffer.concat([cipher.update(text), cipher.final(), cipher.getAuthTag()]));
-  };
-  const open = (key, nonce, aad, sealed) => {
-    const cipher = createDecipheriv(name, key, nonce, { authTagLength: 16 });
-    cipher.setAAD(aad, { plaintextLength: sealed.length - 16 });
-    cipher.setAuthTag(sealed.subarray(sealed.length - 16));
-    return new Uint8Array(Buffer.concat([cipher.update(sealed.subarray(0, sealed.length - 16)), cipher.final()]));
-  };
-  const view = (buffer) => new Uint8Array(buffer);
-  const whole = (array) => array.buffer.slice(array.byteOffset, array.byteOffset + array.byteLength);
-  const aead = {
-    id: 0x0003, keySize: 32, nonceSize: 12, tagSize: 16,
-    createEncryptionContext: (key) => ({
-      seal: async (nonce, text, aad) => whole(seal(view(key), view(nonce), view(aad), view(text))),
-      open: async (nonce, text, aad) => whole(open(view(key), view(nonce), view(aad), view(text))),
-    }),
-  };
-  const { CipherSuite } = await hpkeCore();
-  const whole_suite = new CipherSuite({ kem: await makeDhKem(description.kem), kdf: makeKdf(description.kdf), aead });
-  const raw = {
-    encrypt: async (key, nonce, aad, text) => seal(key, nonce, aad, text),
-    decrypt: async (key, nonce, aad, text) => open(key, nonce, aad, text),
-  };
-  return makeGenericHpke(description, raw, whole_suite);
-}
-
-// Not ts-mls: its own P-256 keygen answers with compressed points, against RFC 9420 section 5.1.1 (see test_ts_mls_faults).
-const p256Keys = () => async () => {
-  const pair = await webcrypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign", "verify"]);
-  const publicKey = new Uint8Array(await webcrypto.subtle.exportKey("raw", pair.publicKey));
-  const { d } = await webcrypto.subtle.exportKey("jwk", pair.privateKey);
-  return { signKey: new Uint8Array(Buffer.from(d, "base64url")), publicKey };
 };
 
 const suiteOf = (state) => suite(mls.ciphersuites[state.groupContext.cipherSuite]);
@@ -129,7 +61,7 @@ const welcomeBytes = (welcome) =>
 const extensions = (list = []) => list.map(([type, data]) => ({ extensionType: extensionName(type), extensionData: bytes(data) }));
 const extensionName = (type) => Object.entries(mls.defaultExtensionTypes).find(([, value]) => value === type)?.[0] ?? type;
 
-/** A state with what is ours beside it: the new keys of Updates that we proposed, by proposal reference. */
+/** A state with what is ours beside it: the private keys of Updates that we proposed, by their public keys. */
 const holdState = (state, updates = {}) => hold({ mls: state, updates });
 
 const kind = (result, before) => {
@@ -277,11 +209,33 @@ const operations = {
       usage === "branch"
         ? await mls.branchGroup(old, publicPackage, privatePackage, others, bytes(group_id), await suiteOf(old))
         : await mls.reinitCreateNewGroup(
-            old, publicPackage, privatePackage, others, bytes(group_id), getCiphersuiteNameFromId(number), extensions(list));
+            old, publicPackage, privatePackage, others, bytes(group_id), getCiphersuiteNameFromId(number), extensions(list), provider);
     return {
       state: holdState(made.newState), message: b64(mls.encodeMlsMessage(made.commit)),
       welcome: welcomeBytes(made.welcome), tree: b64(encodeRatchetTree(made.newState.ratchetTree)),
     };
+  },
+
+  async group_info({ state }) {
+    const now = get(state).mls;
+    const groupInfo = await mls.createGroupInfoWithExternalPubAndRatchetTree(now, [], await suiteOf(now));
+    return { message: b64(mls.encodeMlsMessage({ version: "mls10", wireformat: "mls_group_info", groupInfo })) };
+  },
+
+  async external_join({ keys, group_info, resync = false }) {
+    const { publicPackage, privatePackage } = get(keys);
+    const cs = await suite(mls.ciphersuites[publicPackage.cipherSuite]);
+    const { groupInfo } = decoded(mls.decodeMlsMessage, group_info);
+    const made = await mls.joinGroupExternal(groupInfo, publicPackage, privatePackage, resync, cs, undefined, config);
+    const message = { version: "mls10", wireformat: "mls_public_message", publicMessage: made.publicMessage };
+    return { state: holdState(made.newState), message: b64(mls.encodeMlsMessage(message)) };
+  },
+
+  async propose_own_add({ keys, group_info }) {
+    const { publicPackage, privatePackage } = get(keys);
+    const cs = await suite(mls.ciphersuites[publicPackage.cipherSuite]);
+    const { groupInfo } = decoded(mls.decodeMlsMessage, group_info);
+    return { message: b64(mls.encodeMlsMessage(await mls.proposeAddExternal(groupInfo, publicPackage, privatePackage, cs))) };
   },
 
   async reload({ state }) {
