@@ -214,17 +214,19 @@ class Contacts:
     # -- members (`Admission`) --
 
     async def admit(self, group: Group, leaves: Sequence[tuple[int, LeafNode]], changes: Changes) -> list[Member]:
-        """Proves who these leaves are; see `Admission.admit`. Our own leaf is ours because its key is."""
+        """Proves who these leaves are; see `Admission.admit`. Our own leaf is ours because we hold its keys."""
         if not leaves:
             return []
         offers = [_offer(group, leaf) for _, leaf in group.tree.members()]
         if len(offers) > 1:  # alone, a creator may choose for those who are still to come
             check_not_downgraded(group.suite.number, offers)
         claims = {index: read_claim(group.suite, leaf) for index, leaf in leaves}
-        own = {index for index, claim in claims.items() if claim.client_id == self._own_client}
+        own = {index for index in claims if index == group.own_leaf}
         others = [(index, leaf) for index, leaf in leaves if index not in own]
         names = {claims[index].identity for index, _ in others}
         pins = {name: pin for name in names if (pin := await self._pin(name)) is not None}
+        if self._own.who in names - pins.keys():  # first use is for strangers: we know our own clients
+            raise RoomkeyError("identity-changed", "client: expected ours under our identity, got another")
         now = self._now()
         proved = await check_members(
             self._store.crypto, group.suite, [leaf for _, leaf in others], self._policy, pins, now
