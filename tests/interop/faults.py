@@ -4,6 +4,8 @@ each fault by itself, and fails when a new version no longer has it. Constants h
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from roomkey.mls import tree_math
 from roomkey.mls.ratchet_tree import ParentNode, RatchetTree
 
@@ -43,6 +45,12 @@ COMPRESSED_KEY = "leaf-keys"
 
 # Not a fault but a default that we refuse: applications define a maximum lifetime (section 7.2).
 ENDLESS_LIFETIME = "leaf-lifetime-length"
+
+
+def blank_root(leaves: Iterable[int]) -> bool:
+    """Whether a tree with members at these leaves has nobody in its left half, see BLANK_ROOT."""
+    indexes = list(leaves)
+    return min(indexes) >= tree_math.width_for(max(indexes) + 1) // 2 > 0
 
 
 def refuses_tree(tree: RatchetTree) -> bool:

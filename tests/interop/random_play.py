@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from tests.interop import faults
 from tests.interop.room import Room
 from tests.interop.steps import Commit, Create, Enter, Open, Propose, Reload, Say, Seal, Step
 
@@ -58,8 +59,7 @@ class Play:
     def _change(self) -> Iterator[Step]:
         """Proposals by several members, and the commit that carries them and some of its own."""
         committer = self._one()
-        free = self._removable(committer)
-        leave = free[: self.rng.choice((0, 0, 0, 1, 1, 2))]
+        leave = self._leaving(committer, self.rng.choice((0, 0, 0, 1, 1, 2)))
         update = [name for name in self.room.inside if name not in leave and name != committer]
         update = self.rng.sample(update, min(len(update), self.rng.choice((0, 0, 0, 1, 2))))
         room_left = self.limit - len(self.room.inside) + len(leave)
@@ -102,22 +102,17 @@ class Play:
             label = self.rng.choice(sorted(self.room.letters))
             yield Open(self.rng.choice(sorted(self.room.letters[label].readers)), label)
 
-    def _removable(self, committer: str) -> list[str]:
-        """In random order who can go: one of each engine stays, and one in the left half (`faults.BLANK_ROOT`)."""
-        tree = self.room.tree()
-        assert tree is not None
-        half = max(tree.width // 2, 1)
-        stays = {committer}
-        for wanted in (
-            lambda name: name[0] == OURS,
-            lambda name: name[0] == THEIRS,
-            lambda name: self.room.person(name).leaf < half,
-        ):
-            if not any(wanted(name) for name in stays):
-                stays.add(self.rng.choice([name for name in self.room.inside if wanted(name)]))
-        free = [name for name in self.room.inside if name not in stays]
-        self.rng.shuffle(free)
-        return free
+    def _leaving(self, committer: str, count: int) -> list[str]:
+        """So many who can go, or fewer: one of each engine stays, and the tree keeps a shape that ts-mls masters."""
+        stay = list(self.room.inside)
+        for name in self.rng.sample(stay, len(stay)):
+            rest = [other for other in stay if other != name]
+            both = {other[0] for other in rest} == {OURS, THEIRS}
+            if len(self.room.inside) - len(stay) == count:
+                break
+            if name != committer and both and not faults.blank_root(self.room.person(other).leaf for other in rest):
+                stay = rest
+        return [name for name in self.room.inside if name not in stay]
 
     def _epochs(self) -> list[int]:
         """Ended epochs, and this one, that all members were there in and still hold, in random order."""
