@@ -14,21 +14,24 @@ from roomkey.mls.extensions import Extension
 from roomkey.mls.group import Group, JoinKeys, OwnKeys, create_group
 from roomkey.mls.joining import join
 from roomkey.mls.key_package import PackageKeys, make_key_packages
-from roomkey.mls.leaf_node import Lifetime, own_capabilities
+from roomkey.mls.leaf_node import Capabilities, Lifetime, own_capabilities
 from roomkey.mls.processing import CommitProcessed, Processed, process, protect
 from roomkey.mls.proposals import Add, Proposal, Remove, proposal
 
 NOW = 1_800_000_000.0
 LIFETIME = Lifetime(int(NOW) - 3600, int(NOW) + 86400)
+CAPABILITIES = own_capabilities(SUITES)
 
 
-async def join_keys(crypto: CryptoProvider, suite: CipherSuite, identity: bytes) -> JoinKeys:
+async def join_keys(
+    crypto: CryptoProvider, suite: CipherSuite, identity: bytes, capabilities: Capabilities = CAPABILITIES
+) -> JoinKeys:
     """A fresh client with one key package."""
     (signature,) = await crypto.generate_keys(suite.scheme, 1)
     init, encryption = await crypto.generate_keys(suite.group, 2)
     (package,) = await make_key_packages(
         crypto, suite, Credential.basic(identity), signature, [PackageKeys(init, encryption)], LIFETIME,
-        own_capabilities(SUITES),
+        capabilities,
     )  # fmt: skip
     return JoinKeys(package, init, OwnKeys(signature, encryption))
 
@@ -41,12 +44,18 @@ class World:
     groups: dict[str, Group] = field(default_factory=dict)
     cryptos: dict[str, CryptoProvider] = field(default_factory=dict)
     keys: dict[str, JoinKeys] = field(default_factory=dict)
+    capabilities: Capabilities = CAPABILITIES
 
     @classmethod
     async def create(
-        cls, suite: CipherSuite, creator: str = "alice", *others: str, extensions: Sequence[Extension] = ()
+        cls,
+        suite: CipherSuite,
+        creator: str = "alice",
+        *others: str,
+        extensions: Sequence[Extension] = (),
+        capabilities: Capabilities = CAPABILITIES,
     ) -> World:
-        world = cls(suite)
+        world = cls(suite, capabilities=capabilities)
         keys = await world.client(creator)
         world.groups[creator] = await create_group(world.cryptos[creator], keys, b"group", NOW, extensions=extensions)
         if others:
@@ -55,21 +64,27 @@ class World:
 
     async def client(self, name: str) -> JoinKeys:
         self.cryptos[name] = NativeCrypto()
-        self.keys[name] = await join_keys(self.cryptos[name], self.suite, name.encode())
+        self.keys[name] = await join_keys(self.cryptos[name], self.suite, name.encode(), self.capabilities)
         return self.keys[name]
 
-    async def add(self, committer: str, *names: str, path: bool | None = None) -> PendingCommit:
+    async def add(
+        self, committer: str, *names: str, path: bool | None = None, referenced: bool = True
+    ) -> PendingCommit:
         adds = [proposal(Add((await self.client(name)).key_package)) for name in names]
-        pending = await self.commit(committer, *adds, path=path)
+        pending = await self.commit(committer, *adds, path=path, referenced=referenced)
         assert pending.welcome is not None
         for name in names:
             self.groups[name] = (await join(self.cryptos[name], pending.welcome, [self.keys[name]])).group
         return pending
 
-    async def commit(self, committer: str, *proposals: Proposal, path: bool | None = None) -> PendingCommit:
+    async def commit(
+        self, committer: str, *proposals: Proposal, path: bool | None = None, referenced: bool = True
+    ) -> PendingCommit:
         """A commit that everybody processes."""
         before = self.groups[committer]
-        pending = await commit(self.cryptos[committer], before, NOW, proposals=proposals, path=path)
+        pending = await commit(
+            self.cryptos[committer], before, NOW, proposals=proposals, path=path, referenced=referenced
+        )
         await self.everybody(committer, pending.message)
         self.groups[committer] = pending.group
         return pending
