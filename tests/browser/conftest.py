@@ -11,6 +11,11 @@ from playwright.sync_api import Page
 
 from tests.browser.support.python import BrowserPython, add_python_page
 from tests.browser.support.server import Site, asset_site, serving
+from tests.vectors.support import PASSED_IN_BROWSER, report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    report(terminalreporter, "vectors in the browser: cases passed by cipher suite", PASSED_IN_BROWSER)
 
 
 @pytest.fixture
@@ -35,4 +40,4 @@ def python(
     site = asset_site(assets)
     add_python_page(site, tmp_path_factory.mktemp("python"))
     with serving(site), chromium.new_context() as context:
-        yield BrowserPython(context.new_page(), site.address)
+        yield BrowserPython(context.new_page(), site)

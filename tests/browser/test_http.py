@@ -125,7 +125,7 @@ def python(
     add_python_page(site, tmp_path_factory.mktemp("python"))
     # the worker's script is not among the assets: it gets their policy from the site's headers for every file
     with serving(site), chromium.new_context() as context:
-        yield BrowserPython(context.new_page(), site.address)
+        yield BrowserPython(context.new_page(), site)
 
 
 def test_a_request_and_its_answer(python: BrowserPython, service: str) -> None:

@@ -66,7 +66,7 @@ def context(chromium: PlaywrightBrowser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def tab(served: Site, context: BrowserContext) -> Callable[[], BrowserPython]:
     """Opens one more tab of this profile, with Python in it."""
-    return lambda: BrowserPython(context.new_page(), served.address)
+    return lambda: BrowserPython(context.new_page(), served)
 
 
 def test_records_and_keys_last_over_a_reload(tab: Callable[[], BrowserPython]) -> None:

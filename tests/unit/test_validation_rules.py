@@ -107,9 +107,9 @@ def named_in(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and _RULE.fullmatch(node.value):
             yield node.value
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "violation":
-            if isinstance(node.args[0], ast.Constant):
-                yield str(node.args[0].value)
+        match node:
+            case ast.Call(func=ast.Name(id="violation"), args=[ast.Constant(value=str(rule)), *_]):
+                yield rule
 
 
 def test_sources_and_table_name_the_same_rules() -> None:

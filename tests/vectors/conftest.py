@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.vectors.support import PASSED
+from tests.vectors.support import PASSED, report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if PASSED:
-        terminalreporter.section("vectors: cases passed by cipher suite")
-    for name, suites in sorted(PASSED.items()):
-        counts = ", ".join(
-            f"suite {suite}: {count}" if suite else str(count) for suite, count in sorted(suites.items())
-        )
-        terminalreporter.write_line(f"{name}: {counts}")
+    report(terminalreporter, "vectors: cases passed by cipher suite", PASSED)

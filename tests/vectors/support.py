@@ -11,6 +11,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
 from roomkey.crypto.provider import CryptoProvider
 from roomkey.host.native_crypto import NativeCrypto
 
@@ -20,6 +21,7 @@ Runner = Callable[[CryptoProvider, list[Any]], Awaitable[dict[int, int]]]
 
 # What passed, for the summary at the end of the run: file name -> suite -> cases.
 PASSED: dict[str, dict[int, int]] = {}
+PASSED_IN_BROWSER: dict[str, dict[int, int]] = {}
 
 
 async def check_file(vectors: Vectors, name: str, runner: Runner) -> None:
@@ -28,3 +30,14 @@ async def check_file(vectors: Vectors, name: str, runner: Runner) -> None:
     passed = await runner(NativeCrypto(), cases)
     assert sum(passed.values()) > 0, f"{name}: no case for our suites"
     PASSED[name] = passed
+
+
+def report(reporter: pytest.TerminalReporter, title: str, results: dict[str, dict[int, int]]) -> None:
+    """A section of the summary: for each file the cases that passed."""
+    if results:
+        reporter.section(title)
+    for name, suites in sorted(results.items()):
+        counts = ", ".join(
+            f"suite {suite}: {count}" if suite else str(count) for suite, count in sorted(suites.items())
+        )
+        reporter.write_line(f"{name}: {counts}")

@@ -32,12 +32,12 @@ def add_python_page(site: Site, folder: Path) -> None:
 
 
 class BrowserPython:
-    """Runs code in the worker of a page at /python."""
+    """Runs code in the worker of a page at /python of a running site; what else the site serves, code can fetch."""
 
-    def __init__(self, page: Page, address: str) -> None:
-        self.page = page
+    def __init__(self, page: Page, site: Site) -> None:
+        self.page, self.site = page, site
         page.set_default_timeout(WAIT_MILLISECONDS)
-        page.goto(f"{address}python")
+        page.goto(f"{site.address}python")
         page.wait_for_function("() => 'run' in globalThis")
 
     def run(self, code: str, **values: object) -> Any:
