@@ -1,4 +1,4 @@
-"""The benchmark's pages: bundled with the peers' packages, and served beside the asset folder with the headers it is shipped with."""
+"""The benchmark's pages: bundled with the peers' packages, served beside the asset folder with its shipped headers."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from pyodide.ffi import JsException, to_js
 from roomkey.crypto.provider import CryptoProvider, DhItem, KeyHandle, KeyPair, SealItem, SignItem, VerifyItem
 from roomkey.crypto.suites import AeadName, Group, Scheme
 from roomkey.errors import CODES, RoomkeyError
+from roomkey.host.browser_answers import Answers
 from roomkey.host.interface import HttpResponse, HttpStream, Store
 
 # JavaScript's numbers for the algorithms (web/src/worker/key_formats.ts), one byte each.
@@ -82,7 +83,8 @@ class BrowserCrypto:
     """
 
     def __init__(self, host: Any, algorithms: Iterable[str]) -> None:
-        self._run = host.run
+        self._host = host
+        self._answers = Answers()
         self._forget = host.forget
         self._algorithms = frozenset(algorithms)
 
@@ -137,7 +139,10 @@ class BrowserCrypto:
         if not algorithms <= self._algorithms:
             missing = ", ".join(sorted(algorithms - self._algorithms))
             raise RoomkeyError("unsupported-suite", f"expected algorithms that this browser has, got {missing}")
-        answer = await _answer(self._run(operation, to_js(pack(fields))))
+        try:
+            answer = await self._answers.ask(self._host.answer, operation, to_js(pack(fields)))
+        except JsException as error:
+            _raise(error)
         return unpack(answer.to_bytes())
 
 

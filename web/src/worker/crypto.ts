@@ -21,6 +21,9 @@ const HANDLE = 1; // ... : the name of a key held here follows
 /** The operations on packed batches, by the names host/browser.py calls them. */
 export type Operation = "generate" | "publicKeys" | "dh" | "ephemeralDh" | "sign" | "verify" | "seal" | "open";
 
+/** Takes the answer to the question of that number, or else what was thrown. */
+export type Deliver = (number: number, answer: Bytes | undefined, error?: unknown) => void;
+
 /** One holder of keys with the operations on them; each identity's store has one, so that handles of two never meet. */
 export class CryptoHost {
   /** Private keys by handle. The store puts the kept ones in at opening. */
@@ -40,6 +43,14 @@ export class CryptoHost {
   /** Runs one operation on a batch. Rejects with `Failure` for a handle that is not held; anything else rejected is a defect. */
   async run(operation: Operation, packed: Bytes): Promise<Bytes> {
     return pack(await this.#operations[operation](packed));
+  }
+
+  /** As `run`, for Python, to which a call costs a fifth of awaiting a promise: `deliver` gets the answer, or what was thrown. */
+  answer(number: number, deliver: Deliver, operation: Operation, packed: Bytes): void {
+    this.run(operation, packed).then(
+      (answer) => deliver(number, answer),
+      (error: unknown) => deliver(number, undefined, error),
+    );
   }
 
   /** Lets go of private keys; unknown handles are no error. */
