@@ -33,7 +33,6 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python3 build_scripts demo", description=__doc__)
     parser.add_argument("--headless", action="store_true", help="plays the story in a headless browser and judges it")
     parser.add_argument("--screenshots", type=Path, metavar="DIR", help="with --headless: pictures of every step")
-    parser.add_argument("--port", type=int, default=0, help="of the pages; default: a free one")
     parser.add_argument("--no-open", action="store_true", help="prints the links and opens no browser")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -51,7 +50,6 @@ def main(arguments: list[str]) -> int:
 def run(options: argparse.Namespace) -> int:
     # The pages' port is a new one each time: browsers keep storage by origin, and these services start empty.
     port, *service_ports = free_ports(1 + len(DOMAINS))
-    port = options.port or port
     origins = [person_origin(person, port) for person in PEOPLE]
     folder = FOLDER / str(os.getpid())
     try:
@@ -85,7 +83,7 @@ def serving(port: int, services: tuple[Service, ...], built: Path) -> Iterator[N
         listening.bind(("127.0.0.1", port))
     except OSError as error:
         listening.close()
-        raise DemoError(f"Port {port} cannot be used ({error.strerror}); name another with --port.") from error
+        raise DemoError(f"Port {port} was free and is not any more ({error.strerror}); try again.") from error
     config = uvicorn.Config(Pages(port, services, built), lifespan="off", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
