@@ -4,6 +4,8 @@
 export interface AssetEntry {
   readonly kind: "script" | "data";
   readonly sha256: string;
+  /** The same hash as fetch takes it: "sha256-" and base64. */
+  readonly integrity: string;
   readonly bytes: number;
 }
 

@@ -31,7 +31,7 @@ export async function boot(options: BootOptions): Promise<PyodideInterface> {
   hideImportScripts();
   const violation = firstViolation();
   const files = new Map([WASM, STDLIB, LOCK, ROOMKEY].map((name) => [name, checked(name, options)])); // all at once
-  const restore = serve(options.assets, files);
+  const restore = serve(options, files);
   try {
     return await Promise.race([violation.happened, start(options, files)]);
   } catch (error) {
@@ -76,18 +76,34 @@ async function checked(name: string, { assets, manifest, stallTimeout, onProgres
 }
 
 /** Answers fetches of the checked files; all others go on as they were. Returns the way back. */
-function serve(assets: string, files: ReadonlyMap<string, Promise<Uint8Array<ArrayBuffer>>>): () => void {
+function serve({ assets, manifest }: BootOptions, files: ReadonlyMap<string, Promise<Uint8Array<ArrayBuffer>>>): () => void {
   const original = self.fetch;
   self.fetch = async (input, init) => {
     const url = input instanceof Request ? input.url : String(input);
     const name = url.startsWith(assets) ? url.slice(assets.length) : "";
     const file = files.get(name);
     if (file === undefined) return original.call(self, input, init);
-    return new Response(await file, { headers: { "Content-Type": TYPES[name] ?? "application/octet-stream" } });
+    const bytes = await file;
+    const cached = name === WASM ? await fromCache(original, url, manifest.assets[WASM]?.integrity ?? "") : undefined;
+    if (cached !== undefined) return cached;
+    return new Response(bytes, { headers: { "Content-Type": TYPES[name] ?? "application/octet-stream" } });
   };
   return () => {
     self.fetch = original;
   };
+}
+
+/**
+ * The wasm file once more, out of the browser's cache: compiled code is kept for the next start only with an answer that came from there,
+ * and saves a third of that start's work. Undefined where the cache has no such file, or another one: then the checked bytes do.
+ */
+async function fromCache(fetch: typeof self.fetch, url: string, integrity: string): Promise<Response | undefined> {
+  try {
+    const answer = await fetch.call(self, url, { cache: "only-if-cached", mode: "same-origin", integrity });
+    return answer.ok && answer.headers.get("Content-Type") === TYPES[WASM] ? answer : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /**
