@@ -1,4 +1,4 @@
-"""JavaScript's answers, awaited without the event loop: values, errors of every kind, many at once, a cancelled task."""
+"""Answers of JavaScript awaited without the event loop: values, errors of every kind, many at once, a cancelled task."""
 
 from __future__ import annotations
 
