@@ -1,4 +1,4 @@
-"""Answers of JavaScript awaited without the event loop: values, errors of every kind, many at once, a cancelled task."""
+"""Answers of JavaScript, awaited without the event loop: values, errors of every kind, many at once, a cancellation."""
 
 from __future__ import annotations
 
