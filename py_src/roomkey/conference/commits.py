@@ -169,7 +169,9 @@ async def _accept(session: Session, pending: records.PendingCommit, candidate: G
     changes = Changes()
     session.around.outbox.put(changes, pending.deliveries)
     members = tuple(member_of(record, session.around.own_client) for record in pending.members)
-    await session.adopt(candidate, members, changes, session.record)
+    # No copy of our own commit comes by our inbox to end the epoch for those who left by it.
+    record = session.record.replace(closed=candidate.epoch)
+    await session.adopt(candidate.following(session.live), members, changes, record)
     session.around.outbox.wake()
 
 

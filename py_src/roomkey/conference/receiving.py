@@ -1,7 +1,7 @@
 """What arrives for a conference, from inboxes and from its ordering service, and what becomes of it.
 
     epoch      commit                          proposal                       application message
-    earlier    ignored: the register decided   ignored                        stored, while its epoch's keys are kept
+    earlier    ends the epoch for who left     ignored                        stored, while its epoch's keys are kept
     current    held until the register has it  a member's own leaving counts  stored
     later      held; the commits in between are fetched from the ordering service, then it is tried again
 
@@ -11,6 +11,8 @@
    to ask: else a member could show everybody another one, and split the group.
 4. Whoever a commit adds, or whose key it changes, is proved before the epoch is taken, and nobody changes their name;
    if that fails we leave the conference, because the commit stands for all others.
+5. Who was removed still has the keys of past epochs. An inbox keeps its order, so what they say after the copy of the
+   commit that ended their epoch was said too late, and is refused.
 
 The functions here expect the caller to hold the session's lock.
 """
@@ -46,12 +48,17 @@ async def receive(session: Session, data: bytes) -> None:
     Errors: those of a bad message, whose processing changes nothing; the ordering service's, and then the message is
     held; "storage-failed".
     """
-    if session.group is None or session.seen(data):
+    if session.group is None:
         return
     body = MLSMessage.decode(data).body
     epoch, content_type = head(body)
     group = session.live
-    if epoch > group.epoch or (content_type == framing.COMMIT and epoch == group.epoch):
+    if content_type == framing.COMMIT and epoch < group.epoch:
+        if epoch >= session.record.closed:
+            await _write(session, group, session.record.replace(closed=epoch + 1), Changes())
+    elif session.seen(data):
+        return
+    elif epoch > group.epoch or content_type == framing.COMMIT:
         await _hold(session, epoch, data)
         await catch_up(session)
     elif epoch == group.epoch or content_type == framing.APPLICATION:
@@ -164,6 +171,8 @@ async def _process(session: Session, group: Group, data: bytes) -> None:
 async def _store_message(session: Session, after: Group, event: ApplicationMessage, data: bytes) -> None:
     changes = Changes()
     sender = _sender(session, after, event)
+    if session.member_at(sender.leaf) != sender and event.epoch < session.record.closed:
+        raise RoomkeyError("wrong-epoch", "expected a message of a member, got one of somebody who is gone")
     message, record = append_message(session, session.marked(data), changes, sender, event.epoch, event.data)
     await _write(session, after, record, changes)
     session.emit(MessageArrived(message))

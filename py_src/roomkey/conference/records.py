@@ -54,6 +54,7 @@ class ConferenceRecord(Struct):
     inviter: U32
     renew: U8 = 0  # we joined by a last resort: our leaf must be renewed once we accept
     next_seq: U64 = 1
+    closed: U64 = 0  # what those who are gone say in epochs before this one is heard no more
     departing: Annotated[tuple[int, ...], vector(uint32)] = ()  # leaves that asked to be removed
     recent: Annotated[tuple[bytes, ...], vector(fixed(RECENT_BYTES))] = ()
 

@@ -193,6 +193,12 @@ class Group:
             raise RoomkeyError("too-many-proposals", f"expected at most {MAX_PROPOSALS} proposals in an epoch")
         return replace(self, proposals=(*self.proposals, received))
 
+    def following(self, ending: Group) -> Group:
+        """This group, a commit's candidate, as what follows on `ending`: messages that were read since the commit was
+        made have used up their keys for good.
+        """
+        return replace(self, past=past_epochs(ending))
+
     def past_epoch(self, epoch: int) -> PastEpoch:
         """What is kept of an ended epoch. Errors: "wrong-epoch"."""
         for past in self.past:
@@ -201,6 +207,13 @@ class Group:
         raise violation(
             "message-epoch", f"expected epoch {self.epoch} or one of the {len(self.past)} before, got {epoch}"
         )
+
+
+def past_epochs(ending: Group) -> tuple[PastEpoch, ...]:
+    """What the group after `ending` keeps of it and of those before, with the message keys that are left now."""
+    members = dict(ending.tree.members())
+    ended = PastEpoch(ending.context, ending.secrets.sender_data_secret, ending.messages, members)
+    return (*ending.past, ended)[-PAST_EPOCHS:]
 
 
 def begin_epoch(
@@ -217,12 +230,6 @@ def begin_epoch(
 ) -> Group:
     """The group at the start of an epoch; of the epoch `before` it keeps what the limits above allow."""
     resumption = (*(before.resumption if before else ()), (context.epoch, epoch.secrets.resumption_psk))
-    past: tuple[PastEpoch, ...] = ()
-    if before is not None:
-        ended = PastEpoch(
-            before.context, before.secrets.sender_data_secret, before.messages, dict(before.tree.members())
-        )
-        past = (*before.past, ended)[-PAST_EPOCHS:]
     return Group(
         suite,
         context,
@@ -235,7 +242,7 @@ def begin_epoch(
         interim_transcript_hash(suite, context.confirmed_transcript_hash, tag),
         tag,
         resumption=resumption[-RESUMPTION_EPOCHS:],
-        past=past,
+        past=() if before is None else past_epochs(before),
         reinit=reinit,
     )
 
