@@ -14,3 +14,10 @@ def ts_mls() -> Iterator[Peer]:
     """ts-mls in a Node process."""
     with Peer("ts_mls_peer.mjs") as peer:
         yield peer
+
+
+@pytest.fixture(scope="module")
+def core_crypto() -> Iterator[Peer]:
+    """core-crypto in a Node process."""
+    with Peer("core_crypto_peer.mjs") as peer:
+        yield peer

@@ -5,9 +5,11 @@ Proposals are our own structs; ts-mls gets them encoded and reads them with its 
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
+from uuid import UUID
 
 from roomkey.mls.extensions import Extension
 from roomkey.mls.framing import MLSMessage
@@ -15,7 +17,9 @@ from roomkey.mls.key_package import KeyPackage
 from roomkey.mls.leaf_node import Lifetime
 from roomkey.mls.proposals import Proposal
 
-EXPORT = ("interop", b"both engines", 40)  # label, context, length: longer than a hash, so that HKDF-Expand turns twice
+# Exporters' label, context and length: longer than a hash, so that HKDF-Expand turns twice; and core-crypto's only one.
+EXPORT = ("interop", b"both engines", 40)
+PLAIN_EXPORT = ("exporter", b"", 32)
 
 APPLICATION = "application"
 PROPOSAL = "proposal"
@@ -23,14 +27,31 @@ COMMIT = "commit"
 REMOVED = "removed"
 
 
+class ClientId(NamedTuple):
+    """An identity in the form that core-crypto insists on; the other engines take any."""
+
+    uuid: str
+    device: int
+    domain: str
+
+    def __str__(self) -> str:
+        return f"{self.uuid}:{self.device}@{self.domain}"
+
+
+def client_id(name: str) -> ClientId:
+    """The identity of the member with this name."""
+    return ClientId(str(UUID(bytes=hashlib.sha256(name.encode()).digest()[:16], version=4)), 1, "interop.example")
+
+
 class View(NamedTuple):
-    """What all members of an epoch must agree on."""
+    """What all members of an epoch must agree on. core-crypto shows the first two only."""
 
     epoch: int
-    context: bytes  # the encoded GroupContext
-    authenticator: bytes
-    tree_hash: bytes  # computed from the tree
-    exporter: bytes
+    plain_exporter: bytes
+    exporter: bytes | None = None
+    context: bytes | None = None  # the encoded GroupContext
+    authenticator: bytes | None = None
+    tree_hash: bytes | None = None  # computed from the tree
 
 
 class Received(NamedTuple):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from roomkey.crypto.suites import CipherSuite
+from roomkey.mls.credential import BASIC, X509
 from roomkey.mls.extensions import Extension
 from roomkey.mls.group import STRICT, Policy
 from roomkey.mls.proposals import Add, GroupContextExtensions, PreSharedKey, Proposal, Remove, proposal
@@ -19,14 +20,17 @@ from roomkey.mls.psk import USAGE_APPLICATION, external_psk, resumption_psk
 from roomkey.mls.ratchet_tree import RatchetTree
 
 from tests.interop import faults
+from tests.interop.core_crypto_member import CoreCryptoMember
 from tests.interop.members import (
     APPLICATION,
     COMMIT,
     PROPOSAL,
     REMOVED,
+    ClientId,
     Member,
     Refused,
     View,
+    client_id,
     read_key_package,
 )
 from tests.interop.members import Commit as Made
@@ -60,6 +64,7 @@ class Room:
     ours: str = "a"  # members whose name begins with it run our engine, all others ts-mls
     group_id: bytes = GROUP_ID
     policy: Policy = STRICT  # of our engine's members
+    core_crypto: Peer | None = None  # with it, members named c... run core-crypto, which takes PublicMessages only
     people: dict[str, Member] = field(default_factory=dict)
     inside: list[str] = field(default_factory=list)
     joining: list[str] = field(default_factory=list)  # by proposals that wait for a commit
@@ -74,7 +79,12 @@ class Room:
         """Somebody new, or the one of that name."""
         if name not in self.people:
             if name.startswith(self.ours):
-                self.people[name] = RoomkeyMember(name, self.suite, (EXTENSION_TYPE,), policy=self.policy)
+                types = (BASIC,) if self.core_crypto is None else (BASIC, X509)
+                self.people[name] = RoomkeyMember(
+                    name, self.suite, (EXTENSION_TYPE,), policy=self.policy, credential_types=types
+                )
+            elif self.core_crypto is not None and name.startswith("c"):
+                self.people[name] = CoreCryptoMember(name, self.suite, self.core_crypto, self.group_id, self._at)
             else:
                 self.people[name] = TsMlsMember(name, self.suite, self.peer, (EXTENSION_TYPE,))
         return self.people[name]
@@ -117,7 +127,7 @@ class Room:
             item = self._resume(step.resume)
         elif step.extension is not None:
             item = proposal(GroupContextExtensions(_extensions(step.extension)))
-        message = await self.person(step.by).propose(item, public=step.public)
+        message = await self.person(step.by).propose(item, public=step.public or self.core_crypto is not None)
         for name in self.others(step.by):
             received = await self.person(name).process(message, self.psks)
             assert received.kind == PROPOSAL, name
@@ -131,7 +141,11 @@ class Room:
             items.append(proposal(GroupContextExtensions(_extensions(step.extension))))
         committer = self.person(step.by)
         made = await committer.commit(
-            items, path=step.path, public=step.public, psks=self.psks, tree_inside=step.tree_inside
+            items,
+            path=step.path,
+            public=step.public or self.core_crypto is not None,
+            psks=self.psks,
+            tree_inside=step.tree_inside,
         )
         joining, leaving = [*self.joining, *step.add], [*self.leaving, *step.remove]
         left: dict[str, str] = {}
@@ -153,29 +167,30 @@ class Room:
 
     async def _enter(self, name: str, member: Member) -> None:
         newcomer, tree = self.person(name), self.tree()
-        assert isinstance(newcomer, TsMlsMember)
+        assert isinstance(newcomer, TsMlsMember | CoreCryptoMember)
         assert tree is not None
-        info = await member.group_info() if isinstance(member, TsMlsMember) else await self._info_for_ts_mls(member)
+        if isinstance(member, TsMlsMember):
+            info = await member.group_info()
+        else:
+            assert isinstance(member, RoomkeyMember)
+            # ts-mls reads the external key bare (`faults.BARE_EXTERNAL_PUB`)
+            bare = await member.bare_external_key() if isinstance(newcomer, TsMlsMember) else None
+            info = await member.group_info(bare)
         message, refusal = b"", ""
         try:
             message = await newcomer.join_from_outside(info)
         except Refused as refused:
             refusal = refused.text
-        if faults.refuses_tree(tree):
+        if isinstance(newcomer, TsMlsMember) and faults.refuses_tree(tree):
             assert faults.UNMERGED_LEAVES in refusal, name
             return
-        assert refusal == "", name
+        assert not refusal, refusal
         for other in self.inside:
             assert (await self.person(other).process(message, {})).kind == COMMIT, other
         self.inside.append(name)
         self.epoch += 1
         self.since[name] = self.epoch
         assert (await self.agree()).epoch == self.epoch
-
-    async def _info_for_ts_mls(self, member: Member) -> bytes:
-        """A GroupInfo whose external key is bare, as ts-mls reads it (`faults.BARE_EXTERNAL_PUB`)."""
-        assert isinstance(member, RoomkeyMember)
-        return await member.group_info(await member.bare_external_key())
 
     async def _join(self, name: str, made: Made) -> None:
         """Somebody joins; ts-mls refuses exactly the trees that its fault makes it refuse."""
@@ -189,11 +204,10 @@ class Room:
         except Refused as refused:
             refusal = refused.text
         if faulty:
-            assert tree is not None
             assert faults.UNMERGED_LEAVES in refusal, name
-            self.refused[name] = next(i for i, leaf in tree.members() if leaf.credential.identity == name.encode())
+            self.refused[name] = self.leaf(name)
         else:
-            assert refusal == "", name
+            assert not refusal, refusal
             self.inside.append(name)
             self.since[name] = self.epoch
 
@@ -229,12 +243,12 @@ class Room:
             await self.say(name)
 
     async def agree(self) -> View:
-        """What all members agree on."""
+        """What all members agree on, each as far as its engine shows it."""
         views = {name: await self.person(name).view() for name in self.inside}
-        first, *others = views.items()
-        for name, view in others:
-            assert view == first[1], f"{name} and {first[0]} part ways"
-        return first[1]
+        for part in View._fields:
+            shown = {name: getattr(view, part) for name, view in views.items() if getattr(view, part) is not None}
+            assert len(set(shown.values())) <= 1, f"{part} differs: {shown}"
+        return next(iter(views.values()))
 
     def tree(self) -> RatchetTree | None:
         """The tree, as one of our engine's members holds it."""
@@ -251,7 +265,18 @@ class Room:
         return proposal(Add(read_key_package(await self.person(name).key_package())))
 
     def remove(self, name: str) -> Proposal:
-        return proposal(Remove(self.refused.get(name, self.person(name).leaf)))
+        return proposal(Remove(self.leaf(name)))
+
+    def leaf(self, name: str) -> int:
+        """The leaf index of somebody in the tree, read off it where our engine has a member."""
+        tree = self.tree()
+        if tree is None:
+            return self.person(name).leaf
+        identity = str(client_id(name)).encode()
+        return next(index for index, leaf in tree.members() if leaf.credential.identity == identity)
+
+    def _at(self, index: int) -> ClientId:
+        return next(client_id(name) for name in self.inside if self.leaf(name) == index)
 
     def _psk(self, name: bytes) -> Proposal:
         self.psks.setdefault(name, secrets.token_bytes(32))

@@ -11,7 +11,7 @@ from roomkey.crypto.suites import SUITES, CipherSuite
 from roomkey.errors import RoomkeyError
 from roomkey.host.native_crypto import NativeCrypto
 from roomkey.mls.committing import PendingCommit, commit, group_info, propose, propose_update
-from roomkey.mls.credential import Credential
+from roomkey.mls.credential import BASIC, Credential
 from roomkey.mls.extensions import Extension, ExtensionType
 from roomkey.mls.framing import PRIVATE_MESSAGE, PUBLIC_MESSAGE, message
 from roomkey.mls.group import STRICT, Group, JoinKeys, OwnKeys, Policy, Psks, create_group
@@ -29,12 +29,14 @@ from tests.interop.members import (
     APPLICATION,
     COMMIT,
     EXPORT,
+    PLAIN_EXPORT,
     PROPOSAL,
     REMOVED,
     Commit,
     Received,
     Refused,
     View,
+    client_id,
     lifetime,
 )
 
@@ -51,6 +53,7 @@ class RoomkeyMember:
     group: Group | None = None
     pending: PendingCommit | None = None
     policy: Policy = STRICT
+    credential_types: tuple[int, ...] = (BASIC,)  # listed as supported
     resuming: Group | None = None  # the group that the next one resumes
 
     @property
@@ -69,9 +72,11 @@ class RoomkeyMember:
         (signature,) = await self.crypto.generate_keys(self.suite.scheme, 1)
         init, encryption = await self.crypto.generate_keys(self.suite.group, 2)
         capabilities = own_capabilities(SUITES)
-        capabilities = capabilities.replace(extensions=(*capabilities.extensions, *self.extension_types))
+        capabilities = capabilities.replace(
+            extensions=(*capabilities.extensions, *self.extension_types), credentials=self.credential_types
+        )
         (package,) = await make_key_packages(
-            self.crypto, self.suite, Credential.basic(self.name.encode()), signature,
+            self.crypto, self.suite, Credential.basic(str(client_id(self.name)).encode()), signature,
             [PackageKeys(init, encryption)], lifetime(), capabilities,
         )  # fmt: skip
         self.keys = JoinKeys(package, init, OwnKeys(signature, encryption))
@@ -132,13 +137,12 @@ class RoomkeyMember:
         return sealed
 
     async def view(self) -> View:
-        group, (label, context, length) = self._group, EXPORT
+        group = self._group
+        plain, exported = (
+            group.export(label.encode(), context, size) for label, context, size in (PLAIN_EXPORT, EXPORT)
+        )
         return View(
-            group.epoch,
-            group.context.encode(),
-            group.epoch_authenticator,
-            tree_hash(group.tree),
-            group.export(label.encode(), context, length),
+            group.epoch, plain, exported, group.context.encode(), group.epoch_authenticator, tree_hash(group.tree)
         )
 
     async def reload(self) -> None:

@@ -22,13 +22,13 @@ from tests.interop.steps import Step
 STEPS = int(os.environ.get("ROOMKEY_INTEROP_STEPS", "200"))
 SEED = int(os.environ.get("ROOMKEY_INTEROP_SEED", "1"))
 
-# Members at most, and the share of the steps: large groups cost the most and small ones change shape the most often.
-GROUPS = ((5, 0.6), (9, 0.3), (20, 0.1))
+# Members at most, the share of the steps, and the suite: large groups cost the most, small ones change shape the most.
+GROUPS = ((5, 0.6, 1), (9, 0.3, 3), (20, 0.1, 1))
 
 
-@pytest.mark.parametrize(("limit", "share"), GROUPS, ids=[f"up_to_{limit}" for limit, _ in GROUPS])
-async def test_random_steps(ts_mls: Peer, limit: int, share: float) -> None:
-    room = Room(SUITES[1], ts_mls, policy=Policy(external_commits=True))
+@pytest.mark.parametrize(("limit", "share", "suite"), GROUPS, ids=[f"up_to_{limit}" for limit, _, _ in GROUPS])
+async def test_random_steps(ts_mls: Peer, limit: int, share: float, suite: int) -> None:
+    room = Room(SUITES[suite], ts_mls, policy=Policy(external_commits=True))
     play = Play(random.Random(f"{SEED} {limit}"), room, limit)
     played: list[Step] = []
     for step in itertools.islice(play.steps(), max(10, int(STEPS * share))):

@@ -10,7 +10,7 @@ from roomkey.crypto.suites import CipherSuite
 from roomkey.mls.extensions import Extension
 from roomkey.mls.proposals import Proposal
 
-from tests.interop.members import EXPORT, Commit, Received, Refused, View, lifetime
+from tests.interop.members import EXPORT, PLAIN_EXPORT, Commit, Received, Refused, View, client_id, lifetime
 from tests.interop.peer import Peer, PeerError, unpack
 
 
@@ -31,8 +31,8 @@ class TsMlsMember:
     async def key_package(self) -> bytes:
         window = lifetime()
         made = self.peer.ask(
-            "key_package", suite=self.suite.number, identity=self.name.encode(), not_before=window.not_before,
-            not_after=window.not_after, extension_types=self.extension_types,
+            "key_package", suite=self.suite.number, identity=str(client_id(self.name)).encode(),
+            not_before=window.not_before, not_after=window.not_after, extension_types=self.extension_types,
         )  # fmt: skip
         self.keys = made["keys"]
         return unpack(made["message"])
@@ -81,16 +81,11 @@ class TsMlsMember:
         return unpack(made["message"])
 
     async def view(self) -> View:
-        label, context, length = EXPORT
-        seen = self._ask("view", state=self.state, label=label, context=context, length=length)
+        seen = self._ask("view", state=self.state, exports=[PLAIN_EXPORT, EXPORT])
         self.leaf = seen["leaf"]
-        return View(
-            seen["epoch"],
-            unpack(seen["context"]),
-            unpack(seen["authenticator"]),
-            unpack(seen["tree_hash"]),
-            unpack(seen["exporter"]),
-        )
+        plain, exported = map(unpack, seen["exporters"])
+        context, authenticator = unpack(seen["context"]), unpack(seen["authenticator"])
+        return View(seen["epoch"], plain, exported, context, authenticator, unpack(seen["tree_hash"]))
 
     async def reload(self) -> None:
         self._replace(self._ask("reload", state=self.state)["state"])

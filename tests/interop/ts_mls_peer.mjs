@@ -1,15 +1,11 @@
-// ts-mls 1.6.4 behind JSON lines: one request a line on stdin, one answer a line on stdout, in order.
-//
-//   -> {"op": "process", "state": 7, "message": "<base64>", "psks": {}}
-//   <- {"ok": {"state": 8, "kind": "commit"}}   or   {"error": {"name": "ValidationError", "message": "..."}}
+// ts-mls 1.6.4 behind JSON lines (`json_lines.mjs`).
 //
 // What ts-mls holds (groups, private keys of key packages) stays here under a number. A state is a value: each operation
-// that changes one answers with a new number and leaves the old one as it was, until "drop". Bytes travel as base64.
+// that changes one answers with a new number and leaves the old one as it was, until "drop".
 //
 // Comments that begin with "Not ts-mls:" mark what its API lacks and this file adds, with its own parts.
 
-import { createInterface } from "node:readline";
-
+import { b64, bytes, get, hold, serve } from "./json_lines.mjs";
 import { mls, part, provider, suite } from "./ts_mls_suites.mjs";
 
 const { decodeProposal } = await part("proposal.js");
@@ -19,21 +15,11 @@ const { encodeGroupContext } = await part("groupContext.js");
 const { treeHashRoot } = await part("treeHash.js");
 const { getCiphersuiteNameFromId } = await part("crypto/ciphersuite.js");
 
-const b64 = (bytes) => Buffer.from(bytes).toString("base64");
-const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));
 const decoded = (decoder, text) => {
   const data = bytes(text);
   const found = decoder(data, 0);
   if (found === undefined || found[1] !== data.length) throw new Error("ts-mls does not read this");
   return found[0];
-};
-
-const held = new Map();
-let last = 0;
-const hold = (value) => (held.set(++last, value), last);
-const get = (number) => {
-  if (!held.has(number)) throw new Error(`nothing is held under ${number}`);
-  return held.get(number);
 };
 
 const suiteOf = (state) => suite(mls.ciphersuites[state.groupContext.cipherSuite]);
@@ -179,7 +165,7 @@ const operations = {
   },
 
   /** What all members of an epoch must agree on. The tree hash is computed from the tree, not read from the context. */
-  async view({ state, label, context, length }) {
+  async view({ state, exports }) {
     const { mls: now } = get(state);
     const cs = await suiteOf(now);
     return {
@@ -187,7 +173,10 @@ const operations = {
       context: b64(encodeGroupContext(now.groupContext)),
       authenticator: b64(now.keySchedule.epochAuthenticator),
       tree_hash: b64(await treeHashRoot(now.ratchetTree, cs.hash)),
-      exporter: b64(await mls.mlsExporter(now.keySchedule.exporterSecret, label, bytes(context), length, cs)),
+      exporters: await Promise.all(
+        exports.map(async ([label, context, length]) =>
+          b64(await mls.mlsExporter(now.keySchedule.exporterSecret, label, bytes(context), length, cs))),
+      ),
       leaf: now.privatePath.leafIndex,
       active: now.groupActiveState.kind,
     };
@@ -243,21 +232,6 @@ const operations = {
     const stored = mls.encodeGroupState(now);
     return { state: holdState({ ...mls.decodeGroupState(stored, 0)[0], clientConfig: config }, updates) };
   },
-
-  async drop({ numbers }) {
-    for (const number of numbers) held.delete(number);
-    return {};
-  },
 };
 
-for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
-  const { op, ...request } = JSON.parse(line);
-  let answer;
-  try {
-    if (!(op in operations)) throw new Error(`no operation ${op}`);
-    answer = { ok: await operations[op](request) };
-  } catch (error) {
-    answer = { error: { name: error.constructor.name, message: error.message } };
-  }
-  process.stdout.write(`${JSON.stringify(answer)}\n`);
-}
+await serve(operations);
