@@ -53,6 +53,23 @@ async def test_it_joins_its_own_group_and_ours_follow(ts_mls: Peer) -> None:
     await room.talk()
 
 
+async def test_it_comes_back_in_place_of_its_lost_self(ts_mls: Peer) -> None:
+    room = await _room(ts_mls, SUITES[1])
+    await room.play(Commit("a1", add=("b1",)))
+    lost = _theirs(room, "b9")
+    leaf = lost.leaf
+    info = await _ours(room, "a1").group_info(await _ours(room, "a1").bare_external_key())
+    message = await lost.join_from_outside(info, resync=True)
+    for name in room.others("b9"):
+        assert (await room.person(name).process(message, {})).kind == COMMIT, name
+    assert lost.leaf == leaf
+    room.epoch += 1
+    await room.agree()
+    await room.play(Commit("b9"))
+    await room.play(Commit("a9"))
+    await room.talk()
+
+
 async def test_it_cannot_read_the_external_key_of_a_group_info(ts_mls: Peer) -> None:
     room = await _room(ts_mls, SUITES[1])
     with pytest.raises(Refused) as refused:

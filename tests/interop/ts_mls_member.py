@@ -28,11 +28,12 @@ class TsMlsMember:
     resuming: int | None = None  # the state of a group that this one resumes
     leaf: int = -1
 
-    async def key_package(self) -> bytes:
+    async def key_package(self, again: int | None = None) -> bytes:
+        """`again`: with the signature key of this earlier one."""
         window = lifetime()
         made = self.peer.ask(
             "key_package", suite=self.suite.number, identity=str(client_id(self.name)).encode(),
-            not_before=window.not_before, not_after=window.not_after, extension_types=self.extension_types,
+            not_before=window.not_before, not_after=window.not_after, extension_types=self.extension_types, again=again,
         )  # fmt: skip
         self.keys = made["keys"]
         return unpack(made["message"])
@@ -90,10 +91,10 @@ class TsMlsMember:
     async def reload(self) -> None:
         self._replace(self._ask("reload", state=self.state)["state"])
 
-    async def join_from_outside(self, group_info: bytes) -> bytes:
-        """Joins by an external commit, whose message this is."""
-        await self.key_package()
-        made = self._ask("external_join", keys=self.keys, group_info=group_info)
+    async def join_from_outside(self, group_info: bytes, *, resync: bool = False) -> bytes:
+        """Joins by an external commit, whose message this is; `resync` removes our earlier self with it."""
+        await self.key_package(again=self.keys if resync else None)
+        made = self._ask("external_join", keys=self.keys, group_info=group_info, resync=resync)
         await self._take(made["state"])
         return unpack(made["message"])
 

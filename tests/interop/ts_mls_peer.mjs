@@ -59,14 +59,18 @@ const kind = (result, before) => {
 // ---- operations
 
 const operations = {
-  async key_package({ suite: number, identity, not_before, not_after, extension_types = [], generated = false }) {
+  async key_package({ suite: number, identity, not_before, not_after, extension_types = [], generated = false, again }) {
     const cs = await suite(number);
     const credential = { credentialType: "basic", identity: bytes(identity) };
     const capabilities = mls.defaultCapabilities(); // with GREASE
     capabilities.extensions.push(...extension_types);
     const lifetime = not_after === undefined ? mls.defaultLifetime : { notBefore: BigInt(not_before), notAfter: BigInt(not_after) };
     const impl = generated ? await mls.getCiphersuiteImpl(mls.getCiphersuiteFromName(cs.name)) : cs; // untouched by this file
-    const made = await mls.generateKeyPackage(credential, capabilities, lifetime, [], impl);
+    const signature =
+      again === undefined
+        ? await impl.signature.keygen()
+        : { signKey: get(again).privatePackage.signaturePrivateKey, publicKey: get(again).publicPackage.leafNode.signaturePublicKey };
+    const made = await mls.generateKeyPackageWithKey(credential, capabilities, lifetime, [], signature, impl);
     const message = { version: "mls10", wireformat: "mls_key_package", keyPackage: made.publicPackage };
     return { keys: hold(made), message: b64(mls.encodeMlsMessage(message)) };
   },
