@@ -1,5 +1,5 @@
-// OpenMLS behind JSON lines (`json_lines.mjs`), by @wireapp/core-crypto 10.3.0, for what its API allows: its clients keep
-// their state to themselves and adopt their commits at once, and they choose what is committed and how.
+// OpenMLS behind JSON lines (`json_lines.mjs`), by @wireapp/core-crypto 10.3.0, for what its API allows: its clients
+// keep their state to themselves and adopt their commits at once, and they choose what is committed and how.
 
 import { readFileSync } from "node:fs";
 import path from "node:path";
@@ -27,7 +27,8 @@ function bundle(client) {
 }
 
 const conversation = (id) => new core.ConversationId(bytes(id));
-const identifier = ({ uuid, device, domain }) => new core.ClientId(new core.Uuid(uuid), new core.DeviceId(BigInt(device)), domain);
+const identifier = ({ uuid, device, domain }) =>
+  new core.ClientId(new core.Uuid(uuid), new core.DeviceId(BigInt(device)), domain);
 const transaction = (number, work) => get(number).core.transaction(work);
 
 await serve({
@@ -96,7 +97,8 @@ await serve({
   },
 
   async protect({ client, group_id, data }) {
-    return { message: b64(await transaction(client, (context) => context.encryptMessage(conversation(group_id), bytes(data)))) };
+    const encrypt = (context) => context.encryptMessage(conversation(group_id), bytes(data));
+    return { message: b64(await transaction(client, encrypt)) };
   },
 
   async view({ client, group_id, length }) {

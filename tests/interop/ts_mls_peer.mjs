@@ -1,7 +1,7 @@
 // ts-mls 1.6.4 behind JSON lines (`json_lines.mjs`).
 //
-// What ts-mls holds (groups, private keys of key packages) stays here under a number. A state is a value: each operation
-// that changes one answers with a new number and leaves the old one as it was, until "drop".
+// What ts-mls holds (groups, private keys of key packages) stays here under a number. A state is a value: each
+// operation that changes one answers with a new number and leaves the old one as it was, until "drop".
 //
 // Comments that begin with "Not ts-mls:" mark what its API lacks and this file adds, with its own parts.
 
@@ -44,8 +44,10 @@ function pskIndex(state, { psks = {}, resuming } = {}) {
 
 const welcomeBytes = (welcome) =>
   welcome === undefined ? null : b64(mls.encodeMlsMessage({ version: "mls10", wireformat: "mls_welcome", welcome }));
-const extensions = (list = []) => list.map(([type, data]) => ({ extensionType: extensionName(type), extensionData: bytes(data) }));
-const extensionName = (type) => Object.entries(mls.defaultExtensionTypes).find(([, value]) => value === type)?.[0] ?? type;
+const extensionName = (type) =>
+  Object.entries(mls.defaultExtensionTypes).find(([, value]) => value === type)?.[0] ?? type;
+const extensions = (list = []) =>
+  list.map(([type, data]) => ({ extensionType: extensionName(type), extensionData: bytes(data) }));
 
 /** A state with what is ours beside it: the private keys of Updates that we proposed, by their public keys. */
 const holdState = (state, updates = {}) => hold({ mls: state, updates });
@@ -64,12 +66,14 @@ const operations = {
     const credential = { credentialType: "basic", identity: bytes(identity) };
     const capabilities = mls.defaultCapabilities(); // with GREASE
     capabilities.extensions.push(...extension_types);
-    const lifetime = not_after === undefined ? mls.defaultLifetime : { notBefore: BigInt(not_before), notAfter: BigInt(not_after) };
-    const impl = generated ? await mls.getCiphersuiteImpl(mls.getCiphersuiteFromName(cs.name)) : cs; // untouched by this file
-    const signature =
-      again === undefined
-        ? await impl.signature.keygen()
-        : { signKey: get(again).privatePackage.signaturePrivateKey, publicKey: get(again).publicPackage.leafNode.signaturePublicKey };
+    const window = () => ({ notBefore: BigInt(not_before), notAfter: BigInt(not_after) });
+    const lifetime = not_after === undefined ? mls.defaultLifetime : window();
+    const untouched = () => mls.getCiphersuiteImpl(mls.getCiphersuiteFromName(cs.name)); // as ts-mls makes it
+    const impl = generated ? await untouched() : cs;
+    const earlier = ({ privatePackage, publicPackage }) => ({
+      signKey: privatePackage.signaturePrivateKey, publicKey: publicPackage.leafNode.signaturePublicKey,
+    });
+    const signature = again === undefined ? await impl.signature.keygen() : earlier(get(again));
     const made = await mls.generateKeyPackageWithKey(credential, capabilities, lifetime, [], signature, impl);
     const message = { version: "mls10", wireformat: "mls_key_package", keyPackage: made.publicPackage };
     return { keys: hold(made), message: b64(mls.encodeMlsMessage(message)) };
@@ -78,7 +82,8 @@ const operations = {
   async create({ keys, group_id, extensions: list }) {
     const { publicPackage, privatePackage } = get(keys);
     const cs = await suite(mls.ciphersuites[publicPackage.cipherSuite]);
-    return { state: holdState(await mls.createGroup(bytes(group_id), publicPackage, privatePackage, extensions(list), cs, config)) };
+    const context = extensions(list);
+    return { state: holdState(await mls.createGroup(bytes(group_id), publicPackage, privatePackage, context, cs, config)) };
   },
 
   async join({ keys, welcome, tree, resuming, ...psks }) {
@@ -89,7 +94,8 @@ const operations = {
     const beside = tree === undefined ? undefined : decoded(decodeRatchetTree, tree);
     const old = resuming === undefined ? undefined : get(resuming).mls;
     const index = pskIndex(undefined, { ...psks, resuming });
-    return { state: holdState(await mls.joinGroup(message.welcome, publicPackage, privatePackage, index, cs, beside, old, config)) };
+    const { welcome: read } = message;
+    return { state: holdState(await mls.joinGroup(read, publicPackage, privatePackage, index, cs, beside, old, config)) };
   },
 
   async commit({ state, proposals = [], public: wireAsPublicMessage = false, tree_inside = true, aad = "", ...psks }) {
@@ -109,7 +115,8 @@ const operations = {
 
   async propose({ state, proposal, public: asPublic = false, aad = "" }) {
     const { mls: before, updates } = get(state);
-    const made = await mls.createProposal(before, asPublic, decoded(decodeProposal, proposal), await suiteOf(before), bytes(aad));
+    const item = decoded(decodeProposal, proposal);
+    const made = await mls.createProposal(before, asPublic, item, await suiteOf(before), bytes(aad));
     return { state: holdState(made.newState, updates), message: b64(mls.encodeMlsMessage(made.message)) };
   },
 
@@ -121,9 +128,9 @@ const operations = {
     const { leafIndex } = before.privatePath;
     const { leaf } = before.ratchetTree[2 * leafIndex];
     const tbs = {
-      leafNodeSource: "update", hpkePublicKey: await cs.hpke.exportPublicKey(pair.publicKey), groupId: before.groupContext.groupId,
-      leafIndex, signaturePublicKey: leaf.signaturePublicKey, credential: leaf.credential, capabilities: leaf.capabilities,
-      extensions: leaf.extensions,
+      leafNodeSource: "update", hpkePublicKey: await cs.hpke.exportPublicKey(pair.publicKey),
+      groupId: before.groupContext.groupId, leafIndex, signaturePublicKey: leaf.signaturePublicKey,
+      credential: leaf.credential, capabilities: leaf.capabilities, extensions: leaf.extensions,
     };
     const leafNode = await signLeafNodeCommit(tbs, before.signaturePrivateKey, cs.signature);
     const made = await mls.createProposal(before, asPublic, { proposalType: "update", update: { leafNode } }, cs);
@@ -138,19 +145,24 @@ const operations = {
     const read = decoded(mls.decodeMlsMessage, message);
     const index = pskIndex(before, psks);
     const run = async (from, callback) => {
-      if (read.wireformat === "mls_private_message") return mls.processPrivateMessage(from, read.privateMessage, index, cs, callback);
+      // not by processMessage, which hands no PSKs on for a PrivateMessage
+      if (read.wireformat === "mls_private_message") {
+        return mls.processPrivateMessage(from, read.privateMessage, index, cs, callback);
+      }
       if (read.wireformat !== "mls_public_message") throw new Error(`cannot process ${read.wireformat}`);
       return mls.processPublicMessage(from, read.publicMessage, index, cs, callback);
     };
     let from = before;
     if (Object.keys(updates).length > 0) {
-      // Not ts-mls: a first pass only looks whether the commit carries our Update, whose key it needs in place of the old.
+      // Not ts-mls: a first pass only looks whether the commit carries our Update, whose key then replaces the old.
       const own = before.privatePath.leafIndex;
       await run(before, (incoming) => {
-        const ours = incoming.kind === "commit" && incoming.proposals.find((p) => p.proposal.proposalType === "update" && p.senderLeafIndex === own);
-        if (ours) {
+        const isOurs = (p) => p.proposal.proposalType === "update" && p.senderLeafIndex === own;
+        const ours = incoming.kind === "commit" ? incoming.proposals.find(isOurs) : undefined;
+        if (ours !== undefined) {
           const key = updates[b64(ours.proposal.update.leafNode.hpkePublicKey)];
-          from = { ...before, privatePath: { ...before.privatePath, privateKeys: { ...before.privatePath.privateKeys, [2 * own]: key } } };
+          const privateKeys = { ...before.privatePath.privateKeys, [2 * own]: key };
+          from = { ...before, privatePath: { ...before.privatePath, privateKeys } };
         }
         return "reject";
       });
@@ -202,7 +214,8 @@ const operations = {
       usage === "branch"
         ? await mls.branchGroup(old, publicPackage, privatePackage, others, bytes(group_id), await suiteOf(old))
         : await mls.reinitCreateNewGroup(
-            old, publicPackage, privatePackage, others, bytes(group_id), getCiphersuiteNameFromId(number), extensions(list), provider);
+            old, publicPackage, privatePackage, others, bytes(group_id), getCiphersuiteNameFromId(number),
+            extensions(list), provider);
     return {
       state: holdState(made.newState), message: b64(mls.encodeMlsMessage(made.commit)),
       welcome: welcomeBytes(made.welcome), tree: b64(encodeRatchetTree(made.newState.ratchetTree)),
@@ -228,7 +241,8 @@ const operations = {
     const { publicPackage, privatePackage } = get(keys);
     const cs = await suite(mls.ciphersuites[publicPackage.cipherSuite]);
     const { groupInfo } = decoded(mls.decodeMlsMessage, group_info);
-    return { message: b64(mls.encodeMlsMessage(await mls.proposeAddExternal(groupInfo, publicPackage, privatePackage, cs))) };
+    const message = await mls.proposeAddExternal(groupInfo, publicPackage, privatePackage, cs);
+    return { message: b64(mls.encodeMlsMessage(message)) };
   },
 
   async reload({ state }) {

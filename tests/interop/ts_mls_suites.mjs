@@ -35,7 +35,7 @@ async function makeSuite(number) {
 /** What ts-mls itself takes its suites from. */
 export const provider = { getCiphersuiteImpl: ({ name }) => suite(mls.ciphersuites[name]) };
 
-// Not ts-mls: it takes ChaCha20-Poly1305 from @hpke/chacha20poly1305, which the project does not have; Node has the cipher.
+// Not ts-mls: it takes ChaCha20-Poly1305 from @hpke/chacha20poly1305, which the project does not have; Node has it.
 async function chachaHpke(description) {
   const name = "chacha20-poly1305";
   const seal = (key, nonce, aad, text) => {
@@ -67,7 +67,7 @@ async function chachaHpke(description) {
   return makeGenericHpke(description, raw, hpkeSuite);
 }
 
-// Not ts-mls: its own P-256 keygen answers with compressed points, against RFC 9420 section 5.1.1 (see test_ts_mls_faults).
+// Not ts-mls: its own P-256 keygen answers with compressed points, against RFC 9420 section 5.1.1.
 const p256Keys = async () => {
   const pair = await webcrypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign", "verify"]);
   const publicKey = new Uint8Array(await webcrypto.subtle.exportKey("raw", pair.publicKey));
