@@ -126,6 +126,22 @@ def test_a_wrong_address_is_a_sentence_with_a_code_and_the_page_goes_on(running:
     assert not page.locator("[data-error=service]").is_visible()
 
 
+def test_a_used_code_is_refused_and_another_can_be_typed(running: Demo, chromium: PlaywrightBrowser) -> None:
+    """The same link in two browsers: the second is told, and asked for a code of its own."""
+    with chromium.new_context() as one, chromium.new_context() as other:
+        enrolled(one, running, ALICE)
+        page = other.new_page()
+        page.goto(running.link(ALICE))
+        until(page, "loading", phase(page, "ready"))
+        set_service(page, running.services.all[0].url)
+        until(page, "the refusal", shows(page, "[data-error=service] [data-code]"))
+        assert page.locator("[data-error=service] [data-code]").text_content() in (
+            "already-enrolled",
+            "enrolment-refused",
+        )
+        until(page, "the field", shows(page, "#code"))
+
+
 def test_an_unknown_person_is_named_and_the_known_one_can_be_called(running: Demo, context: BrowserContext) -> None:
     bob = enrolled(context, running, BOB)
     alice = enrolled(context, running, ALICE)

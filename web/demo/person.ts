@@ -47,8 +47,11 @@ class Page {
 
   #wire(): void {
     this.#submit("service-form", "set-service", "service", () => this.#setService(byId<HTMLInputElement>("service").value));
-    this.#submit("enrol-form", "enrol", "service", () => this.#model.enrol(byId<HTMLInputElement>("code").value.trim()).then(() => sessionStorage.removeItem(CODE)));
-    this.#submit("keys-form", "fetch-keys", "keys", () => this.#model.fetchKeys(byId<HTMLInputElement>("people").value.split(/[\s,;]+/).filter((name) => name !== "")));
+    this.#submit("enrol-form", "enrol", "service", () => this.#model.enrol(byId<HTMLInputElement>("code").value.trim()));
+    this.#submit("keys-form", "fetch-keys", "keys", () => {
+      const names = byId<HTMLInputElement>("people").value.split(/[\s,;]+/);
+      return this.#model.fetchKeys(names.filter((name) => name !== ""));
+    });
     this.#submit("message-form", "send-message", "message", async () => {
       const field = byId<HTMLInputElement>("message");
       await this.#model.send(field.value);
@@ -94,8 +97,13 @@ class Page {
     const home = this.#model.services.some((service) => service.domain === this.#model.homeDomain);
     const code = sessionStorage.getItem(CODE);
     if (this.#model.identity === null && home && code !== null) {
-      await this.#model.enrol(code);
-      sessionStorage.removeItem(CODE);
+      try {
+        await this.#model.enrol(code);
+        sessionStorage.removeItem(CODE);
+      } catch (error) {
+        if (!explained(error).retryable) sessionStorage.removeItem(CODE); // it will never do; the person may type another
+        throw error;
+      }
     }
     const next = this.#nextAddress();
     if (next !== undefined) byId<HTMLInputElement>("service").value = next;
@@ -137,8 +145,8 @@ class Page {
       case "call": return this.#pressed(() => byId("start-call").click());
       case "accept": return this.#pressed(() => document.querySelector<HTMLElement>("[data-accept]")?.click());
       case "remove": {
-        const last = this.#config.people.at(-1)?.identity;
-        return this.#pressed(() => document.querySelector<HTMLElement>(`[data-remove="${CSS.escape(last ?? "")}"]`)?.click());
+        const last = this.#config.people.at(-1)?.identity ?? "";
+        return this.#pressed(() => removeButton(last)?.click());
       }
     }
   }
@@ -157,7 +165,7 @@ class Page {
   #draw(): void {
     const model = this.#model;
     draw(model, {
-      remove: (identity) => this.#run(document.querySelector<HTMLButtonElement>(`[data-remove="${CSS.escape(identity)}"]`), "call", () => model.remove(identity)),
+      remove: (identity) => this.#run(removeButton(identity), "call", () => model.remove(identity)),
       accept: (index) => this.#invitation(index, "accept"),
       decline: (index) => this.#invitation(index, "decline"),
     });
@@ -214,6 +222,10 @@ class Page {
   #others(): string[] {
     return this.#config.people.map((person) => person.identity).filter((name) => name !== this.#model.name);
   }
+}
+
+function removeButton(identity: string): HTMLButtonElement | null {
+  return document.querySelector(`[data-remove="${CSS.escape(identity)}"]`);
 }
 
 async function main(): Promise<void> {

@@ -1,93 +1,13 @@
 // The stage: shows the three people's pages side by side, drives the story's four steps and lights up what travels.
 // It knows what the pages tell it (fingerprints, digits, traffic), and no secret.
 
+import { Actor, Failed } from "./parts/actor.js";
 import { byId, fill, firstName, listed, make, say } from "./parts/dom.js";
 import { digitsText, drawHolds, keyCell, verdict } from "./parts/holds.js";
 import { Lines } from "./parts/lines.js";
 import { ServiceBox } from "./parts/service_box.js";
 import { demoConfig, received } from "./parts/story.js";
-import type { CallState, DemoConfig, FromPerson, PersonState, PlainError, Step, ToPerson } from "./parts/story.js";
-
-const LOADING: PersonState = { phase: "loading", call: null };
-const ANSWER_MS = 90_000; // a cold start of three pages on a slow machine, with room; then the person may try again
-
-class Failed extends Error {
-  readonly plain: PlainError;
-  constructor(plain: PlainError) {
-    super(plain.code);
-    this.plain = plain;
-  }
-}
-
-class Actor {
-  readonly name: string;
-  readonly identity: string;
-  readonly origin: string;
-  state: PersonState = LOADING;
-  readonly #frame: HTMLIFrameElement;
-  readonly #pending = new Map<number, (error: PlainError | null) => void>();
-  readonly #watchers = new Set<() => void>();
-  #lastId = 0;
-
-  constructor(person: DemoConfig["people"][number], frame: HTMLIFrameElement) {
-    this.name = person.name;
-    this.identity = person.identity;
-    this.origin = person.origin;
-    this.#frame = frame;
-  }
-
-  load(code: string | null): void {
-    // Not by `src`: that would keep the code in this document.
-    this.#frame.contentWindow?.location.replace(`${this.origin}/${code === null ? "" : `#${code}`}`);
-  }
-
-  get window(): Window | null {
-    return this.#frame.contentWindow;
-  }
-
-  hear(message: FromPerson): void {
-    if (message.event === "state") {
-      this.state = message.state;
-      for (const watcher of [...this.#watchers]) watcher();
-    } else if (message.event === "height") {
-      this.#frame.style.height = `${Math.ceil(message.height)}px`;
-    } else if (message.event === "done") {
-      this.#pending.get(message.id)?.(message.error);
-      this.#pending.delete(message.id);
-    }
-  }
-
-  /** Waits until the page's state fits; a page that failed to load rejects. */
-  until(what: string, fits: (state: PersonState) => boolean): Promise<void> {
-    return limited(`${firstName(this.identity)}: ${what}`, new Promise((resolve, reject) => {
-      const look = (): void => {
-        if (fits(this.state)) resolve();
-        else if (this.state.phase === "failed") reject(new Failed({ code: "page-failed", sentence: `${firstName(this.identity)}’s page could not start; its own box says why.`, retryable: true }));
-        else return;
-        this.#watchers.delete(look);
-      };
-      this.#watchers.add(look);
-      look();
-    }));
-  }
-
-  /** Has the page press its own button for this step, and waits for its outcome. */
-  async act(step: Step): Promise<void> {
-    await this.until("loading", (state) => state.phase !== "loading");
-    const id = ++this.#lastId;
-    const answer = new Promise<PlainError | null>((resolve) => this.#pending.set(id, resolve));
-    this.window?.postMessage({ roomkey: "story", do: step, id } satisfies ToPerson, this.origin);
-    const error = await limited(`${firstName(this.identity)}: ${step}`, answer);
-    if (error !== null) throw new Failed(error);
-  }
-}
-
-function limited<T>(what: string, work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Failed({ code: "timeout", sentence: `This takes too long (${what}).`, retryable: true })), ANSWER_MS);
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
-}
+import type { CallState, DemoConfig, FromPerson, PersonState } from "./parts/story.js";
 
 class Stage {
   readonly #config: DemoConfig;
@@ -119,23 +39,30 @@ class Stage {
       frame.id = `frame-${person.name}`;
       frame.name = person.name;
       frame.className = person.name;
-      const chip = make("div", { class: `person ${person.name}` },
-        make("a", { href: `#frame-${person.name}`, class: "who" },
-          make("span", { class: "avatar", "aria-hidden": "true" }, firstName(person.identity).charAt(0)),
-          make("span", {}, make("b", {}, firstName(person.identity)), make("small", {}, person.identity))),
-        make("span", { class: "phase", id: `phase-${person.name}` }, "…"),
-        make("a", { class: "alone", href: person.origin, target: "_blank", rel: "noopener", title: "Open this page alone (close it here first)" }, make("span", { "aria-hidden": "true" }, "↗"), make("span", { class: "visually-hidden" }, `Open ${firstName(person.identity)}’s page alone`)));
+      const chip = this.#chip(person);
       byId("people").append(chip);
       byId("frames").append(frame);
       this.#actors.push(new Actor(person, frame));
       for (const service of this.#config.services) {
         const home = person.identity.endsWith(`@${service.domain}`);
-        this.#lines.add(`${person.identity} ${service.domain}`, this.#boxes.get(service.domain)!.element, chip, `${person.name} ${home ? "home" : "foreign"}`);
+        const look = `${person.name} ${home ? "home" : "foreign"}`;
+        this.#lines.add(`${person.identity} ${service.domain}`, this.#boxes.get(service.domain)!.element, chip, look);
       }
     }
     new ResizeObserver(() => this.#lines.draw()).observe(byId("scene"));
     this.#lines.draw();
     this.#render();
+  }
+
+  #chip(person: DemoConfig["people"][number]): HTMLElement {
+    const name = firstName(person.identity);
+    const who = make("a", { href: `#frame-${person.name}`, class: "who" },
+      make("span", { class: "avatar", "aria-hidden": "true" }, name.charAt(0)),
+      make("span", {}, make("b", {}, name), make("small", {}, person.identity)));
+    const title = "Open this page alone (close it here first)";
+    const alone = make("a", { class: "alone", href: person.origin, target: "_blank", rel: "noopener", title },
+      make("span", { "aria-hidden": "true" }, "↗"), make("span", { class: "visually-hidden" }, `Open ${name}’s page alone`));
+    return make("div", { class: `person ${person.name}` }, who, make("span", { class: "phase", id: `phase-${person.name}` }, "…"), alone);
   }
 
   /** Alice first: she is usable while the others still load. */
@@ -246,13 +173,15 @@ class Stage {
   }
 
   #fail(error: unknown, button: HTMLButtonElement): void {
-    const plain = error instanceof Failed ? error.plain : { code: "unexpected", sentence: "Something unexpected went wrong on the stage.", retryable: true };
+    const unexpected = { code: "unexpected", sentence: "Something unexpected went wrong on the stage." };
+    const plain = error instanceof Failed ? error.plain : unexpected;
     if (!(error instanceof Failed)) console.error(error);
     const again = (): void => {
       byId("error").hidden = true;
       button.click();
     };
-    byId("error").replaceChildren(make("p", {}, plain.sentence), make("code", {}, plain.code), make("button", { type: "button", class: "button quiet small", onclick: again }, "Try again"));
+    const retry = make("button", { type: "button", class: "button quiet small", onclick: again }, "Try again");
+    byId("error").replaceChildren(make("p", {}, plain.sentence), make("code", {}, plain.code), retry);
     byId("error").hidden = false;
     this.#say("Nothing is lost; the step can be tried again.");
   }
@@ -306,9 +235,10 @@ class Stage {
     byId("earlier").hidden = earlier.length === 0;
     fill(byId("history"), earlier.map(([epoch, held]) => [epoch, [...held]]), () => earlier.map(([epoch, held]) => make("tbody", {},
       make("tr", {}, make("th", { scope: "rowgroup", colspan: "3" }, `Epoch ${epoch}`)),
-      ...[...held].flatMap(([identity, call]) => [
-        make("tr", {}, make("th", { scope: "row" }, `${firstName(identity)} held`), make("td", {}, make("span", { class: "mono" }, digitsText(call.digits))), make("td", {}, ...call.keys.map((key) => keyCell(key.fingerprint)))),
-      ]))));
+      ...[...held].map(([identity, call]) => make("tr", {},
+        make("th", { scope: "row" }, `${firstName(identity)} held`),
+        make("td", {}, make("span", { class: "mono" }, digitsText(call.digits))),
+        make("td", {}, ...call.keys.map((key) => keyCell(key.fingerprint))))))));
   }
 }
 

@@ -51,6 +51,7 @@ export class Lines {
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
     // The dash is 10 of 100 long; outside 0..100 it cannot be seen.
     const [start, end] = towardsService ? [-100, 10] : [10, -100];
-    line.pulse.animate([{ strokeDashoffset: start, opacity: 1 }, { strokeDashoffset: end, opacity: 1 }], { duration: LIT_MS * 0.7, easing: "ease-in-out" });
+    const run = [{ strokeDashoffset: start, opacity: 1 }, { strokeDashoffset: end, opacity: 1 }];
+    line.pulse.animate(run, { duration: LIT_MS * 0.7, easing: "ease-in-out" });
   }
 }

@@ -54,9 +54,13 @@ function drawCall(model: PersonModel, doings: Doings): void {
     return make("tr", { "data-sender": key.sender, "data-fingerprint": key.fingerprint },
       make("th", { scope: "row", class: key.sender.split("@")[0] ?? "" }, own ? "You" : firstName(key.sender)),
       make("td", {}, bar(key.fingerprint), make("code", { title: key.fingerprint }, shortFingerprint(key.fingerprint))),
-      make("td", {}, own ? null : make("button", { type: "button", class: "button quiet small", "data-remove": key.sender, onclick: () => doings.remove(key.sender) },
-        "Remove", make("span", { class: "visually-hidden" }, ` ${firstName(key.sender)} from the call`))));
+      make("td", {}, own ? null : remover(key.sender, doings)));
   }));
+}
+
+function remover(identity: string, doings: Doings): HTMLElement {
+  const attributes = { type: "button", class: "button quiet small", "data-remove": identity, onclick: () => doings.remove(identity) };
+  return make("button", attributes, "Remove", make("span", { class: "visually-hidden" }, ` ${firstName(identity)} from the call`));
 }
 
 function drawInvitations(model: PersonModel, doings: Doings): void {

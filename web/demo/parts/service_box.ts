@@ -46,7 +46,8 @@ export class ServiceBox {
       this.#sealed.classList.toggle("open", words.sealed === null);
     }
     say(this.#total, `${this.#count}, ${bytesText(this.#bytes)}`);
-    this.#list.prepend(make("li", {}, make("b", {}, words.title), ` ${words.size}. Could read: ${words.read}${words.sealed === null ? "" : `; closed: ${words.sealed}`}`));
+    const closed = words.sealed === null ? "" : `; closed: ${words.sealed}`;
+    this.#list.prepend(make("li", {}, make("b", {}, words.title), ` ${words.size}. Could read: ${words.read}${closed}`));
     while (this.#list.childElementCount > KEPT) this.#list.lastElementChild?.remove();
     this.element.dataset["by"] = firstName(person).toLowerCase();
     this.element.classList.remove("hit");

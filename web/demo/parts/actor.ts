@@ -1,0 +1,92 @@
+// One person's page as the stage sees it: what it reports, and how it is asked to press its own buttons.
+
+import { firstName } from "./dom.js";
+import type { DemoConfig, FromPerson, PersonState, PlainError, Step, ToPerson } from "./story.js";
+
+const LOADING: PersonState = { phase: "loading", call: null };
+const ANSWER_MS = 90_000; // a cold start of three pages on a slow machine, with room; then the person may try again
+
+/** A step that failed, as the person shall read it. */
+export class Failed extends Error {
+  readonly plain: PlainError;
+  constructor(plain: PlainError) {
+    super(plain.code);
+    this.plain = plain;
+  }
+}
+
+export class Actor {
+  readonly name: string;
+  readonly identity: string;
+  readonly origin: string;
+  state: PersonState = LOADING;
+  readonly #frame: HTMLIFrameElement;
+  readonly #pending = new Map<number, (error: PlainError | null) => void>();
+  readonly #watchers = new Set<() => void>();
+  #lastId = 0;
+
+  constructor(person: DemoConfig["people"][number], frame: HTMLIFrameElement) {
+    this.name = person.name;
+    this.identity = person.identity;
+    this.origin = person.origin;
+    this.#frame = frame;
+  }
+
+  load(code: string | null): void {
+    // Not by `src`: that would keep the code in this document.
+    this.#frame.contentWindow?.location.replace(`${this.origin}/${code === null ? "" : `#${code}`}`);
+  }
+
+  get window(): Window | null {
+    return this.#frame.contentWindow;
+  }
+
+  hear(message: FromPerson): void {
+    if (message.event === "state") {
+      this.state = message.state;
+      for (const watcher of [...this.#watchers]) watcher();
+    } else if (message.event === "height") {
+      this.#frame.style.height = `${Math.ceil(message.height)}px`;
+    } else if (message.event === "done") {
+      this.#pending.get(message.id)?.(message.error);
+      this.#pending.delete(message.id);
+    }
+  }
+
+  /** Waits until the page's state fits; a page that failed to load rejects. */
+  until(what: string, fits: (state: PersonState) => boolean): Promise<void> {
+    return limited(`${firstName(this.identity)}: ${what}`, new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (fits(this.state)) resolve();
+        else if (this.state.phase === "failed") reject(new Failed(notStarted(this.identity)));
+        else return;
+        this.#watchers.delete(look);
+      };
+      this.#watchers.add(look);
+      look();
+    }));
+  }
+
+  /** Has the page press its own button for this step, and waits for its outcome. */
+  async act(step: Step): Promise<void> {
+    await this.until("loading", (state) => state.phase !== "loading");
+    const id = ++this.#lastId;
+    const answer = new Promise<PlainError | null>((resolve) => this.#pending.set(id, resolve));
+    this.window?.postMessage({ roomkey: "story", do: step, id } satisfies ToPerson, this.origin);
+    const error = await limited(`${firstName(this.identity)}: ${step}`, answer);
+    if (error !== null) throw new Failed(error);
+  }
+}
+
+/** The outcome of `work`, or a failure when it takes too long. */
+function limited<T>(what: string, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = { code: "timeout", sentence: `This takes too long (${what}).`, retryable: true };
+    const timer = setTimeout(() => reject(new Failed(late)), ANSWER_MS);
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+function notStarted(identity: string): PlainError {
+  return { code: "page-failed", sentence: `${firstName(identity)}’s page could not start; its own box says why.`, retryable: true };
+}
