@@ -36,8 +36,10 @@ async def send(request: Request) -> Response:
     if not 0 < len(clients) <= MAX_RECIPIENTS or not delivery.message:
         raise RoomkeyError("malformed-request", f"expected a message for 1 to {MAX_RECIPIENTS} clients")
     limits = InboxLimits(INBOX_MESSAGES, INBOX_BYTES)
-    unknown = await service.store.deliver(delivery.message, clients, service.clock(), limits)
-    service.hub.wake(clients)
+    try:
+        unknown = await service.store.deliver(delivery.message, clients, service.clock(), limits)
+    finally:  # one full inbox is its owner's alone
+        service.hub.wake(clients)
     return JSONResponse({"unknown": [base64url(client) for client in unknown]})
 
 

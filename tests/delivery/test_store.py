@@ -82,11 +82,12 @@ async def test_sequences_are_each_inbox_s_own_and_without_gaps(store: Store) -> 
     assert await store.messages(B, 0, 10) == [(4, b"4"), (5, b"2")]
 
 
-async def test_a_full_inbox_stops_the_whole_message(store: Store) -> None:
+async def test_a_full_inbox_stops_nobody_else(store: Store) -> None:
     few = InboxLimits(2, 10)
     await store.deliver(b"12345", [A], NOW, few)
     assert await code(store.deliver(b"123456", [B, A], NOW, few)) == "inbox-full"  # 11 bytes at A
-    assert await store.messages(B, 0, 10) == []
+    assert await store.messages(B, 0, 10) == [(1, b"123456")]
+    assert [item.body for item in await store.messages(A, 0, 10)] == [b"12345"]
     await store.deliver(b"x", [A], NOW, few)
     assert await code(store.deliver(b"y", [A], NOW, few)) == "inbox-full"  # 3 messages
     await store.deliver(b"x", [A], NOW, few)  # it has this one already

@@ -26,8 +26,9 @@ from roomkey.mls.welcome import Welcome
 
 # Seconds before an inbox that could not be read, or whose messages could not be stored, is opened again.
 RETRY = 5.0
-# Messages of groups that we do not know (yet), and the seconds for which they wait for a Welcome.
+# Messages of groups that we do not know (yet), their bytes, and the seconds for which they wait for a Welcome.
 MAX_STRANGERS = 256
+MAX_STRANGER_BYTES = 16 << 20
 STRANGER_SECONDS = 3600
 
 
@@ -76,6 +77,8 @@ class Inbox:
                 if error.code == "storage-failed":
                     raise
                 self._emit(Failed(error))
+            except Exception as error:  # a fault of ours; that message must not come again and again before all others
+                self._emit(Failed(internal_error(error)))
 
     async def forget_strangers(self) -> None:
         """Deletes what waited too long for its Welcome."""
@@ -152,7 +155,8 @@ class Inbox:
             await conference.receive(data)
             return
         store = self._around.store
-        if len(await store.list("stranger/")) >= MAX_STRANGERS:
+        waiting = [len(item) for _, item in await store.list("stranger/")]
+        if len(waiting) >= MAX_STRANGERS or sum(waiting) + len(data) > MAX_STRANGER_BYTES:
             raise RoomkeyError("wrong-group", "expected a message of a conference that we are in")
         record = records.Stranger(int(self._around.now()), data)
         await store.write({records.stranger_name(group_id, digest(data)): record.encode()})

@@ -22,8 +22,9 @@ from roomkey.host.interface import Store
 
 # Seconds before each new try, the last one again and again.
 BACKOFF = (1.0, 2.0, 5.0, 15.0, 60.0)
-# What no wait and no other setting of ours mends.
-_HOPELESS = frozenset({"request-too-large", "too-large", "malformed-request"})
+# What no wait and no other setting of ours mends. A full inbox is one of a person who does not read: to wait for them
+# would hold up everybody else of their domain, and fill our storage.
+_HOPELESS = frozenset({"request-too-large", "too-large", "malformed-request", "inbox-full"})
 
 # Hears (group id, error) of a delivery that did not go out.
 Report = Callable[[bytes, RoomkeyError], None]

@@ -214,7 +214,13 @@ def message_of(seq: int, stored: records.StoredMessage) -> Message:
 
 
 async def _note_proposal(session: Session, after: Group, event: ProposalReceived, data: bytes) -> None:
-    """Takes a member's own leaving, which `upkeep` commits. Others are ignored: no client of ours sends any."""
+    """Takes a member's own leaving, which `upkeep` commits. Other members' are kept for who may commit them.
+
+    Errors: "unsupported-proposal" for a stranger's wish to be added: anybody who knows the group's id can send any
+    number of those.
+    """
+    if event.sender.sender_type == framing.NEW_MEMBER_PROPOSAL:
+        raise RoomkeyError("unsupported-proposal", "expected a proposal of a member, got one of a stranger")
     body = event.proposal.body
     record = session.marked(data)
     if isinstance(body, Remove) and body.removed == event.sender.leaf_index:

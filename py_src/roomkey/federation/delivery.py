@@ -180,7 +180,7 @@ class DeliveryService:
         once.
 
         Returns: the clients that the service does not know; all others have it.
-        Errors: "inbox-full" (nobody has it then), "request-too-large".
+        Errors: "inbox-full" (all others have it then), "request-too-large".
         """
         body = MessageDelivery(tuple(clients), message).encode()
         answer = json_object(await self._caller.call("POST", "/v1/messages", body, DELIVERY))

@@ -45,6 +45,7 @@ PAST_EPOCHS = 3
 RESUMPTION_EPOCHS = 8
 # Proposals kept in one epoch; a member who sends more is not heard until the next commit.
 MAX_PROPOSALS = 2048
+MAX_PROPOSAL_BYTES = 4 << 20  # of all of them: the group is stored with every message
 
 
 class OwnKeys(NamedTuple):
@@ -191,6 +192,11 @@ class Group:
             return self
         if len(self.proposals) >= MAX_PROPOSALS:
             raise RoomkeyError("too-many-proposals", f"expected at most {MAX_PROPOSALS} proposals in an epoch")
+        size = sum(len(item.proposal.encode()) for item in (*self.proposals, received))
+        if size > MAX_PROPOSAL_BYTES:
+            raise RoomkeyError(
+                "too-many-proposals", f"expected at most {MAX_PROPOSAL_BYTES} bytes of proposals, got {size}"
+            )
         return replace(self, proposals=(*self.proposals, received))
 
     def following(self, ending: Group) -> Group:

@@ -114,7 +114,7 @@ class Store(Protocol):
     async def deliver(self, body: bytes, clients: Sequence[bytes], now: float, limits: InboxLimits) -> list[bytes]:
         """Puts a message into each client's inbox that never had it; returns the ids that are no clients here.
 
-        Errors: "inbox-full", and then nobody has it.
+        Errors: "inbox-full" if an inbox has no room; all others have it then.
         """
         ...
 

@@ -153,7 +153,7 @@ class SqliteStore:
 
     @_in_thread
     def deliver(self, body: bytes, clients: Sequence[bytes], now: float, limits: InboxLimits) -> list[bytes]:
-        unknown = []
+        unknown, full = [], False
         digest = hashlib.sha256(body).digest()
         with _transaction(self._db) as db:
             for client in clients:
@@ -163,19 +163,23 @@ class SqliteStore:
                     unknown.append(client)
                     continue
                 sequence = row[0] + 1
+                if row[1] + 1 > limits.messages or row[2] + len(body) > limits.bytes:
+                    had = "SELECT 1 FROM messages WHERE client = ? AND hash = ?"
+                    full = full or db.execute(had, (client, digest)).fetchone() is None
+                    continue
                 done = db.execute(
                     "INSERT OR IGNORE INTO messages (client, sequence, hash, received, body) VALUES (?, ?, ?, ?, ?)",
                     (client, sequence, digest, now, body),
                 )
                 if done.rowcount == 0:
                     continue
-                if row[1] + 1 > limits.messages or row[2] + len(body) > limits.bytes:
-                    raise RoomkeyError("inbox-full", f"expected room among {limits.messages} messages")
                 db.execute(
                     "UPDATE clients SET last_sequence = ?, waiting = waiting + 1, waiting_bytes = waiting_bytes + ?"
                     " WHERE id = ?",
                     (sequence, len(body), client),
                 )
+        if full:
+            raise RoomkeyError("inbox-full", f"expected room among {limits.messages} messages")
         return unknown
 
     @_in_thread
