@@ -164,8 +164,9 @@ def test_cut_at_every_step_of_joining(scene: Scene) -> None:
         goes_on(name, alice, bob)
 
     effects = every_cut(bob, story, check)
-    assert effects[0] == "write"  # the group, and the set used up, at once
-    assert {"POST /v1/inbox/acknowledgements", "POST /v1/user-init-keys"} <= set(effects)
+    # the group and the set used up are stored before the inbox may forget the Welcome; a new set is published
+    assert effects.index("write") < effects.index("POST /v1/inbox/acknowledgements")
+    assert "POST /v1/user-init-keys" in effects
 
 
 def test_cut_at_every_step_of_sending(scene: Scene) -> None:
@@ -202,8 +203,8 @@ def test_cut_at_every_step_of_receiving(scene: Scene) -> None:
 
     effects = every_cut(bob, story, check)
     # what was read is stored before the inbox may forget it; a commit is the one that its ordering service has
-    assert effects[:2] == ["write", "POST /v1/inbox/acknowledgements"]
-    assert (effects[-1], "POST /v1/commits/read" in effects) == ("POST /v1/inbox/acknowledgements", True)
+    assert effects.index("write") < effects.index("POST /v1/inbox/acknowledgements")
+    assert "POST /v1/commits/read" in effects
 
 
 def test_cut_at_every_step_of_enrolment(scene: Scene) -> None:
