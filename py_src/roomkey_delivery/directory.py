@@ -5,7 +5,7 @@ that the operator configured or that https://DOMAIN/.well-known/roomkey names. A
 servers on public addresses (S14):
 
 1. Names resolve here, every address must be public, and the connection goes to the address that was checked.
-2. https only, no redirects, 5 s, 16 kB.
+2. https only, no redirects, 5 s, 16 kB, nothing packed.
 3. The answer's key must have the hash asked for, and its identity must be of the domain asked.
 """
 
@@ -36,6 +36,7 @@ REMEMBERED = 10_000  # foreign clients in memory, about 5 MB
 KNOWN_FOR = 300.0  # seconds that an answer is believed
 UNKNOWN_FOR = 10.0  # seconds that a refusal is
 LOOKUP_PATH = "/v1/clients/lookup"
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # RFC 4291 section 2.4
 WELL_KNOWN = "/.well-known/roomkey"
 
 Fetch = Callable[[str, str, dict[str, Any] | None], Awaitable[dict[str, Any]]]  # method, URL, body -> JSON object
@@ -96,7 +97,7 @@ class Directory:
             return None  # an address or a credential that is none vouches for nobody
 
     async def _fetch(self, method: str, url: str, body: dict[str, Any] | None, *, public: bool) -> dict[str, Any]:
-        headers = {"accept": "application/json", "content-type": "application/json"}
+        headers = {"accept": "application/json", "content-type": "application/json", "accept-encoding": "identity"}
         extensions = {}
         if public:
             host, url = await _public(url)
@@ -108,6 +109,8 @@ class Directory:
         try:
             if response.status_code != 200:
                 raise httpx.HTTPError(f"status {response.status_code}")
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise httpx.HTTPError("packed")  # it could be a thousand times as long
             received = b""
             async for piece in response.aiter_bytes():
                 received += piece
@@ -135,6 +138,15 @@ def _checked(answer: dict[str, Any], home: str, client: bytes) -> Client | None:
     return Client(client, identity, basic.algorithm, basic.public_key)
 
 
+def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether an address is one of the public internet. Of IPv6 only global unicast, and no form that carries an IPv4
+    address, which a gateway (6to4, NAT64) might follow inside.
+    """
+    if address.version == 6 and (address not in _GLOBAL_UNICAST or address.sixtofour is not None):
+        return False
+    return address.is_global and not address.is_multicast
+
+
 async def _public(url: str) -> tuple[str, str]:
     """The Host of an https URL and the same URL by address, all of whose addresses are public. Errors: OSError."""
     parts = urlsplit(url)
@@ -142,7 +154,7 @@ async def _public(url: str) -> tuple[str, str]:
         raise OSError("expected https")
     found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
     addresses = [ipaddress.ip_address(entry[4][0]) for entry in found]
-    if not addresses or not all(address.is_global and not address.is_multicast for address in addresses):
+    if not addresses or not all(is_public(address) for address in addresses):
         raise OSError("expected public addresses only")
     literal = f"[{addresses[0]}]" if addresses[0].version == 6 else str(addresses[0])
     port = "" if parts.port is None else f":{parts.port}"

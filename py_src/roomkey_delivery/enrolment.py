@@ -37,7 +37,7 @@ def make_code() -> str:
 def code_hash(code: str) -> bytes:
     """What is kept of a code; case, spaces and hyphens do not count."""
     plain = "".join(code.lower().split()).replace("-", "")
-    return hashlib.sha256(b"roomkey enrolment code" + plain.encode()).digest()
+    return hashlib.sha256(b"roomkey enrolment code" + plain.encode("utf-8", "replace")).digest()
 
 
 async def new_code(store: Store, identity: str, domain: str, now: float) -> str:

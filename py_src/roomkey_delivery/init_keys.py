@@ -6,7 +6,7 @@ What is stored has been checked as far as the publisher answers for it:
 2. Its credential is the sender's: same identity, same key.
 3. The UserInitKey is the index of its KeyPackages (`roomkey.federation.index`).
 4. The UserInitKey's signature is right.
-5. Its KeyPackages are valid now.
+5. Its KeyPackages are valid now, and no longer than clients take.
 
 Claimers prove all of it again (`roomkey.federation.proof`): a service is not trusted.
 """
@@ -20,6 +20,7 @@ from roomkey.federation.index import check_index
 from roomkey.federation.init_keys import InitKeySet, InitKeySetBundle
 from roomkey.federation.messages import GetUserInitKeyRequest, GetUserInitKeyResponse, UserInitKeyBundle, verify
 from roomkey.host.native_crypto import NativeCrypto
+from roomkey.mls.leaf_node import MAX_LIFETIME
 from roomkey.tls import Codec, vector
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -106,7 +107,9 @@ def _checked(item: InitKeySet, sender: Client, now: float) -> NewSet:
     except RoomkeyError as error:
         raise RoomkeyError("invalid-set", error.text, field=error.details.get("field")) from error
     lifetimes = [package.leaf_node.lifetime for package in item.key_packages]
-    if not all(life is not None and life.not_before <= now < life.not_after for life in lifetimes):  # 5
+    if not all(
+        life is not None and life.not_before <= now < life.not_after <= now + MAX_LIFETIME for life in lifetimes
+    ):  # 5
         raise RoomkeyError("set-expired", "lifetime: expected key packages that are valid now", field="lifetime")
     return NewSet(item.set_id, item.encode(), index.cipher_suites, item.last_resort, item.expires)
 
