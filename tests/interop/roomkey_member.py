@@ -10,6 +10,7 @@ from roomkey.crypto.provider import CryptoProvider
 from roomkey.crypto.suites import SUITES, CipherSuite
 from roomkey.errors import RoomkeyError
 from roomkey.host.native_crypto import NativeCrypto
+from roomkey.mls.commit_processing import CommitProcessed
 from roomkey.mls.committing import PendingCommit, commit, group_info, propose, propose_update
 from roomkey.mls.credential import BASIC, Credential
 from roomkey.mls.extensions import Extension, ExtensionType
@@ -19,7 +20,7 @@ from roomkey.mls.joining import join
 from roomkey.mls.key_package import KeyPackage, PackageKeys, make_key_packages
 from roomkey.mls.key_schedule import external_key_pair
 from roomkey.mls.leaf_node import own_capabilities
-from roomkey.mls.processing import ApplicationMessage, CommitProcessed, ProposalReceived, process, protect
+from roomkey.mls.processing import ApplicationMessage, ProposalReceived, process, protect
 from roomkey.mls.proposals import Proposal
 from roomkey.mls.state import decode_group, encode_group
 from roomkey.mls.tree_hash import tree_hash

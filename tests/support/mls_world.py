@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from roomkey.crypto.provider import CryptoProvider
 from roomkey.crypto.suites import SUITES, CipherSuite
 from roomkey.host.native_crypto import NativeCrypto
+from roomkey.mls.commit_processing import CommitProcessed
 from roomkey.mls.committing import PendingCommit, commit
 from roomkey.mls.credential import Credential
 from roomkey.mls.extensions import Extension
@@ -15,7 +16,7 @@ from roomkey.mls.group import Group, JoinKeys, OwnKeys, create_group
 from roomkey.mls.joining import join
 from roomkey.mls.key_package import PackageKeys, make_key_packages
 from roomkey.mls.leaf_node import Capabilities, Lifetime, own_capabilities
-from roomkey.mls.processing import CommitProcessed, Processed, process, protect
+from roomkey.mls.processing import Processed, process, protect
 from roomkey.mls.proposals import Add, Proposal, Remove, proposal
 
 NOW = 1_800_000_000.0

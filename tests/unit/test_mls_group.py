@@ -7,11 +7,12 @@ import random
 import pytest
 from roomkey.crypto.suites import SUITES
 from roomkey.errors import RoomkeyError
+from roomkey.mls.commit_processing import CommitProcessed
 from roomkey.mls.committing import commit, propose, propose_update
 from roomkey.mls.framing import PUBLIC_MESSAGE
 from roomkey.mls.group import PAST_EPOCHS, Psks
 from roomkey.mls.joining import join
-from roomkey.mls.processing import ApplicationMessage, CommitProcessed, process, protect
+from roomkey.mls.processing import ApplicationMessage, process, protect
 from roomkey.mls.proposals import Add, PreSharedKey, Remove, proposal
 from roomkey.mls.psk import external_psk
 from roomkey.mls.state import decode_group, encode_group

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from roomkey import mls
 from roomkey.errors import CODES, RoomkeyError
+from roomkey.mls.commit_processing import CommitProcessed
 from roomkey.mls.group import Psks
 from roomkey.mls.joining import join
-from roomkey.mls.processing import CommitProcessed, process
+from roomkey.mls.processing import process
 from roomkey.mls.proposals import Add, PreSharedKey, Proposal, Remove, proposal
 from roomkey.mls.psk import external_psk
 from roomkey.mls.state import encode_group

@@ -29,9 +29,10 @@ from roomkey.errors import RoomkeyError
 from roomkey.federation.client_leaf import read_claim
 from roomkey.federation.delivery_messages import StoredCommit
 from roomkey.mls import committing, framing, processing, state
+from roomkey.mls.commit_processing import CommitProcessed
 from roomkey.mls.framing import MLSMessage, PrivateMessage, PublicMessage
 from roomkey.mls.group import Group
-from roomkey.mls.processing import ApplicationMessage, CommitProcessed, ProposalReceived
+from roomkey.mls.processing import ApplicationMessage, ProposalReceived
 from roomkey.mls.proposals import Remove, proposal
 
 # Messages held for later epochs, per conference, and their bytes: more than a minute's worth of a lively call; a flood

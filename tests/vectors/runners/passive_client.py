@@ -7,11 +7,12 @@ from typing import Any
 
 from roomkey.crypto.provider import CryptoProvider, KeyPair
 from roomkey.crypto.suites import SUITES
+from roomkey.mls.commit_processing import CommitProcessed
 from roomkey.mls.framing import MLSMessage
 from roomkey.mls.group import Group, JoinKeys, OwnKeys, Policy, Psks
 from roomkey.mls.joining import join
 from roomkey.mls.key_package import KeyPackage
-from roomkey.mls.processing import CommitProcessed, process
+from roomkey.mls.processing import process
 from roomkey.mls.state import decode_group, encode_group
 
 _POLICY = Policy(external_commits=True)
