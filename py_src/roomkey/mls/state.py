@@ -18,7 +18,7 @@ from roomkey.mls.leaf_node import LeafNode
 from roomkey.mls.proposals import Proposal, ReInit
 from roomkey.mls.ratchet_tree import RatchetTree
 from roomkey.mls.secret_tree import SecretTree
-from roomkey.tls import U8, U32, U64, Opaque, Struct, one_of, optional, uint16, vector
+from roomkey.tls import U8, U32, U64, Opaque, Struct, malformed, one_of, optional, uint16, vector
 
 _VERSION: Final = 1
 
@@ -135,6 +135,8 @@ def store_pair(pair: KeyPair) -> StoredKeyPair:
 
 
 def load_pair(stored: StoredKeyPair) -> KeyPair:
+    if stored.kind == _HANDLE and not stored.private.isascii():
+        raise malformed("private", "the name of a key", "other bytes")
     private = KeyHandle(stored.private.decode("ascii")) if stored.kind == _HANDLE else stored.private
     return KeyPair(stored.public, private)
 
