@@ -7,10 +7,10 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
+
+import httpx
 
 from build_scripts.demo_pages import DOMAINS, PEOPLE, Person, Service
 
@@ -110,10 +110,9 @@ class Services:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self._running[service].poll() is None:
             try:
-                with urllib.request.urlopen(f"{service.url}/v1/service", timeout=5) as answer:
-                    if answer.status == 200:
-                        return
-            except (urllib.error.URLError, OSError):
+                if httpx.get(f"{service.url}/v1/service", timeout=5, trust_env=False).status_code == 200:
+                    return
+            except httpx.TransportError:
                 time.sleep(0.1)
         raise DemoError(f"The delivery service {service.domain} did not start.\n{self.why(service)}")
 

@@ -1,8 +1,8 @@
 """One error family.
 
-Every failure that leaves Roomkey is a `RoomkeyError`. Its `code` is stable and made for a switch; `fault` says who can mend it;
-`sentence` is for the person in front of the screen; the exception's own text is for the developer and says what was expected
-and what came. No text ever holds user data, keys or message contents.
+Every failure that leaves Roomkey is a `RoomkeyError`. Its `code` is stable and made for a switch; `fault` says who
+can mend it; `sentence` is for the person in front of the screen; the exception's own text is for the developer and
+says what was expected and what came. No text ever holds user data, keys or message contents.
 
 Codes live in this one table. The JavaScript union `RoomkeyErrorCode` and `web/docs/errors.md` are made from it.
 """
@@ -53,30 +53,48 @@ CODES: dict[str, Code] = {
     "group-ended": Code("caller", False, "This conference has ended in favour of a new one."),
     "not-a-member": Code("caller", False, "This identity is no longer a member of the conference."),
     # -- the federation: identities, init-key sets, trust, negotiation --
-    "invalid-identity": Code("caller", False, "This is not an address we can use; it should look like name@example.org."),
+    "invalid-identity": Code(
+        "caller", False, "This is not an address we can use; it should look like name@example.org."
+    ),
     "identity-not-canonical": Code("peer", False, "A name is not written in its one allowed form, so it was refused."),
     "identity-mismatch": Code("peer", False, "The keys that were delivered belong to someone else; they were refused."),
     "unsupported-credential": Code("peer", False, "Someone's keys are vouched for in a way that we do not support."),
     "invalid-index": Code("peer", False, "The delivered keys do not fit together; they were refused."),
-    "no-init-keys": Code("peer", True, "This person has no keys waiting there, is not known there, or takes no calls from you."),
+    "no-init-keys": Code(
+        "peer", True, "This person has no keys waiting there, is not known there, or takes no calls from you."
+    ),
     "keys-expired": Code("peer", False, "The delivered keys have expired; their owner must come online once."),
     "keys-not-yet-valid": Code("peer", True, "The delivered keys are not valid yet; check the clock of this computer."),
     "lifetime-too-long": Code("peer", False, "The delivered keys claim to be valid for too long; they were refused."),
     "untrusted-identity": Code("peer", False, "It is not proved that these keys belong to this person."),
-    "identity-changed": Code("peer", False, "This person's keys have changed; ask them before you accept the new ones."),
-    "suite-withheld": Code("peer", False, "Keys of a kind that this person offers are missing; somebody may be holding them back."),
+    "identity-changed": Code(
+        "peer", False, "This person's keys have changed; ask them before you accept the new ones."
+    ),
+    "suite-withheld": Code(
+        "peer", False, "Keys of a kind that this person offers are missing; somebody may be holding them back."
+    ),
     "replayed": Code("peer", False, "These keys were delivered before; somebody may be repeating an old answer."),
     "no-common-suite": Code("environment", False, "There is no kind of encryption that everyone here supports."),
     "downgrade": Code("peer", False, "Everyone could use better encryption than this group uses; it was not joined."),
     # -- the group's tree and key packages (RFC 9420 sections 7, 10) --
-    "invalid-leaf-node": Code("peer", False, "A participant's data does not follow the rules of the group; it was refused."),
-    "invalid-key-package": Code("peer", False, "A participant's published keys do not follow the rules; they were refused."),
+    "invalid-leaf-node": Code(
+        "peer", False, "A participant's data does not follow the rules of the group; it was refused."
+    ),
+    "invalid-key-package": Code(
+        "peer", False, "A participant's published keys do not follow the rules; they were refused."
+    ),
     "invalid-tree": Code("peer", False, "The group's list of participants does not follow the rules; it was refused."),
-    "invalid-update-path": Code("peer", False, "A change of the group's keys does not follow the rules; it was refused."),
+    "invalid-update-path": Code(
+        "peer", False, "A change of the group's keys does not follow the rules; it was refused."
+    ),
     # -- delivery services --
-    "not-a-delivery-service": Code("caller", False, "There is no delivery service at this address; check it for typing errors."),
+    "not-a-delivery-service": Code(
+        "caller", False, "There is no delivery service at this address; check it for typing errors."
+    ),
     "no-route": Code("caller", False, "No delivery service is known for this person's domain; set its address first."),
-    "no-keys": Code("peer", True, "This person has no keys waiting, or does not exist; ask them to open their page once."),
+    "no-keys": Code(
+        "peer", True, "This person has no keys waiting, or does not exist; ask them to open their page once."
+    ),
     "service-error": Code("service", True, "The delivery service gave an answer that makes no sense; try again later."),
     "service-unavailable": Code("service", True, "The delivery service cannot save at the moment; try again later."),
     "clock-skew": Code("environment", False, "This device's clock is wrong by more than five minutes; set it right."),
@@ -94,7 +112,9 @@ CODES: dict[str, Code] = {
     "malformed-request": Code("caller", False, "The delivery service did not understand the request."),
     "request-too-large": Code("caller", False, "This is more than the delivery service takes at once."),
     "too-many-requests": Code("service", True, "The delivery service asks us to slow down; try again in a moment."),
-    "wrong-token": Code("caller", False, "The delivery service does not take this for a change by a member of the conference."),
+    "wrong-token": Code(
+        "caller", False, "The delivery service does not take this for a change by a member of the conference."
+    ),
     "group-exists": Code("caller", False, "A conference of this number exists already at the delivery service."),
     # -- conferences and the client --
     "aborted": Code("caller", True, "This was cancelled."),
@@ -103,12 +123,12 @@ CODES: dict[str, Code] = {
     "export-not-allowed": Code("caller", False, "This application may not take keys out."),
     "group-stuck": Code("peer", False, "Somebody made a change that nobody can follow; start a new conference."),
     "init-keys-used": Code("caller", False, "These keys were used already; fetch new ones."),
-    "internal-error": Code("environment", False, "Something went wrong inside this application."),
     "no-such-member": Code("caller", False, "This person is not in the conference."),
     "no-such-message": Code("caller", False, "This message is not stored here."),
-    "no-such-method": Code("caller", False, "The application asked for something that does not exist."),
     # -- the host (storage, network) --
-    "service-unreachable": Code("service", True, "The delivery service does not answer; check the address and your connection."),
+    "service-unreachable": Code(
+        "service", True, "The delivery service does not answer; check the address and your connection."
+    ),
     "origin-not-allowed": Code("service", False, "The delivery service does not accept requests from this website."),
     "timeout": Code("service", True, "The delivery service took too long to answer."),
     "in-use-in-another-tab": Code("caller", True, "This identity is open in another tab; close it there first."),
@@ -123,14 +143,20 @@ CODES: dict[str, Code] = {
     "no-such-method": Code("caller", False, "The application asked for something that does not exist."),
     "insecure-context": Code("caller", False, "This page must be opened by https."),
     "browser-too-old": Code("environment", False, "This browser is too old for encrypted conferences; update it."),
-    "assets-cross-origin": Code("caller", False, "This website is set up wrongly: its files must lie on the same address."),
+    "assets-cross-origin": Code(
+        "caller", False, "This website is set up wrongly: its files must lie on the same address."
+    ),
     "asset-not-found": Code("environment", True, "A file of this website could not be loaded; try again."),
     "asset-altered": Code("environment", True, "A file of this website is damaged or out of date; reload the page."),
-    "asset-wrong-type": Code("environment", False, "This website is set up wrongly: a file is served with the wrong type."),
+    "asset-wrong-type": Code(
+        "environment", False, "This website is set up wrongly: a file is served with the wrong type."
+    ),
     "load-timeout": Code("environment", True, "Loading took too long; check your connection and try again."),
     "blocked-by-csp": Code("caller", False, "This website forbids itself a connection that it needs."),
     "worker-blocked": Code("caller", False, "This website is set up wrongly: its background worker may not start."),
-    "worker-not-protected": Code("caller", False, "This website is set up wrongly: its background worker is not protected."),
+    "worker-not-protected": Code(
+        "caller", False, "This website is set up wrongly: its background worker is not protected."
+    ),
     "trusted-types-blocked": Code("caller", False, "This website forbids itself to start its background worker."),
     "worker-lost": Code("environment", True, "The background worker ended unexpectedly; reload the page."),
 }

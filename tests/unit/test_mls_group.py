@@ -1,4 +1,6 @@
-"""A group's life: create, add, join, commit, update, remove, speak; what must agree agrees, what must differ differs."""
+"""A group's life: create, add, join, commit, update, remove, speak; what must agree agrees, what must differ
+differs.
+"""
 
 from __future__ import annotations
 

@@ -44,9 +44,11 @@ LEAF, PARENT = GOOD.encode(), ParentNode(b"p" * 32, b"").encode()
 
 def vector(*nodes: bytes) -> bytes:
     body = b"".join(nodes)
-    return (len(body) | 0x80000000).to_bytes(4, "big") + body if len(body) >= 0x4000 else (
-        (len(body) | 0x4000).to_bytes(2, "big") if len(body) >= 64 else bytes((len(body),))
-    ) + body
+    return (
+        (len(body) | 0x80000000).to_bytes(4, "big") + body
+        if len(body) >= 0x4000
+        else ((len(body) | 0x4000).to_bytes(2, "big") if len(body) >= 64 else bytes((len(body),))) + body
+    )
 
 
 A_LEAF, A_PARENT, BLANK = b"\1\1" + LEAF, b"\1\2" + PARENT, b"\0"
@@ -228,8 +230,6 @@ def test_parents_must_have_been_set_with_a_descendant(failure: int | None, tree:
 def test_members_must_support_each_other() -> None:
     tree = numbered(None, None, None)
     check_members(tree)
-    x509 = _leaf(tree, 0).replace(
-        credential=Credential(X509, None, ()), capabilities=CAN.replace(credentials=(1, 2))
-    )
+    x509 = _leaf(tree, 0).replace(credential=Credential(X509, None, ()), capabilities=CAN.replace(credentials=(1, 2)))
     with pytest.raises(RoomkeyError, match="tree-credentials"):
         check_members(tree.update(0, x509))

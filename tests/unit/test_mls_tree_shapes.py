@@ -15,9 +15,7 @@ SUITE = SUITES[1]
 CAN = own_capabilities([1])
 CREDENTIAL = Credential.basic(b"someone@email1.example")
 
-places = st.integers(0, 10).flatmap(
-    lambda depth: st.tuples(st.just(1 << depth), st.integers(0, 2 * (1 << depth) - 2))
-)
+places = st.integers(0, 10).flatmap(lambda depth: st.tuples(st.just(1 << depth), st.integers(0, 2 * (1 << depth) - 2)))
 
 
 @given(places)

@@ -72,9 +72,7 @@ class Room:
     async def _path(self, tree: RatchetTree, sender: int, added: list[int]) -> NewPath:
         committer = self.members[sender]
         (encryption,) = await self.crypto.generate_keys(self.suite.group, 1)
-        made = await new_path(
-            self.crypto, tree, sender, committer.leaf, encryption, committer.signature, GROUP_ID
-        )
+        made = await new_path(self.crypto, tree, sender, committer.leaf, encryption, committer.signature, GROUP_ID)
         sealed = await seal_path(self.crypto, made, added, CONTEXT)
         path = UpdatePath.decode(sealed.encode())
         merged = apply_path(tree, sender, path, added)

@@ -84,10 +84,8 @@ export type RoomkeyErrorCode =
   | "export-not-allowed"
   | "group-stuck"
   | "init-keys-used"
-  | "internal-error"
   | "no-such-member"
   | "no-such-message"
-  | "no-such-method"
   | "service-unreachable"
   | "origin-not-allowed"
   | "timeout"
@@ -98,6 +96,8 @@ export type RoomkeyErrorCode =
   | "closed"
   | "key-not-found"
   | "storage-altered"
+  | "internal-error"
+  | "no-such-method"
   | "insecure-context"
   | "browser-too-old"
   | "assets-cross-origin"
@@ -185,10 +185,8 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "export-not-allowed": { fault: "caller", retryable: false, sentence: "This application may not take keys out." },
   "group-stuck": { fault: "peer", retryable: false, sentence: "Somebody made a change that nobody can follow; start a new conference." },
   "init-keys-used": { fault: "caller", retryable: false, sentence: "These keys were used already; fetch new ones." },
-  "internal-error": { fault: "environment", retryable: false, sentence: "Something went wrong inside this website; reload the page." },
   "no-such-member": { fault: "caller", retryable: false, sentence: "This person is not in the conference." },
   "no-such-message": { fault: "caller", retryable: false, sentence: "This message is not stored here." },
-  "no-such-method": { fault: "caller", retryable: false, sentence: "The application asked for something that does not exist." },
   "service-unreachable": { fault: "service", retryable: true, sentence: "The delivery service does not answer; check the address and your connection." },
   "origin-not-allowed": { fault: "service", retryable: false, sentence: "The delivery service does not accept requests from this website." },
   "timeout": { fault: "service", retryable: true, sentence: "The delivery service took too long to answer." },
@@ -199,6 +197,8 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "closed": { fault: "caller", retryable: false, sentence: "This was closed; open it again first." },
   "key-not-found": { fault: "environment", retryable: false, sentence: "A private key of this identity is no longer stored here." },
   "storage-altered": { fault: "environment", retryable: false, sentence: "What this browser saved was altered; this identity cannot be used." },
+  "internal-error": { fault: "environment", retryable: false, sentence: "Something went wrong inside this website; reload the page." },
+  "no-such-method": { fault: "caller", retryable: false, sentence: "The application asked for something that does not exist." },
   "insecure-context": { fault: "caller", retryable: false, sentence: "This page must be opened by https." },
   "browser-too-old": { fault: "environment", retryable: false, sentence: "This browser is too old for encrypted conferences; update it." },
   "assets-cross-origin": { fault: "caller", retryable: false, sentence: "This website is set up wrongly: its files must lie on the same address." },

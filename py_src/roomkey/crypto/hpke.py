@@ -1,7 +1,7 @@
 """HPKE base mode (RFC 9180) over the host's Diffie-Hellman and AEAD, in batches of two border crossings.
 
-DHKEM(X25519, HKDF-SHA256) 0x0020 and DHKEM(P-256, HKDF-SHA256) 0x0010, KDF HKDF-SHA256, AEADs of our suites. The composition is here once
-for all hosts; the primitives are the host's (web/docs/decisions.md).
+DHKEM(X25519, HKDF-SHA256) 0x0020 and DHKEM(P-256, HKDF-SHA256) 0x0010, KDF HKDF-SHA256, AEADs of our suites. The
+composition is here once for all hosts; the primitives are the host's (web/docs/decisions.md).
 """
 
 from __future__ import annotations
@@ -103,7 +103,9 @@ async def derive_key_pairs(crypto: CryptoProvider, suite: CipherSuite, ikms: Seq
 
 
 async def seal(crypto: CryptoProvider, suite: CipherSuite, items: Sequence[Seal]) -> list[tuple[bytes, bytes]]:
-    """Single-shot seals: (enc, ciphertext) each. Errors: "invalid-key" for a public key that no secret can be made with."""
+    """Single-shot seals: (enc, ciphertext) each. Errors: "invalid-key" for a public key that no secret can be made
+    with.
+    """
     pairs = await crypto.ephemeral_dh(suite.group, [item.public for item in items])
     sealing: list[SealItem] = []
     encs: list[bytes] = []
@@ -131,7 +133,9 @@ async def open_one(
 
 
 async def decapsulate(crypto: CryptoProvider, suite: CipherSuite, key: KeyPair, enc: bytes) -> bytes:
-    """Decap (RFC 9180 section 4.1): the KEM's shared secret, 32 bytes. Errors: "decryption-failed" for an invalid `enc`."""
+    """Decap (RFC 9180 section 4.1): the KEM's shared secret, 32 bytes. Errors: "decryption-failed" for an invalid
+    `enc`.
+    """
     (dh,) = await crypto.dh([DhItem(suite.group, key, enc)])
     if dh is None:
         raise RoomkeyError("decryption-failed", f"expected a valid {suite.group} KEM output")
@@ -148,7 +152,9 @@ async def encapsulate(crypto: CryptoProvider, suite: CipherSuite, public: bytes)
 
 
 def export(suite: CipherSuite, shared_secret: bytes, info: bytes, exporter_context: bytes, length: int) -> bytes:
-    """Context.Export (RFC 9180 section 5.3) of a base-mode set-up; RFC 9420 section 8.3 makes external init secrets so."""
+    """Context.Export (RFC 9180 section 5.3) of a base-mode set-up; RFC 9420 section 8.3 makes external init secrets
+    so.
+    """
     _, hpke, _ = _ids(suite)
     secret, context = _key_schedule(suite, shared_secret, info)
     exporter_secret = _labeled_expand(hpke, secret, b"exp", context, 32)

@@ -1,9 +1,9 @@
 """The labelled operations of RFC 9420 section 5.1 and 8, on batches.
 
-    struct { uint16 length = Length; opaque label<V> = "MLS 1.0 " + Label; opaque context<V> = Context; } KDFLabel;
-    struct { opaque label<V> = "MLS 1.0 " + Label; opaque content<V> = Content; } SignContent;
-    struct { opaque label<V> = "MLS 1.0 " + Label; opaque context<V> = Context; } EncryptContext;
-    struct { opaque label<V>; opaque value<V>; } RefHashInput;   // label as given, not prefixed
+struct { uint16 length = Length; opaque label<V> = "MLS 1.0 " + Label; opaque context<V> = Context; } KDFLabel;
+struct { opaque label<V> = "MLS 1.0 " + Label; opaque content<V> = Content; } SignContent;
+struct { opaque label<V> = "MLS 1.0 " + Label; opaque context<V> = Context; } EncryptContext;
+struct { opaque label<V>; opaque value<V>; } RefHashInput;   // label as given, not prefixed
 """
 
 from __future__ import annotations
@@ -96,9 +96,7 @@ class Sealing(NamedTuple):
 
 async def sign_with_label(crypto: CryptoProvider, suite: CipherSuite, items: Sequence[Signing]) -> list[bytes]:
     """SignWithLabel (RFC 9420 section 5.1.2), in the suite's wire form (Ed25519 64 bytes, ECDSA in DER)."""
-    return await signatures.sign(
-        crypto, suite.scheme, [(i.key, _two(_PREFIX + i.label, i.content)) for i in items]
-    )
+    return await signatures.sign(crypto, suite.scheme, [(i.key, _two(_PREFIX + i.label, i.content)) for i in items])
 
 
 async def verify_with_label(crypto: CryptoProvider, suite: CipherSuite, items: Sequence[Signed]) -> list[bool]:
@@ -108,7 +106,9 @@ async def verify_with_label(crypto: CryptoProvider, suite: CipherSuite, items: S
     )
 
 
-async def encrypt_with_label(crypto: CryptoProvider, suite: CipherSuite, items: Sequence[Sealing]) -> list[HPKECiphertext]:
+async def encrypt_with_label(
+    crypto: CryptoProvider, suite: CipherSuite, items: Sequence[Sealing]
+) -> list[HPKECiphertext]:
     """EncryptWithLabel (RFC 9420 section 5.1.3): HPKE base mode, one message each. Errors: "invalid-key"."""
     sealed = await hpke.seal(
         crypto, suite, [hpke.Seal(i.public, _two(_PREFIX + i.label, i.context), b"", i.plaintext) for i in items]

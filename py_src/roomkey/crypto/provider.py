@@ -1,14 +1,15 @@
 """What a host's cryptography must offer.
 
-Every operation takes a batch and answers in the batch's order, because in the browser one border crossing costs more than most
-operations (web/docs/decisions.md). All are coroutines, because WebCrypto's are; on CPython they never suspend. Hashing, HMAC and
-HKDF are not here: Python's own are fast on every host (see `labels`).
+Every operation takes a batch and answers in the batch's order, because in the browser one border crossing costs more
+than most operations (web/docs/decisions.md). All are coroutines, because WebCrypto's are; on CPython they never
+suspend. Hashing, HMAC and HKDF are not here: Python's own are fast on every host (see `labels`).
 
-Private keys are either raw bytes, where the protocol derives them (path secrets), or a `KeyHandle`, the name of a key that the host
-holds and never shows. A provider gets keys in pairs, because DHKEM and some hosts need the public half too.
+Private keys are either raw bytes, where the protocol derives them (path secrets), or a `KeyHandle`, the name of a
+key that the host holds and never shows. A provider gets keys in pairs, because DHKEM and some hosts need the public
+half too.
 
-Public keys are raw: X25519 and Ed25519 32 bytes, P-256 the uncompressed point of 65 bytes. Private bytes are 32 bytes (Ed25519: the
-seed). Signatures are 64 bytes: Ed25519's, or r||s for ECDSA (`signatures` turns those into DER).
+Public keys are raw: X25519 and Ed25519 32 bytes, P-256 the uncompressed point of 65 bytes. Private bytes are 32
+bytes (Ed25519: the seed). Signatures are 64 bytes: Ed25519's, or r||s for ECDSA (`signatures` turns those into DER).
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ class SealItem(NamedTuple):
 
 
 class CryptoProvider(Protocol):
-    """The host's cryptography. Only "bad-argument", "key-not-found" and "unsupported-suite" are raised; all else is a value."""
+    """The host's cryptography. Only "bad-argument", "key-not-found" and "unsupported-suite" are raised; all else is
+    a value.
+    """
 
     def supports(self, scheme: Scheme, group: Group, aead: AeadName) -> bool:
         """Whether this host can do all three."""
@@ -79,7 +82,9 @@ class CryptoProvider(Protocol):
         ...
 
     async def generate_keys(self, kind: Group | Scheme, count: int) -> list[KeyPair]:
-        """Fresh pairs whose private halves the host keeps under handles. A curve name makes DH keys, a scheme signature keys."""
+        """Fresh pairs whose private halves the host keeps under handles. A curve name makes DH keys, a scheme
+        signature keys.
+        """
         ...
 
     async def forget_keys(self, handles: Sequence[KeyHandle]) -> None:
@@ -91,7 +96,9 @@ class CryptoProvider(Protocol):
         ...
 
     async def dh(self, items: Sequence[DhItem]) -> list[bytes | None]:
-        """Shared secrets (32 bytes; P-256: the x coordinate). None where the peer's key is invalid or the result is all zero."""
+        """Shared secrets (32 bytes; P-256: the x coordinate). None where the peer's key is invalid or the result is
+        all zero.
+        """
         ...
 
     async def ephemeral_dh(self, group: Group, peers: Sequence[bytes]) -> list[tuple[bytes, bytes] | None]:

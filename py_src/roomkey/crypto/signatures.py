@@ -1,6 +1,6 @@
 """Signatures in their wire forms: Ed25519 as 64 bytes, ECDSA as DER (RFC 9420 section 5.1.2, wire.md section 1).
 
-    ECDSA-Sig-Value ::= SEQUENCE { r INTEGER, s INTEGER }        strict DER, r and s in 1..n-1; any s, high or low
+ECDSA-Sig-Value ::= SEQUENCE { r INTEGER, s INTEGER }        strict DER, r and s in 1..n-1; any s, high or low
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ async def sign(crypto: CryptoProvider, scheme: Scheme, items: Sequence[tuple[Key
     return raw if scheme == "ed25519" else [to_der(signature) for signature in raw]
 
 
-async def verify(
-    crypto: CryptoProvider, scheme: Scheme, items: Sequence[tuple[bytes, bytes, bytes]]
-) -> list[bool]:
+async def verify(crypto: CryptoProvider, scheme: Scheme, items: Sequence[tuple[bytes, bytes, bytes]]) -> list[bool]:
     """Whether each (public key, message, signature) holds; a signature of another form does not."""
     results = [False] * len(items)
     asked: list[int] = []

@@ -214,9 +214,7 @@ async def make_init_key_sets(
     ]
 
 
-async def make_client_keys(
-    crypto: CryptoProvider, identity: str, scheme: Scheme, suites: Sequence[int]
-) -> ClientKeys:
+async def make_client_keys(crypto: CryptoProvider, identity: str, scheme: Scheme, suites: Sequence[int]) -> ClientKeys:
     """Signature keys of a new client: the credential's of `scheme`, and one for each other scheme that `suites` need.
 
     Errors: "unsupported-suite".

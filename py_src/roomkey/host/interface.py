@@ -1,6 +1,7 @@
 """What the core asks of the machine it runs on. `browser` and `native` are the two answers; nothing else names a host.
 
-Times are Unix seconds as floats. Every coroutine may be cancelled; a cancelled `Store.write` has either happened whole or not at all.
+Times are Unix seconds as floats. Every coroutine may be cancelled; a cancelled `Store.write` has either happened
+whole or not at all.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class Http(Protocol):
     async def request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, timeout: float
     ) -> HttpResponse:
-        """Errors: "service-unreachable", "origin-not-allowed" (the service runs and refuses this page's origin), "timeout"."""
+        """Errors: "service-unreachable", "origin-not-allowed" (the service runs and refuses this page's origin),
+        "timeout".
+        """
         ...
 
     async def stream(self, method: str, url: str, headers: Mapping[str, str], *, timeout: float) -> HttpStream:
@@ -70,7 +73,9 @@ class Store(Protocol):
         keep_keys: Sequence[KeyHandle] = (),
         drop_keys: Sequence[KeyHandle] = (),
     ) -> None:
-        """All of it in one transaction, durable when it returns. Errors: "storage-failed" and then nothing has changed."""
+        """All of it in one transaction, durable when it returns. Errors: "storage-failed" and then nothing has
+        changed.
+        """
         ...
 
     async def close(self) -> None:
@@ -91,7 +96,9 @@ class Host(Protocol):
         ...
 
     async def open_store(self, identity: str, *, create: bool = False) -> Store:
-        """Takes the identity's lock. Errors: "in-use-in-another-tab", "identity-exists" (create), "no-such-identity" (not create)."""
+        """Takes the identity's lock. Errors: "in-use-in-another-tab", "identity-exists" (create), "no-such-identity"
+        (not create).
+        """
         ...
 
     async def delete_store(self, identity: str) -> None: ...

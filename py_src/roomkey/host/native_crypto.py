@@ -30,7 +30,9 @@ def _point(key: ec.EllipticCurvePublicKey) -> bytes:
 
 
 class NativeCrypto:
-    """A `CryptoProvider`. Keys made here are held in `keys`, raw, by handle id; a store may load and save that table."""
+    """A `CryptoProvider`. Keys made here are held in `keys`, raw, by handle id; a store may load and save that
+    table.
+    """
 
     def __init__(self) -> None:
         self.keys: dict[str, bytes] = {}
@@ -127,7 +129,9 @@ def _exchange(group: Group, raw: bytes, peer: bytes) -> bytes | None:
     try:
         if group == "X25519":
             # raises ValueError for an all-zero result, as RFC 7748 section 6.1 asks
-            return x25519.X25519PrivateKey.from_private_bytes(raw).exchange(x25519.X25519PublicKey.from_public_bytes(peer))
+            return x25519.X25519PrivateKey.from_private_bytes(raw).exchange(
+                x25519.X25519PublicKey.from_public_bytes(peer)
+            )
         if len(peer) != 65:
             return None  # compressed points are not RFC 9180's form
         point = ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, peer)

@@ -1,4 +1,6 @@
-"""passive-client-*.json: a client joins by a Welcome and follows the group's commits (RFC 9420 sections 12.4.2 and 12.4.3.1)."""
+"""passive-client-*.json: a client joins by a Welcome and follows the group's commits (RFC 9420 sections 12.4.2 and
+12.4.3.1).
+"""
 
 from __future__ import annotations
 
