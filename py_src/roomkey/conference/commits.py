@@ -161,7 +161,10 @@ def _not_taken(error: RoomkeyError, fresh: bool) -> bool:
     if error.code in ("wrong-token", "request-too-large"):
         return True
     status = error.details.get("status")
-    answered = isinstance(status, int) and 400 <= status < 500 and error.code != "service-error"
+    # "request-replayed": the service saw this very request before, as when a browser tried again after a lost answer.
+    answered = (
+        isinstance(status, int) and 400 <= status < 500 and error.code not in ("service-error", "request-replayed")
+    )
     return fresh and (answered or error.code == "no-route")
 
 
