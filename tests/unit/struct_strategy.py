@@ -7,6 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 from roomkey import tls
 from roomkey.mls.leaf_node import Capabilities, SharedCapabilities
+from roomkey.tls import codec as primitives
+from roomkey.tls import struct
 
 
 def structs(cls: type[tls.Struct]) -> st.SearchStrategy[Any]:
@@ -17,7 +19,7 @@ def structs(cls: type[tls.Struct]) -> st.SearchStrategy[Any]:
 @st.composite
 def _build(draw: st.DrawFn, cls: type[tls.Struct]) -> tls.Struct:
     values: dict[str, Any] = {}
-    for name, codec in cls._fields or tls._resolve(cls):
+    for name, codec in cls._fields or struct._resolve(cls):
         if isinstance(codec, tls.When):
             _, chosen = codec.pick(values)
             values[name] = None if chosen is None else draw(values_of(chosen))
@@ -36,21 +38,21 @@ def _tag_values(cls: type[tls.Struct], name: str) -> list[int]:
 
 def values_of(codec: tls.Codec[Any]) -> st.SearchStrategy[Any]:
     """Values that a codec can write."""
-    if isinstance(codec, tls._UInt):
+    if isinstance(codec, primitives._UInt):
         return st.integers(0, codec.limit - 1)
-    if isinstance(codec, tls._Const):
+    if isinstance(codec, primitives._Const):
         return st.sampled_from(sorted(codec.allowed))
-    if isinstance(codec, tls._Opaque):
+    if isinstance(codec, primitives._Opaque):
         return st.binary(min_size=codec.minimum, max_size=max(codec.minimum, 70))
-    if isinstance(codec, tls._Fixed):
+    if isinstance(codec, primitives._Fixed):
         return st.binary(min_size=codec.size, max_size=codec.size)
-    if isinstance(codec, tls._Rest):
+    if isinstance(codec, primitives._Rest):
         return st.binary(max_size=20)
-    if isinstance(codec, tls._Vector):
+    if isinstance(codec, primitives._Vector):
         return st.lists(values_of(codec.item), max_size=2).map(tuple)
-    if isinstance(codec, tls._Optional):
+    if isinstance(codec, primitives._Optional):
         return st.none() | values_of(codec.item)
-    if isinstance(codec, tls._StructCodec):
+    if isinstance(codec, struct._StructCodec):
         return structs(codec.cls)
     if isinstance(codec, SharedCapabilities):
         return structs(Capabilities)

@@ -75,7 +75,7 @@ def test_nothing_holds_a_path_of_this_machine(assets: Path) -> None:
 
 def test_wheel_holds_sources(assets: Path) -> None:
     with zipfile.ZipFile(next(assets.glob("*.whl"))) as wheel:
-        assert "roomkey/tls.py" in wheel.namelist()
+        assert "roomkey/tls/struct.py" in wheel.namelist()
         metadata = wheel.read(next(name for name in wheel.namelist() if name.endswith("METADATA"))).decode()
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist")]
     assert all("extra ==" in line for line in required), "the browser has the standard library only"
