@@ -11,7 +11,9 @@
    to ask: else a member could show everybody another one, and split the group.
 4. Whoever a commit adds, or whose key it changes, is proved before the epoch is taken, and nobody changes their name;
    if that fails we leave the conference, because the commit stands for all others.
-5. Who was removed still has the keys of past epochs. An inbox keeps its order, so what they say after the copy of the
+5. Commits are taken no faster than the inbox shows them, as far as it does: messages of the epochs between can be read
+   in their own epoch and the few after it (`mls.group.PAST_EPOCHS`), and come in order.
+6. Who was removed still has the keys of past epochs. An inbox keeps its order, so what they say after the copy of the
    commit that ended their epoch was said too late, and is refused.
 
 The functions here expect the caller to hold the session's lock.
@@ -61,31 +63,48 @@ async def receive(session: Session, data: bytes) -> None:
         return
     elif epoch > group.epoch or content_type == framing.COMMIT:
         await _hold(session, epoch, data)
-        await catch_up(session)
+        await catch_up(session, shown=epoch)
     elif epoch == group.epoch or content_type == framing.APPLICATION:
         await _process(session, group, data)
 
 
-async def catch_up(session: Session) -> None:
+async def catch_up(session: Session, shown: int | None = None) -> None:
     """Resolves our pending commit, fetches the commits that we missed, and tries held messages again.
 
+    Args:
+        shown: the latest epoch of which the inbox showed anything: what ends it is the last commit to be taken now.
     Errors: the ordering service's, and then what came so far stands.
     """
     if session.group is None:
         return
     if session.pending is not None:
         await commits.resolve(session, process_commits)
+    if shown is not None:
+        held = await session.around.store.list(records.held_name(session.group_id))
+        shown = max(shown, *(_held_epoch(name) for name, _ in held)) if held else shown
     while session.group is not None:
-        group = session.group
-        missed = await session.ordering_service().read_commits(session.group_id, group.epoch, ordering.token(group))
-        if not missed:
+        if shown is not None and session.group.epoch > shown:
             break
-        await process_commits(session, missed)
-    await release(session)
+        missed = await _missed(session, session.group)
+        if not missed:
+            await release(session, complete=True)
+            break
+        await process_commits(session, [item for item in missed if shown is None or item.epoch <= shown])
+
+
+async def _missed(session: Session, group: Group) -> Sequence[StoredCommit]:
+    """The register's commits from the current epoch on; those of an earlier answer, as long as they last."""
+    domain, ahead = session.ahead
+    if domain != session.ordering or not any(item.epoch == group.epoch for item in ahead):
+        service = session.ordering_service()
+        ahead = await service.read_commits(session.group_id, group.epoch, ordering.token(group))
+        session.ahead = (session.ordering, ahead)
+    return [item for item in ahead if item.epoch >= group.epoch]
 
 
 async def process_commits(session: Session, winners: Sequence[StoredCommit]) -> None:
-    """Processes commits that the ordering service stored, in order, from the current epoch on.
+    """Processes commits that the ordering service stored, in order, from the current epoch on; after each what was held
+    for its epoch.
 
     Errors: "group-stuck" for a commit that cannot be processed, although it stands.
     """
@@ -106,21 +125,24 @@ async def process_commits(session: Session, winners: Sequence[StoredCommit]) -> 
             raise RoomkeyError(
                 "group-stuck", "expected a valid commit from the ordering service", reason=error.code
             ) from error
+        await release(session)
 
 
-async def release(session: Session) -> None:
+async def release(session: Session, *, complete: bool = False) -> None:
     """Tries the messages that were held for epochs now reached, oldest epoch first; bad ones are reported.
 
-    The register was just read up to the current epoch: a commit of that one which is still held is not in it.
+    Args:
+        complete: the register was read to its end: a commit of the current epoch that is still held is not in it.
     """
     for name, data in await session.around.store.list(records.held_name(session.group_id)):
         if session.group is None:
             return
-        epoch = int(name.split("/")[2], 16)
-        if epoch > session.group.epoch:
+        if _held_epoch(name) > session.group.epoch:
             continue
         try:
             if head(MLSMessage.decode(data).body) == (session.group.epoch, framing.COMMIT):
+                if not complete:
+                    continue
                 raise RoomkeyError("invalid-commit", "expected a commit that the ordering service holds, got another")
             await receive(session, data)
         except RoomkeyError as error:
@@ -139,6 +161,10 @@ def head(body: object) -> tuple[int, int]:
     if isinstance(body, PublicMessage):
         return body.content.epoch, body.content.content_type
     raise RoomkeyError("malformed", "expected a framed message", field="wire_format")
+
+
+def _held_epoch(name: str) -> int:
+    return int(name.split("/")[2], 16)
 
 
 async def _hold(session: Session, epoch: int, data: bytes) -> None:

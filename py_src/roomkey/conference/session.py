@@ -25,6 +25,7 @@ from roomkey.conference.events import Ended, EpochChanged, Event, Member, Member
 from roomkey.crypto.provider import CryptoProvider, KeyPair
 from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery import DeliveryService
+from roomkey.federation.delivery_messages import StoredCommit
 from roomkey.federation.fanout import Routes
 from roomkey.host.interface import Store
 from roomkey.mls import state
@@ -89,6 +90,7 @@ class Session:
     listener: Callable[[Event], None] = lambda event: None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     settling: bool = False
+    ahead: tuple[str, tuple[StoredCommit, ...]] = ("", ())  # a register's domain, and its commits not processed yet
     left: bool = False
 
     # -- reading --

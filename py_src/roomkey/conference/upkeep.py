@@ -16,6 +16,9 @@ from roomkey.mls.proposals import Remove, proposal
 
 # Seconds before each new try, the last one again and again.
 BACKOFF = (1.0, 2.0, 5.0, 15.0, 60.0)
+# Seconds that the inbox has to show what came while we were away, before commits are fetched that it did not show: who
+# takes commits first may find the messages of their epochs no longer readable.
+INBOX_FIRST = 3.0
 # Everybody may commit a leaver's removal, and one is enough: each waits this many seconds per member before it in the
 # tree, so that the ordering service sees one commit, not a race.
 TURN = 2.0
@@ -28,6 +31,8 @@ async def settle(session: Session) -> None:
         return
     session.settling = True
     try:
+        if session.pending is None:
+            await session.around.sleep(INBOX_FIRST)
         failures = 0
         reported = ""
         while session.group is not None:
