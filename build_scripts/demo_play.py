@@ -49,7 +49,7 @@ class Holding:
     epoch: str
     members: tuple[str, ...]
     digits: str
-    keys: Mapping[str, str]  # sender -> fingerprint, 32 hex digits
+    keys: Mapping[str, str]  # sender -> fingerprint, 16 hex digits
 
 
 Holdings = dict[str, Holding | None]  # by person's name

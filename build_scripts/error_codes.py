@@ -1,13 +1,15 @@
-"""web/src/codes.ts: the table of errors.py for TypeScript, which the page needs before Python runs."""
+"""The table of errors.py for the page, which needs it before Python runs (codes.ts), and for people (errors.md)."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 from build_scripts import paths
 
 TABLE = paths.WEB / "src" / "codes.ts"
+DOCUMENT = paths.WEB / "docs" / "errors.md"
 HEAD = """\
 // Made from py_src/roomkey/errors.py by `python3 build_scripts check --update`; a check fails when stale.
 
@@ -23,9 +25,25 @@ export interface CodeEntry {
 
 """
 
+DOCUMENT_HEAD = """\
+# Error codes
+
+Made from `py_src/roomkey/errors.py` by `python3 build_scripts check --update`; a check fails when stale.
+
+Every failure of the library is a `RoomkeyError`. Switch on `code`, show `sentence`; `message` is for you and says
+what was expected. `fault` is who can mend it: the *caller* (your page, or what was typed into it), the *peer*
+(another person or their page), the *service* (a delivery service), the *environment* (this browser, device or
+website's files). Where `retryable`, trying again later can help, after `retryAfter` seconds if that is set. Cancelled
+work is no failure: it rejects with the signal's reason. A call that lacks a required argument altogether is a
+`TypeError`, as everywhere in JavaScript.
+
+| code | fault | retryable | sentence |
+|---|---|---|---|
+"""
+
 
 def make_table() -> str:
-    """The file's text."""
+    """The text of codes.ts."""
     from roomkey.errors import CODES
 
     lines = [
@@ -42,12 +60,29 @@ def make_table() -> str:
     )
 
 
+def make_document() -> str:
+    """The text of errors.md."""
+    from roomkey.errors import CODES
+
+    return DOCUMENT_HEAD + "".join(
+        f"| `{name}` | {code.fault} | {'yes' if code.retryable else ''} | {code.sentence} |\n"
+        for name, code in CODES.items()
+    )
+
+
+def wanted() -> dict[Path, str]:
+    """The files and their texts."""
+    return {TABLE: make_table(), DOCUMENT: make_document()}
+
+
 def problems() -> Iterator[str]:
-    """A line when the file is stale."""
-    if not TABLE.exists() or TABLE.read_text() != make_table():
-        yield f"{TABLE.relative_to(paths.ROOT)} is stale: python3 build_scripts check --update"
+    """A line for each file that is stale."""
+    for path, text in wanted().items():
+        if not path.exists() or path.read_text() != text:
+            yield f"{path.relative_to(paths.ROOT)} is stale: python3 build_scripts check --update"
 
 
 def update() -> None:
-    """Writes the file."""
-    TABLE.write_text(make_table())
+    """Writes the files."""
+    for path, text in wanted().items():
+        path.write_text(text)

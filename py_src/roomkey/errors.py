@@ -53,9 +53,7 @@ CODES: dict[str, Code] = {
     "group-ended": Code("caller", False, "This conference has ended in favour of a new one."),
     "not-a-member": Code("caller", False, "This identity is no longer a member of the conference."),
     # -- the federation: identities, init-key sets, trust, negotiation --
-    "invalid-identity": Code(
-        "caller", False, "This is not an address we can use; it should look like name@example.org."
-    ),
+    "invalid-identity": Code("caller", False, "This is not a name we can use; it should look like name@example.org."),
     "identity-not-canonical": Code("peer", False, "A name is not written in its one allowed form, so it was refused."),
     "identity-mismatch": Code("peer", False, "The keys that were delivered belong to someone else; they were refused."),
     "unsupported-credential": Code("peer", False, "Someone's keys are vouched for in a way that we do not support."),
@@ -88,6 +86,9 @@ CODES: dict[str, Code] = {
         "peer", False, "A change of the group's keys does not follow the rules; it was refused."
     ),
     # -- delivery services --
+    "invalid-address": Code(
+        "caller", False, "This is not an address we can use; it should look like https://ds.example.org."
+    ),
     "not-a-delivery-service": Code(
         "caller", False, "There is no delivery service at this address; check it for typing errors."
     ),
@@ -120,7 +121,7 @@ CODES: dict[str, Code] = {
     "aborted": Code("caller", True, "This was cancelled."),
     "already-member": Code("caller", False, "They are in the conference already."),
     "commit-conflict": Code("peer", True, "Too many changes happened at the same time; try again."),
-    "export-not-allowed": Code("caller", False, "This application may not take keys out."),
+    "export-not-allowed": Code("caller", False, "This website is not set up to take keys out of the call."),
     "group-stuck": Code("peer", False, "Somebody made a change that nobody can follow; start a new conference."),
     "init-keys-used": Code("caller", False, "These keys were used already; fetch new ones."),
     "no-such-member": Code("caller", False, "This person is not in the conference."),
@@ -131,7 +132,9 @@ CODES: dict[str, Code] = {
     ),
     "origin-not-allowed": Code("service", False, "The delivery service does not accept requests from this website."),
     "timeout": Code("service", True, "The delivery service took too long to answer."),
-    "in-use-in-another-tab": Code("caller", True, "This identity is open in another tab; close it there first."),
+    "in-use-in-another-tab": Code(
+        "caller", True, "This identity is open already, perhaps in another tab; close it there first."
+    ),
     "identity-exists": Code("caller", False, "This identity already exists in this browser; open it instead."),
     "no-such-identity": Code("caller", False, "This identity does not exist in this browser yet."),
     "storage-failed": Code("environment", True, "The browser could not save; nothing was changed."),
@@ -152,7 +155,11 @@ CODES: dict[str, Code] = {
         "environment", False, "This website is set up wrongly: a file is served with the wrong type."
     ),
     "load-timeout": Code("environment", True, "Loading took too long; check your connection and try again."),
-    "blocked-by-csp": Code("caller", False, "This website forbids itself a connection that it needs."),
+    "blocked-by-csp": Code(
+        "caller",
+        False,
+        "This website does not let itself connect there; check the address, or tell who runs the site.",
+    ),
     "worker-blocked": Code("caller", False, "This website is set up wrongly: its background worker may not start."),
     "worker-not-protected": Code(
         "caller", False, "This website is set up wrongly: its background worker is not protected."

@@ -90,7 +90,7 @@ def test_a_web_server_that_is_no_delivery_service(world: World, fields: dict[str
     "address", ["ds.email1.example", "ftp://ds.email1.example", "http://ds.email1.example", "", "https://"]
 )
 def test_what_is_no_address(world: World, address: str) -> None:
-    world.people[0].refused("bad-argument", SET, address)
+    world.people[0].refused("invalid-address", SET, address)
     world.people[0].set_services()
 
 

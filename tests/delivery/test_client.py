@@ -119,7 +119,7 @@ def test_addresses(typed: str, origin: str) -> None:
 def test_what_is_no_address(typed: str) -> None:
     with pytest.raises(RoomkeyError) as caught:
         service_origin(typed)
-    assert caught.value.code == "bad-argument"
+    assert caught.value.code == "invalid-address"
 
 
 async def test_describe_is_unsigned_and_within_ten_seconds() -> None:

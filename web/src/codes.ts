@@ -56,6 +56,7 @@ export type RoomkeyErrorCode =
   | "invalid-key-package"
   | "invalid-tree"
   | "invalid-update-path"
+  | "invalid-address"
   | "not-a-delivery-service"
   | "no-route"
   | "no-keys"
@@ -138,7 +139,7 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "too-many-proposals": { fault: "peer", retryable: true, sentence: "Too many changes to the conference were proposed at once." },
   "group-ended": { fault: "caller", retryable: false, sentence: "This conference has ended in favour of a new one." },
   "not-a-member": { fault: "caller", retryable: false, sentence: "This identity is no longer a member of the conference." },
-  "invalid-identity": { fault: "caller", retryable: false, sentence: "This is not an address we can use; it should look like name@example.org." },
+  "invalid-identity": { fault: "caller", retryable: false, sentence: "This is not a name we can use; it should look like name@example.org." },
   "identity-not-canonical": { fault: "peer", retryable: false, sentence: "A name is not written in its one allowed form, so it was refused." },
   "identity-mismatch": { fault: "peer", retryable: false, sentence: "The keys that were delivered belong to someone else; they were refused." },
   "unsupported-credential": { fault: "peer", retryable: false, sentence: "Someone's keys are vouched for in a way that we do not support." },
@@ -157,6 +158,7 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "invalid-key-package": { fault: "peer", retryable: false, sentence: "A participant's published keys do not follow the rules; they were refused." },
   "invalid-tree": { fault: "peer", retryable: false, sentence: "The group's list of participants does not follow the rules; it was refused." },
   "invalid-update-path": { fault: "peer", retryable: false, sentence: "A change of the group's keys does not follow the rules; it was refused." },
+  "invalid-address": { fault: "caller", retryable: false, sentence: "This is not an address we can use; it should look like https://ds.example.org." },
   "not-a-delivery-service": { fault: "caller", retryable: false, sentence: "There is no delivery service at this address; check it for typing errors." },
   "no-route": { fault: "caller", retryable: false, sentence: "No delivery service is known for this person's domain; set its address first." },
   "no-keys": { fault: "peer", retryable: true, sentence: "This person has no keys waiting, or does not exist; ask them to open their page once." },
@@ -182,7 +184,7 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "aborted": { fault: "caller", retryable: true, sentence: "This was cancelled." },
   "already-member": { fault: "caller", retryable: false, sentence: "They are in the conference already." },
   "commit-conflict": { fault: "peer", retryable: true, sentence: "Too many changes happened at the same time; try again." },
-  "export-not-allowed": { fault: "caller", retryable: false, sentence: "This application may not take keys out." },
+  "export-not-allowed": { fault: "caller", retryable: false, sentence: "This website is not set up to take keys out of the call." },
   "group-stuck": { fault: "peer", retryable: false, sentence: "Somebody made a change that nobody can follow; start a new conference." },
   "init-keys-used": { fault: "caller", retryable: false, sentence: "These keys were used already; fetch new ones." },
   "no-such-member": { fault: "caller", retryable: false, sentence: "This person is not in the conference." },
@@ -190,7 +192,7 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "service-unreachable": { fault: "service", retryable: true, sentence: "The delivery service does not answer; check the address and your connection." },
   "origin-not-allowed": { fault: "service", retryable: false, sentence: "The delivery service does not accept requests from this website." },
   "timeout": { fault: "service", retryable: true, sentence: "The delivery service took too long to answer." },
-  "in-use-in-another-tab": { fault: "caller", retryable: true, sentence: "This identity is open in another tab; close it there first." },
+  "in-use-in-another-tab": { fault: "caller", retryable: true, sentence: "This identity is open already, perhaps in another tab; close it there first." },
   "identity-exists": { fault: "caller", retryable: false, sentence: "This identity already exists in this browser; open it instead." },
   "no-such-identity": { fault: "caller", retryable: false, sentence: "This identity does not exist in this browser yet." },
   "storage-failed": { fault: "environment", retryable: true, sentence: "The browser could not save; nothing was changed." },
@@ -206,7 +208,7 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "asset-altered": { fault: "environment", retryable: true, sentence: "A file of this website is damaged or out of date; reload the page." },
   "asset-wrong-type": { fault: "environment", retryable: false, sentence: "This website is set up wrongly: a file is served with the wrong type." },
   "load-timeout": { fault: "environment", retryable: true, sentence: "Loading took too long; check your connection and try again." },
-  "blocked-by-csp": { fault: "caller", retryable: false, sentence: "This website forbids itself a connection that it needs." },
+  "blocked-by-csp": { fault: "caller", retryable: false, sentence: "This website does not let itself connect there; check the address, or tell who runs the site." },
   "worker-blocked": { fault: "caller", retryable: false, sentence: "This website is set up wrongly: its background worker may not start." },
   "worker-not-protected": { fault: "caller", retryable: false, sentence: "This website is set up wrongly: its background worker is not protected." },
   "trusted-types-blocked": { fault: "caller", retryable: false, sentence: "This website forbids itself to start its background worker." },

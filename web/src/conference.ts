@@ -1,6 +1,7 @@
 import type { Connection } from "./connection.js";
-import { RoomkeyError } from "./errors.js";
+import { publicError, RoomkeyError } from "./errors.js";
 import { disposable, TypedEventTarget } from "./events.js";
+import { Failure } from "./failure.js";
 import type { InitKeys } from "./identity.js";
 import { readMessages } from "./messages.js";
 import type { PlainError } from "./protocol.js";
@@ -26,7 +27,7 @@ export interface KeyFingerprint {
   readonly identity: string;
   readonly clientId: Uint8Array;
   readonly own: boolean;
-  /** 32 hex digits. */
+  /** 16 hex digits: the first 8 bytes of a hash. */
   readonly fingerprint: string;
 }
 
@@ -165,6 +166,9 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
    */
   async invite(keys: InitKeys | readonly InitKeys[], options: CallOptions = {}): Promise<Invited> {
     const used: readonly InitKeys[] = Array.isArray(keys) ? keys : [keys as InitKeys];
+    if (used.some((each) => typeof each?.handle !== "number")) {
+      throw publicError(new Failure("bad-argument", "keys: expected what fetchInitKeys gave", { field: "keys" }));
+    }
     const args = { keys: used.map(({ handle }) => handle) };
     const value = await this.#call<Wire<{ epoch: bigint; added: Member[] }>>("conference.invite", args, options.signal);
     for (const each of used) this.#connection.used(each);

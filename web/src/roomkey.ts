@@ -58,7 +58,7 @@ export class Roomkey extends TypedEventTarget<RoomkeyEvents> {
   /**
    * Sets the delivery service of one or more domains, after it has proved to be one.
    *
-   * Rejects with "service-unreachable", "origin-not-allowed", "not-a-delivery-service", "blocked-by-csp" (`details.origin`).
+   * Rejects with "invalid-address", "service-unreachable", "origin-not-allowed", "not-a-delivery-service", "blocked-by-csp" (`details.origin`).
    */
   async setDeliveryService(url: string | URL, options: DeliveryServiceOptions = {}): Promise<DeliveryService> {
     const { domains, fanout, signal } = options;

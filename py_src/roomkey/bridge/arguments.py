@@ -7,6 +7,19 @@ from typing import Any
 
 from roomkey.errors import RoomkeyError
 
+_KINDS: dict[type, str] = {
+    type(None): "nothing",
+    str: "a text",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+    bytes: "bytes",
+    bytearray: "bytes",
+    memoryview: "bytes",
+}  # bool before int, which it is one of
+
 
 class Arguments:
     """One call's arguments. Each getter's errors: "bad-argument" with the argument's name."""
@@ -61,4 +74,9 @@ class Arguments:
 
 
 def _wrong(name: str, expected: str, got: object) -> RoomkeyError:
-    return RoomkeyError("bad-argument", f"{name}: expected {expected}, got {type(got).__name__}", field=name)
+    return RoomkeyError("bad-argument", f"{name}: expected {expected}, got {_kind(got)}", field=name)
+
+
+def _kind(value: object) -> str:
+    """What the caller gave, in words that do not need Python."""
+    return next((words for kind, words in _KINDS.items() if isinstance(value, kind)), "something else")

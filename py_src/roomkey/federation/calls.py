@@ -56,19 +56,19 @@ class ClientKey:
 def service_origin(url: str) -> str:
     """The origin of a delivery service's address, `https://host[:port]`, without a slash at the end.
 
-    Plain http is for loopback only (wire.md section 5). Errors: "bad-argument".
+    Plain http is for loopback only (wire.md section 5). Errors: "invalid-address".
     """
     try:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise RoomkeyError("bad-argument", "expected an https address of a delivery service") from None
+        raise RoomkeyError("invalid-address", "expected an https address of a delivery service") from None
     if parts.scheme not in ("https", "http") or not host or not host.isascii() or any(c <= " " for c in url.strip()):
-        raise RoomkeyError("bad-argument", "expected an https address of a delivery service")
+        raise RoomkeyError("invalid-address", "expected an https address of a delivery service")
     if "@" in parts.netloc or parts.query or parts.fragment or parts.path not in ("", "/"):
-        raise RoomkeyError("bad-argument", "expected an address of scheme, host and port only")
+        raise RoomkeyError("invalid-address", "expected an address of scheme, host and port only")
     if parts.scheme == "http" and not is_loopback(host):
-        raise RoomkeyError("bad-argument", "expected https for an address that is not this machine's own")
+        raise RoomkeyError("invalid-address", "expected https for an address that is not this machine's own")
     name = f"[{host}]" if ":" in host else host.lower()
     default = port is None or port == {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{name}" if default else f"{parts.scheme}://{name}:{port}"

@@ -84,7 +84,7 @@ class DeliveryService:
     """The service at one address; with a client key also what needs a signature.
 
     Args:
-        url: the service's address: https, or http on loopback. Errors: "bad-argument".
+        url: the service's address: https, or http on loopback. Errors: "invalid-address".
         client: who signs; None is enough for `describe`.
     """
 
