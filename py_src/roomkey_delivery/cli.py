@@ -96,7 +96,7 @@ def _serve(options: argparse.Namespace) -> int:
         domain=check_domain(options.domain),
         authorities=_authorities(options.host, port, options.public_url),
         loopback_port=port if is_loopback(options.host) else None,
-        allow_origins=None if options.allow_origin is None else frozenset(options.allow_origin),
+        allow_origins=None if options.allow_origin is None else frozenset(map(_website, options.allow_origin)),
         public_url=None if options.public_url is None else service_origin(options.public_url),
         peers=dict(_peer(text) for text in options.peer),
         unsafe_open_enrolment=options.unsafe_open_enrolment,
@@ -148,6 +148,14 @@ def _authorities(host: str, port: int, public_url: str | None) -> frozenset[str]
         parts = urlsplit(service_origin(public_url))
         own.add(authority(parts.netloc, parts.scheme))
     return frozenset(own)
+
+
+def _website(text: str) -> str:
+    """A website's origin as browsers send it: lower case, no slash at its end, no default port."""
+    try:
+        return service_origin(text)
+    except RoomkeyError as error:
+        raise RoomkeyError("invalid-address", "expected --allow-origin https://HOST[:PORT]") from error
 
 
 def _peer(text: str) -> tuple[str, str]:

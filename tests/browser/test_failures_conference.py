@@ -197,6 +197,7 @@ def test_who_is_asked_twice(scene: Scene) -> None:
     alice.do("globalThis.used = await fetchAll(values); await calls['twice asked'].invite(used)", [ERIK])
     alice.refused("init-keys-used", "await calls['twice asked'].invite(used)")
     alice.refused("bad-argument", "await calls['twice asked'].remove(values)", ALICE)
+    alice.refused("bad-argument", "await calls['twice asked'].invite(values)", [ERIK])  # names are not keys
     agreed("twice asked", alice, bob, members=[ALICE, BOB, ERIK])
     talk("twice asked", alice, bob)
 

@@ -197,6 +197,7 @@ def test_the_command_line(services: Services) -> None:
         ["--peer", "email2.example"],
         ["--peer", "email2.example=http://192.0.2.1"],
         ["--domain", "Email1"],
+        ["--allow-origin", "app.example"],
         ["--host", "0.0.0.0"],
     ):
         arguments = ["serve", "--domain", "email1.example", "--db", str(service.database), "--port", "0", *bad]
