@@ -34,7 +34,7 @@ export function drawHolds(table: Element, config: DemoConfig, states: States): v
       make("thead", {}, head),
       make("tbody", {},
         row("Epoch", (index) => calls[index]?.epoch ?? absent(config, states, index)),
-        row("Digits", (index) => make("span", { class: "mono" }, digitsText(calls[index]?.digits))),
+        row("Digits", (index) => calls[index] ? make("span", { class: "mono" }, digitsText(calls[index].digits)) : "—"),
         ...senders.map((sender) => row(`${firstName(sender)}’s sending key`, (index) =>
           keyCell(calls[index]?.keys.find((key) => key.sender === sender)?.fingerprint)))),
     ];
