@@ -229,7 +229,8 @@ class Client:
                     reported = error.code
             await self._inbox.forget_strangers()
             try:
-                await asyncio.wait_for(self._stock_wanted.wait(), STOCK_INTERVAL)
+                async with asyncio.timeout(STOCK_INTERVAL):
+                    await self._stock_wanted.wait()
             except TimeoutError:
                 continue
 

@@ -95,8 +95,10 @@ class Outbox:
                         self._report(delivery.group_id, error)
                     wait = max(error.retry_after or 0.0, BACKOFF[min(failures, len(BACKOFF) - 1)])
                     failures += 1
+                    # not `wait_for`: before Python 3.12 it loses a cancellation that comes with its result
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(wake.wait(), wait)
+                        async with asyncio.timeout(wait):
+                            await wake.wait()
                     break
         finally:
             del self._draining[domain]

@@ -76,7 +76,8 @@ async def _items(stream: HttpStream) -> AsyncIterator[InboxItem]:
     held = bytearray()
     while True:
         try:
-            piece = await asyncio.wait_for(pieces.__anext__(), SILENCE)
+            async with asyncio.timeout(SILENCE):
+                piece = await pieces.__anext__()
         except StopAsyncIteration:
             return
         except TimeoutError:
