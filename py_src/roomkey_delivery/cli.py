@@ -81,7 +81,7 @@ def _enrol(options: argparse.Namespace) -> int:
             await store.close()
 
     print(asyncio.run(run()))
-    print(f"good once, for {CODE_LIFETIME // 86400} days", file=sys.stderr)
+    print(f"good once, for {CODE_LIFETIME // 86400} days, at the service of {domain_of(identity)}", file=sys.stderr)
     return 0
 
 
