@@ -63,6 +63,14 @@ class SqliteStore:
         self._thread = ThreadPoolExecutor(1, "roomkey-store")
         self._db = _connect(path, "FULL")
         self._nonces = _connect(path, "NORMAL")
+        try:
+            self._prepare()
+        except BaseException:
+            self._close()
+            raise
+
+    def _prepare(self) -> None:
+        """Makes the tables, if they are not there. Errors: "bad-argument" for a database of another version."""
         schema = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, SCHEMA_VERSION):
@@ -253,12 +261,12 @@ class SqliteStore:
             db.execute("DELETE FROM epochs WHERE ended IS NOT NULL AND ended <= ?", (now - COMMITS_KEPT,))
 
     async def close(self) -> None:
-        def close() -> None:
-            self._nonces.close()
-            self._db.close()
-
-        await asyncio.get_running_loop().run_in_executor(self._thread, close)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown()
+
+    def _close(self) -> None:
+        self._nonces.close()
+        self._db.close()
 
 
 @contextmanager
