@@ -108,9 +108,9 @@ def python_lock_problems(lock: Path) -> Iterator[str]:
             yield f"{lock.name}: expected NAME==VERSION with hashes, got {line[:60]!r}"
         pinned.add(line.split("==")[0])
     for line in lock.with_suffix(".in").read_text().splitlines():
-        name = line.split("==")[0].strip()
-        if name and not name.startswith("#") and name not in pinned:
-            yield f"{lock.name}: lacks {name}"
+        name = re.match("[a-z0-9-]+", line)
+        if name and name[0] not in pinned:
+            yield f"{lock.name}: lacks {name[0]}"
 
 
 def npm_lock_problems() -> Iterator[str]:
