@@ -55,6 +55,7 @@ class PendingCommit:
         has won. group: the group after the commit.
         current: the group as it stands until then, without the message key that the commit used.
         added: leaf indexes of the new members, in the order of the Adds.
+        referenced: the received proposals that it carries, by their references.
         made_keys: pairs generated for `group`: to be forgotten if the commit loses.
         spent_keys: pairs that only `current` needs: to be forgotten once the commit has won.
     """
@@ -66,6 +67,7 @@ class PendingCommit:
     added: tuple[int, ...]
     made_keys: tuple[KeyPair, ...]
     spent_keys: tuple[KeyPair, ...]
+    referenced: tuple[bytes, ...] = ()
 
 
 async def commit(
@@ -81,13 +83,16 @@ async def commit(
     authenticated_data: bytes = b"",
     wire_format: int = PRIVATE_MESSAGE,
     padding: Padding = PAD_256,
+    with_tree: bool = True,
 ) -> PendingCommit:
     """A commit of proposals given by value and, if `referenced`, of those received in this epoch that can go together.
 
     Args:
         now: Unix seconds, for the lifetimes of added key packages.
         path: True adds a path, fresh keys for us, where none is needed; None (as False) only where RFC 9420 section
-        12.4 asks for one. wire_format: PRIVATE_MESSAGE or PUBLIC_MESSAGE.
+        12.4 asks for one.
+        wire_format: PRIVATE_MESSAGE or PUBLIC_MESSAGE.
+        with_tree: whether the Welcome brings the ratchet tree; newcomers need it from elsewhere if not.
     Errors: "invalid-proposal", "invalid-commit", "invalid-key-package", "invalid-leaf-node", "invalid-signature",
     "psk-unknown" for the proposals; "group-ended" after a ReInit.
     """
@@ -129,15 +134,16 @@ async def commit(
     )
     welcome = None
     if changes.added:
-        info = await group_info(crypto, after)
+        info = await group_info(crypto, after, with_tree=with_tree)
         joiners = _joiners(after, changes, new)
         sealed = await seal_welcome(
             crypto, suite, epoch.welcome_secret, epoch.joiner_secret, info, changes.psks, joiners
         )
         welcome = message(sealed).encode()
     return PendingCommit(
-        encoded, welcome, after, current, tuple(index for index, _ in changes.added), made, spent_keys(group, after)
-    )
+        encoded, welcome, after, current, tuple(index for index, _ in changes.added), made, spent_keys(group, after),
+        tuple(item.reference for item in items if item.reference),
+    )  # fmt: skip
 
 
 async def propose(
@@ -177,11 +183,13 @@ async def propose_update(
     return replace(after, own_updates=(*after.own_updates, own)), encoded
 
 
-async def group_info(crypto: CryptoProvider, group: Group, *, external: bool = False) -> GroupInfo:
-    """The signed GroupInfo of this epoch with the ratchet tree; `external` adds the key that lets strangers join by
-    external commits.
+async def group_info(
+    crypto: CryptoProvider, group: Group, *, external: bool = False, with_tree: bool = True
+) -> GroupInfo:
+    """The signed GroupInfo of this epoch; `with_tree` adds the ratchet tree, `external` the key that lets strangers
+    join by external commits.
     """
-    extensions = [Extension(ExtensionType.RATCHET_TREE, group.tree.encode())]
+    extensions = [Extension(ExtensionType.RATCHET_TREE, group.tree.encode())] if with_tree else []
     if external:
         pair = await external_key_pair(crypto, group.suite, group.secrets.external_secret)
         extensions.append(Extension(ExtensionType.EXTERNAL_PUB, _external_pub(pair.public)))
