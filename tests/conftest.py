@@ -34,7 +34,7 @@ class Vectors:
                 pytest.fail(f"{VECTORS_VARIABLE} names a folder without {kind}/{name}")
             return found
         shared = paths.ROOT.parent / "shared" / "vectors"
-        if shared.is_dir():
+        if (shared / kind).is_dir():
             if not (shared / kind / name).is_file():
                 pytest.skip(f"../shared/vectors has no {kind}/{name}")
             return shared / kind / name

@@ -44,7 +44,7 @@ from tests.unit.tree_members import GROUP_ID, make_member
 
 SUITE = SUITES[1]
 NOW = 1000.0
-CAN = own_capabilities([1, 2, 3], 4)
+CAN = own_capabilities([1, 2, 3, 0xF0C1], 4)
 GOOD = LeafNode(
     b"e" * 32, b"s" * 32, Credential.basic(b"alice@email1.example"), CAN, KEY_PACKAGE,
     lifetime=Lifetime(0, 86400), signature=b"-" * 64,

@@ -32,7 +32,7 @@ async def make_member(crypto: CryptoProvider, suite: CipherSuite, name: str = "a
     (signature,) = await crypto.generate_keys(suite.scheme, 1)
     credential = Credential.basic(f"{name}@email1.example".encode())
     package = await make_key_package(
-        crypto, suite, credential, signature, init, encryption, Lifetime(0, 86400), own_capabilities([1, 2, 3])
+        crypto, suite, credential, signature, init, encryption, Lifetime(0, 86400), own_capabilities([suite.number])
     )
     return Member(package, init, encryption, signature)
 

@@ -21,7 +21,7 @@ from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery import DeliveryService
 from roomkey.federation.identity import domain_of
 from roomkey.federation.init_keys import make_client_keys, supported_suites
-from roomkey.federation.negotiation import PREFERENCE
+from roomkey.federation.negotiation import CHOICES, Choice
 from roomkey.federation.trust import TrustPolicy
 from roomkey.host.interface import Host, Store
 
@@ -31,12 +31,20 @@ CREDENTIAL_SCHEME: Scheme = "ed25519"
 
 
 async def create_client(
-    host: Host, identity: str, code: str, services: Mapping[str, str], policy: TrustPolicy, listener: Listener
+    host: Host,
+    identity: str,
+    code: str,
+    services: Mapping[str, str],
+    policy: TrustPolicy,
+    listener: Listener,
+    *,
+    choice: Choice = "standard",
 ) -> Client:
     """A new identity (canonical), enrolled at its home service by a one-time code, open and at work.
 
     Args:
         services: domain -> origin, the home service's among them.
+        choice: which suites it offers for good; those that the host lacks are left out.
     Errors: "identity-exists", "no-route", "enrolment-refused", "already-enrolled", the service's, "in-use-in-another-
     tab".
     """
@@ -46,7 +54,7 @@ async def create_client(
         raise no_route
     store = await _store_for(host, identity)
     try:
-        record = await _record_for(store, identity)
+        record = await _record_for(store, identity, choice)
         if record.status == ENROLLED:
             raise RoomkeyError("identity-exists", "expected an identity that is new here")
         if origin is None:
@@ -123,11 +131,13 @@ async def _store_for(host: Host, identity: str) -> Store:
         raise
 
 
-async def _record_for(store: Store, identity: str) -> AccountRecord:
+async def _record_for(store: Store, identity: str, choice: Choice) -> AccountRecord:
     data = await store.get(ACCOUNT)
+    suites = supported_suites(store.crypto, CHOICES[choice])
     if data is not None:
-        return AccountRecord.decode(data)
-    suites = supported_suites(store.crypto, PREFERENCE)
+        record = AccountRecord.decode(data)
+        # an enrolment that was cut off has published nothing yet: the suites are those that are wanted now
+        return record if record.status == ENROLLED else record.replace(suites=suites)
     keys = await make_client_keys(store.crypto, identity, CREDENTIAL_SCHEME, suites)
     record = account.new_account(keys, suites)
     handles = [item.pair.pair().private for item in record.pairs]

@@ -4,6 +4,7 @@
    under all others, so such a key could split a group into those who accept a message and those who do not.
 2. X25519 keys are not of low order (RFC 7748 section 6.1), in no encoding: such a key gives everyone the same secret.
 3. P-256 keys are uncompressed points on the curve (SEC 1 section 3.2.2); its order is prime, so nothing else is needed.
+4. Hybrid keys are an ML-KEM-768 key whose coefficients are below q (FIPS 203 section 7.2), and an X25519 key as in 2.
 
 This is arithmetic on public values, so it need not take constant time. No host offers it: WebCrypto has no scalar
 multiplication of Ed25519 points, and libraries check less. Errors of all functions: "invalid-key".
@@ -11,9 +12,11 @@ multiplication of Ed25519 points, and libraries check less. Errors of all functi
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
 
+from roomkey.crypto import hybrid_kem
 from roomkey.crypto.suites import Group, Scheme
 from roomkey.errors import RoomkeyError
 
@@ -49,8 +52,7 @@ def admit_signature_key(scheme: Scheme, public: bytes) -> None:
 
 def admit_dh_key(group: Group, public: bytes) -> None:
     """Refuses an init or encryption key that is not of the form above."""
-    good = _is_not_low_order(public) if group == "X25519" else _on_p256(public)
-    if not good:
+    if not _GOOD_DH_KEY[group](public):
         raise RoomkeyError("invalid-key", f"encryption key: expected a valid {group} key, got another")
 
 
@@ -67,11 +69,22 @@ def _is_not_low_order(public: bytes) -> bool:
     return len(public) == 32 and (int.from_bytes(public, "little") & (2**255 - 1)) % _P not in _LOW_ORDER_U
 
 
+def _is_good_hybrid(public: bytes) -> bool:
+    return hybrid_kem.is_reduced(public) and _is_not_low_order(public[hybrid_kem.ML_KEM_PUBLIC :])
+
+
 def _on_p256(public: bytes) -> bool:
     if len(public) != 65 or public[0] != 4:
         return False
     x, y = int.from_bytes(public[1:33], "big"), int.from_bytes(public[33:], "big")
     return x < _P256_P and y < _P256_P and (y * y - (x * x * x - 3 * x + _P256_B)) % _P256_P == 0
+
+
+_GOOD_DH_KEY: Final[Mapping[Group, Callable[[bytes], bool]]] = {
+    "X25519": _is_not_low_order,
+    "P-256": _on_p256,
+    "MLKEM768-X25519": _is_good_hybrid,
+}
 
 
 def _decompress(public: bytes) -> _Point | None:

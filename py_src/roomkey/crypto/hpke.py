@@ -1,7 +1,8 @@
 """HPKE base mode (RFC 9180) over the host's Diffie-Hellman and AEAD, in batches of two border crossings.
 
-DHKEM(X25519, HKDF-SHA256) 0x0020 and DHKEM(P-256, HKDF-SHA256) 0x0010, KDF HKDF-SHA256, AEADs of our suites. The
-composition is here once for all hosts; the primitives are the host's (web/docs/decisions.md).
+DHKEM(X25519, HKDF-SHA256) 0x0020, DHKEM(P-256, HKDF-SHA256) 0x0010 and MLKEM768-X25519 0x647a (draft-ietf-hpke-pq,
+`hybrid_kem`), KDF HKDF-SHA256, AEADs of our suites. The composition is here once for all hosts; the primitives are the
+host's (web/docs/decisions.md).
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import hmac
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from roomkey.crypto import hybrid_kem
+from roomkey.crypto.hybrid_kem import HYBRID
 from roomkey.crypto.provider import CryptoProvider, DhItem, KeyPair, SealItem
 from roomkey.crypto.suites import CipherSuite
 from roomkey.errors import RoomkeyError
 
-_HASH = "sha256"  # of the KDF inside both KEMs
+_HASH = "sha256"  # of the KDF, and of the one inside both DHKEMs
 # Order of P-256 (SEC 2 section 2.4.2), the bound of a private key in DeriveKeyPair.
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
@@ -56,7 +59,9 @@ def _ids(suite: CipherSuite) -> tuple[bytes, bytes, bytes]:
 
 
 def _shared_secret(suite: CipherSuite, dh: bytes, enc: bytes, public: bytes) -> bytes:
-    """ExtractAndExpand (RFC 9180 section 4.1)."""
+    """What the KEM makes of the host's `dh`: ExtractAndExpand (RFC 9180 section 4.1), or the hybrid's combiner."""
+    if suite.group == HYBRID:
+        return hybrid_kem.combine(dh, enc, public)
     kem, _, _ = _ids(suite)
     prk = _labeled_extract(kem, b"", b"eae_prk", dh)
     return _labeled_expand(kem, prk, b"shared_secret", enc + public, 32)
@@ -84,6 +89,8 @@ def _aead_keys(suite: CipherSuite, secret: bytes, context: bytes) -> tuple[bytes
 
 def derive_private_key(suite: CipherSuite, ikm: bytes) -> bytes:
     """The private half of DeriveKeyPair (RFC 9180 section 7.1.3): 32 bytes from key material of at least 32 bytes."""
+    if suite.group == HYBRID:
+        return hybrid_kem.derive_seed(ikm)
     kem, _, _ = _ids(suite)
     prk = _labeled_extract(kem, b"", b"dkp_prk", ikm)
     if suite.group == "X25519":
@@ -95,10 +102,15 @@ def derive_private_key(suite: CipherSuite, ikm: bytes) -> bytes:
     raise RoomkeyError("invalid-key", "no private key can be derived from this material")
 
 
+def _expanded(suite: CipherSuite, raw: bytes) -> bytes:
+    """A raw private key as the host takes it."""
+    return hybrid_kem.expand(raw) if suite.group == HYBRID else raw
+
+
 async def derive_key_pairs(crypto: CryptoProvider, suite: CipherSuite, ikms: Sequence[bytes]) -> list[KeyPair]:
     """DeriveKeyPair for a batch; raw private keys, as RFC 9420 section 7.4 derives them for nodes."""
     private = [derive_private_key(suite, ikm) for ikm in ikms]
-    public = await crypto.public_keys(suite.group, private)
+    public = await crypto.public_keys(suite.group, [_expanded(suite, raw) for raw in private])
     return [KeyPair(pk, sk) for pk, sk in zip(public, private, strict=True)]
 
 
@@ -136,6 +148,8 @@ async def decapsulate(crypto: CryptoProvider, suite: CipherSuite, key: KeyPair, 
     """Decap (RFC 9180 section 4.1): the KEM's shared secret, 32 bytes. Errors: "decryption-failed" for an invalid
     `enc`.
     """
+    if isinstance(key.private, bytes):
+        key = KeyPair(key.public, _expanded(suite, key.private))
     (dh,) = await crypto.dh([DhItem(suite.group, key, enc)])
     if dh is None:
         raise RoomkeyError("decryption-failed", f"expected a valid {suite.group} KEM output")

@@ -10,6 +10,11 @@ half too.
 
 Public keys are raw: X25519 and Ed25519 32 bytes, P-256 the uncompressed point of 65 bytes. Private bytes are 32
 bytes (Ed25519: the seed). Signatures are 64 bytes: Ed25519's, or r||s for ECDSA (`signatures` turns those into DER).
+
+The hybrid "MLKEM768-X25519" goes the way of the groups, because its halves are used together: its public keys, private
+keys (96 bytes) and secrets (64 bytes) are ML-KEM-768's and X25519's one after the other (`hybrid_kem` has the table).
+What a peer's key is to `dh` is there what `ephemeral_dh` gave first: the ciphertext and the ephemeral key. Its handle
+names both private halves.
 """
 
 from __future__ import annotations
@@ -92,12 +97,12 @@ class CryptoProvider(Protocol):
         ...
 
     async def public_keys(self, group: Group, private: Sequence[bytes]) -> list[bytes]:
-        """The public keys of raw private keys (32 bytes each)."""
+        """The public keys of raw private keys (32 bytes each; the hybrid 96)."""
         ...
 
     async def dh(self, items: Sequence[DhItem]) -> list[bytes | None]:
-        """Shared secrets (32 bytes; P-256: the x coordinate). None where the peer's key is invalid or the result is
-        all zero.
+        """Shared secrets (32 bytes; P-256: the x coordinate; the hybrid 64). None where the peer's key is invalid or a
+        Diffie-Hellman's result is all zero.
         """
         ...
 

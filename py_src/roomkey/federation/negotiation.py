@@ -7,20 +7,31 @@
 3. The choice is the first suite of the list that all offer, for MLS 1.0, the only version there is.
 4. No such suite: `no-common-suite`, which says who offers what.
 5. A group whose members all offer a suite that stands before its own was talked down: `downgrade`.
+6. Experimental suites stand first, and are offered by those clients alone that asked for them: so a group is of one
+   where everybody asked, and nobody else is ever in such a group.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final, Literal, NamedTuple
 
+from roomkey.crypto.suites import SUITES
 from roomkey.errors import RoomkeyError
 from roomkey.mls.leaf_node import Capabilities
 from roomkey.mls.version import MLS10
 
+# The post-quantum hybrid is no weaker than suite 1 in anything and resists who records today to decrypt one day.
 # AES-GCM over X25519 is the suite every MLS client must have (RFC 9420 section 17.1) and the fastest here; ChaCha20 is
 # its equal where AES has no hardware; P-256 stands last, because its signatures take the most care.
-PREFERENCE: Final = (0x0001, 0x0003, 0x0002)
+PREFERENCE: Final = (0xF0C1, 0x0001, 0x0003, 0x0002)
+
+# What a client offers: "standard" the suites of RFC 9420 alone, "experimental" those of drafts before them.
+Choice = Literal["standard", "experimental"]
+CHOICES: Final[Mapping[Choice, tuple[int, ...]]] = {
+    "standard": tuple(number for number in PREFERENCE if not SUITES[number].experimental),
+    "experimental": PREFERENCE,
+}
 
 
 class Offer(NamedTuple):

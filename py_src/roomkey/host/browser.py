@@ -27,7 +27,11 @@ from roomkey.host.interface import HttpResponse, HttpStream, Store
 _CODES: dict[str, bytes] = {
     name: bytes((number,))
     for number, name in enumerate(
-        ("X25519", "P-256", "ed25519", "ecdsa_secp256r1_sha256", "AES-128-GCM", "CHACHA20-POLY1305"), start=1
+        (
+            *("X25519", "P-256", "ed25519", "ecdsa_secp256r1_sha256", "AES-128-GCM", "CHACHA20-POLY1305"),
+            "MLKEM768-X25519",
+        ),
+        start=1,
     )
 }
 _KEY_SIZE: dict[AeadName, int] = {"AES-128-GCM": 16, "CHACHA20-POLY1305": 32}

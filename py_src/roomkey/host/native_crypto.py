@@ -12,9 +12,11 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from roomkey.crypto.hybrid_kem import HYBRID
 from roomkey.crypto.provider import DhItem, KeyHandle, KeyPair, SealItem, SignItem, VerifyItem
 from roomkey.crypto.suites import AeadName, Group, Scheme
 from roomkey.errors import RoomkeyError
+from roomkey.host import native_hybrid
 
 _CURVE = ec.SECP256R1()
 _ECDSA = ec.ECDSA(hashes.SHA256())
@@ -38,7 +40,7 @@ class NativeCrypto:
         self.keys: dict[str, bytes] = {}
 
     def supports(self, scheme: Scheme, group: Group, aead: AeadName) -> bool:
-        return True
+        return group != HYBRID or native_hybrid.supported()
 
     def random(self, size: int) -> bytes:
         return secrets.token_bytes(size)
@@ -61,6 +63,9 @@ class NativeCrypto:
             elif kind == "ed25519":
                 ed = ed25519.Ed25519PrivateKey.generate()
                 public, raw = ed.public_key().public_bytes_raw(), ed.private_bytes_raw()
+            elif kind == HYBRID:
+                raw = native_hybrid.generate()
+                public = native_hybrid.public_key(raw)
             else:
                 p256 = ec.generate_private_key(_CURVE)
                 public, raw = _point(p256.public_key()), p256.private_numbers().private_value.to_bytes(32, "big")
@@ -73,6 +78,8 @@ class NativeCrypto:
             self.keys.pop(handle.id, None)
 
     async def public_keys(self, group: Group, private: Sequence[bytes]) -> list[bytes]:
+        if group == HYBRID:
+            return [native_hybrid.public_key(raw) for raw in private]
         if group == "X25519":
             return [x25519.X25519PrivateKey.from_private_bytes(raw).public_key().public_bytes_raw() for raw in private]
         return [_point(_p256_private(raw).public_key()) for raw in private]
@@ -81,6 +88,8 @@ class NativeCrypto:
         return [_exchange(item.group, self._raw(item.key), item.peer) for item in items]
 
     async def ephemeral_dh(self, group: Group, peers: Sequence[bytes]) -> list[tuple[bytes, bytes] | None]:
+        if group == HYBRID:
+            return [native_hybrid.encapsulate(peer) for peer in peers]
         results: list[tuple[bytes, bytes] | None] = []
         for peer in peers:
             if group == "X25519":
@@ -126,6 +135,8 @@ def _p256_private(raw: bytes) -> ec.EllipticCurvePrivateKey:
 
 
 def _exchange(group: Group, raw: bytes, peer: bytes) -> bytes | None:
+    if group == HYBRID:
+        return native_hybrid.decapsulate(raw, peer)
     try:
         if group == "X25519":
             # raises ValueError for an all-zero result, as RFC 7748 section 6.1 asks
