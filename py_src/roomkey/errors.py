@@ -40,6 +40,12 @@ CODES: dict[str, Code] = {
     "own-message": Code("peer", False, "One of our own messages came back; it was ignored."),
     "invalid-proposal": Code("peer", False, "A proposed change to the conference breaks the rules and was refused."),
     "unsupported-proposal": Code("peer", False, "A proposed change is of a kind that this application does not take."),
+    "unsupported-policy": Code(
+        "environment", False, "The conference follows rules that this application does not know."
+    ),
+    "commit-first": Code(
+        "caller", True, "A change to the conference is waiting; it must be made before messages go out."
+    ),
     "unknown-proposal": Code("peer", True, "A change refers to a proposal that has not arrived here."),
     "invalid-commit": Code("peer", False, "A change to the conference breaks the rules and was refused."),
     "external-commit-refused": Code("peer", False, "Somebody tried to join the conference without an invitation."),
@@ -74,6 +80,10 @@ CODES: dict[str, Code] = {
     "replayed": Code("peer", False, "These keys were delivered before; somebody may be repeating an old answer."),
     "no-common-suite": Code("environment", False, "There is no kind of encryption that everyone here supports."),
     "downgrade": Code("peer", False, "Everyone could use better encryption than this group uses; it was not joined."),
+    # -- the shared log of keys --
+    "log-proof-invalid": Code(
+        "service", False, "The delivery service's proof that these keys are the logged ones is wrong; they were refused."
+    ),
     # -- the group's tree and key packages (RFC 9420 sections 7, 10) --
     "invalid-leaf-node": Code(
         "peer", False, "A participant's data does not follow the rules of the group; it was refused."
@@ -141,6 +151,9 @@ CODES: dict[str, Code] = {
     "closed": Code("caller", False, "This was closed; open it again first."),
     "key-not-found": Code("environment", False, "A private key of this identity is no longer stored here."),
     "storage-altered": Code("environment", False, "What this browser saved was altered; this identity cannot be used."),
+    "unsupported-state": Code(
+        "environment", False, "This browser saved this identity by a newer version of this website; reload the page."
+    ),
     # -- the page (load, the worker) --
     "internal-error": Code("environment", False, "Something went wrong inside this website; reload the page."),
     "no-such-method": Code("caller", False, "The application asked for something that does not exist."),
