@@ -81,6 +81,7 @@ CODES: dict[str, Code] = {
     "no-common-suite": Code("environment", False, "There is no kind of encryption that everyone here supports."),
     "downgrade": Code("peer", False, "Everyone could use better encryption than this group uses; it was not joined."),
     # -- the shared log of keys --
+    "wrong-log": Code("service", False, "The delivery service answered with somebody else's log of keys."),
     "log-proof-invalid": Code(
         "service", False, "The delivery service's proof that these keys are the logged ones is wrong; they were refused."
     ),
