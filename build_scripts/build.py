@@ -23,6 +23,8 @@ from build_scripts import archive, environment, headers, modules, paths, sizes
 PYODIDE_SCRIPTS = ("pyodide.mjs", "pyodide.asm.mjs")
 PYODIDE_DATA = ("pyodide.asm.wasm",)
 WORKERS = {"worker.js": "worker/main.ts", "media-worker.js": "media/worker.ts"}
+LATER = {"ml-kem.js": "worker/ml_kem_library.ts"}  # scripts that a worker fetches when it needs them
+LIBRARY_LICENCES = {"ml-kem.js": "@noble/post-quantum/LICENSE"}  # served beside what is made of them
 CRYPTO_HELPER = paths.PY_SRC / "roomkey" / "host" / "browser_crypto.js"  # package data of the wheel
 MANIFEST = "assets-manifest.json"
 MANIFEST_FORMAT = 1
@@ -104,9 +106,11 @@ def make_asset_folder(folder: Path, connect: list[str]) -> None:
     archive.write_stored_zip(folder / "python_stdlib.zip", decoded(frozen["stdlib"]))
     archive.write_stored_zip(folder / "roomkey.zip", decoded(frozen["roomkey"]))
     (folder / "pyodide-lock.json").write_text(json.dumps(trimmed_lock(frozen["lock"], wheel), indent=1, sort_keys=True))
-    for name, entry in WORKERS.items():
+    for name, entry in {**WORKERS, **LATER}.items():
         if (source / entry).exists():
             esbuild(source / entry, folder / name)
+    for name, licence in LIBRARY_LICENCES.items():
+        shutil.copyfile(paths.NODE_MODULES / licence, folder / f"{name}.LEGAL.txt")
     manifest = make_manifest(folder, str(frozen["python"]))
     if (source / "index.ts").exists():
         esbuild(source / "index.ts", folder / "index.js", {"__ROOMKEY_MANIFEST_INTEGRITY__": integrity(manifest)})
@@ -182,10 +186,10 @@ def trimmed_lock(lock: Mapping[str, Any], wheel: Path) -> dict[str, Any]:
 
 def make_manifest(folder: Path, python: str) -> bytes:
     """Writes the manifest of all files made so far, and returns its bytes."""
-    scripts = {*PYODIDE_SCRIPTS, *WORKERS}
+    scripts = {*PYODIDE_SCRIPTS, *WORKERS, *LATER}
     assets = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix == ".map":
+        if path.suffix in (".map", ".txt"):
             continue
         content = path.read_bytes()
         assets[path.name] = {

@@ -10,6 +10,7 @@ from roomkey.client.opening import create_client, open_client
 from roomkey.conference.conference import Conference
 from roomkey.conference.events import Event as ConferenceEvent
 from roomkey.conference.events import Failed
+from roomkey.federation.negotiation import Choice
 from roomkey.federation.trust import FirstUse
 
 from tests.support.simulator import SimulatedHost, Simulation, until
@@ -58,11 +59,11 @@ class Person:
         await self.client.close()
 
 
-async def enrol(simulation: Simulation, identity: str, *, publish: int = 2) -> Person:
+async def enrol(simulation: Simulation, identity: str, *, publish: int = 2, choice: Choice = "standard") -> Person:
     host = simulation.device()
     events: list[Event] = []
     code = await simulation.code(identity)
-    client = await create_client(host, identity, code, simulation.routes, FirstUse(), events.append)
+    client = await create_client(host, identity, code, simulation.routes, FirstUse(), events.append, choice=choice)
     if publish:
         await client.publish(publish)
     return Person(simulation, identity, host, client, events)
@@ -72,7 +73,7 @@ async def call(caller: Person, *others: Person, name: str = "stand-up") -> Confe
     """A conference of these people, all of whom have accepted."""
     fetched = await caller.client.fetch([person.identity for person in others])
     assert not fetched.missing
-    conference = caller.listen(await caller.client.create_conference(name))
+    conference = caller.listen(await caller.client.create_conference(name, fetched.keys))
     await caller.client.invite(conference, fetched.keys)
     for person in others:
         await person.invited()

@@ -72,10 +72,11 @@ class Person:
         self.do("for (const [domain, url] of values) await roomkey.setDeliveryService(url, { domains: [domain] })",
                 list(urls.items()))  # fmt: skip
 
-    def enrol(self, publish: int = 0) -> Person:
+    def enrol(self, publish: int = 0, suites: str | None = None) -> Person:
         """Creates the identity by an enrolment code of its service."""
         code = self.world.services.at(self.identity).enrolment_code(self.identity)
-        self.do("await create(values.name, values.code)", {"name": self.identity, "code": code})
+        values = {"name": self.identity, "code": code, "suites": suites}
+        self.do("await create(values.name, values.code, values.suites ?? undefined)", values)
         if publish:
             self.do("await me.publishInitKeys({ count: values })", publish)
         return self

@@ -58,7 +58,7 @@ Object.assign(globalThis, {
     globalThis.roomkey = await load({ assets: "/roomkey/", exportKeys: true, ...options });
     listen(globalThis.roomkey, "roomkey", ["error"]);
   },
-  create: async (name, enrolment) => became(await globalThis.roomkey.createIdentity(name, { enrolment })),
+  create: async (name, enrolment, suites) => became(await globalThis.roomkey.createIdentity(name, { enrolment, suites })),
   open: async (name) => {
     became(await globalThis.roomkey.openIdentity(name));
     (await globalThis.me.conferences()).forEach(join);

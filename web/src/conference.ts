@@ -6,7 +6,7 @@ import type { InitKeys } from "./identity.js";
 import { readMessages } from "./messages.js";
 import type { PlainError } from "./protocol.js";
 import type { CallOptions } from "./roomkey.js";
-import { type Member, type Message, toMember, toMessage, type VerifiedIdentity, type Wire } from "./values.js";
+import { type Member, type Message, type Suite, toMember, toMessage, type VerifiedIdentity, type Wire } from "./values.js";
 
 /** SRTP protection profiles, by their DTLS-SRTP names (RFC 5764, RFC 7714). */
 export type SrtpProfile = "SRTP_AES128_CM_HMAC_SHA1_80" | "SRTP_AEAD_AES_128_GCM" | "SRTP_AEAD_AES_256_GCM";
@@ -92,7 +92,7 @@ export type ConferenceValue = Wire<{
   id: Uint8Array;
   name: string;
   epoch: bigint;
-  suite: number;
+  suite: Suite | null;
   ordering: string;
   status: ConferenceStatus;
   members: Member[];
@@ -104,8 +104,8 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
   /** The MLS group id. */
   readonly id: Uint8Array;
   readonly name: string;
-  /** RFC 9420 number of the cipher suite. */
-  readonly suite: number;
+  /** Undefined once it has ended. */
+  readonly suite: Suite | undefined;
   /** The domain whose service orders commits. */
   readonly ordering: string;
   readonly #connection: Connection;
@@ -124,7 +124,7 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
     this.#handle = value.handle;
     this.id = value.id;
     this.name = value.name;
-    this.suite = value.suite;
+    this.suite = value.suite == null ? undefined : Object.freeze(value.suite);
     this.ordering = value.ordering;
     [this.#epoch, this.#status, this.#members, this.#verification] = state(value);
   }

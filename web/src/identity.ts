@@ -9,6 +9,7 @@ import {
   type Member,
   type Service,
   type Stock,
+  type Suite,
   toClient,
   toDate,
   toMember,
@@ -25,6 +26,7 @@ export interface IdentityValue {
   readonly identity: string;
   readonly clientId: Uint8Array;
   readonly identityKey: Uint8Array;
+  readonly suites: readonly Suite[];
   readonly service: Service;
 }
 
@@ -108,6 +110,13 @@ export class Invitation {
   }
 }
 
+/** How a conference is made. */
+export interface ConferenceOptions extends CallOptions {
+  readonly name: string;
+  /** Who will be invited. It uses nothing up: `invite` takes the same keys. */
+  readonly meantFor?: readonly InitKeys[];
+}
+
 /** One identity, open in this tab alone. */
 export class Identity extends TypedEventTarget<IdentityEvents> {
   /** "alice@email1.example", canonical. */
@@ -115,6 +124,8 @@ export class Identity extends TypedEventTarget<IdentityEvents> {
   /** SHA-256 of the identity key, 32 bytes. */
   readonly clientId: Uint8Array;
   readonly identityKey: Uint8Array;
+  /** What it offers, best first: chosen when it was made, of what this browser can. */
+  readonly suites: readonly Suite[];
   /** The delivery service that it is enrolled at. */
   readonly service: Service;
   readonly #connection: Connection;
@@ -128,6 +139,7 @@ export class Identity extends TypedEventTarget<IdentityEvents> {
     this.identity = value.identity;
     this.clientId = value.clientId;
     this.identityKey = value.identityKey;
+    this.suites = Object.freeze(value.suites.map((suite) => Object.freeze(suite)));
     this.service = Object.freeze(value.service);
     connection.listen(value.handle, { receive: (type, detail) => this.#receive(type, detail) });
   }
@@ -159,9 +171,14 @@ export class Identity extends TypedEventTarget<IdentityEvents> {
     };
   }
 
-  /** Makes a conference with this identity alone in it. */
-  async createConference(options: { readonly name: string } & CallOptions): Promise<Conference> {
-    const args = { name: options.name };
+  /**
+   * Makes a conference with this identity alone in it. Its suite is the best that this identity and all of `meantFor` offer, and stays:
+   * who offers others cannot be invited later.
+   *
+   * Rejects with "no-common-suite".
+   */
+  async createConference(options: ConferenceOptions): Promise<Conference> {
+    const args = { name: options.name, keys: options.meantFor?.map(({ handle }) => handle) };
     return Conference.of(this.#connection, await this.#call("identity.createConference", args, options.signal));
   }
 

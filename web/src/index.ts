@@ -10,10 +10,18 @@ export {
   type DeliveryService,
   type DeliveryServiceOptions,
   type IdentityInfo,
+  type IdentityOptions,
   type Roomkey,
   type RoomkeyEvents,
 } from "./roomkey.js";
-export { type FetchedInitKeys, type Identity, type IdentityEvents, type InitKeys, type Invitation } from "./identity.js";
+export {
+  type ConferenceOptions,
+  type FetchedInitKeys,
+  type Identity,
+  type IdentityEvents,
+  type InitKeys,
+  type Invitation,
+} from "./identity.js";
 export type {
   Conference,
   ConferenceEvents,
@@ -27,7 +35,7 @@ export type {
   SrtpProfile,
   Verification,
 } from "./conference.js";
-export type { ClientInfo, Member, Message, Service, Stock, Traffic, Verified, VerifiedIdentity } from "./values.js";
+export type { ClientInfo, Member, Message, Service, Stock, Suite, Traffic, Verified, VerifiedIdentity } from "./values.js";
 
 /** The version of this package. */
 export const version: string = __ROOMKEY_VERSION__;

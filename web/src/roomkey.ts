@@ -25,6 +25,17 @@ export interface DeliveryServiceOptions extends CallOptions {
   readonly fanout?: "client";
 }
 
+/** How an identity is made. */
+export interface IdentityOptions extends CallOptions {
+  /** The one-time code, from the operator of the identity's delivery service. */
+  readonly enrolment: string;
+  /**
+   * Which suites it offers, for good. "experimental": also the post-quantum one, of a draft that may still change; a conference uses it
+   * where everybody offers it. Default "standard".
+   */
+  readonly suites?: "standard" | "experimental";
+}
+
 /** An identity that is stored in this browser. */
 export interface IdentityInfo {
   readonly identity: string;
@@ -80,8 +91,8 @@ export class Roomkey extends TypedEventTarget<RoomkeyEvents> {
    *
    * Rejects with "identity-exists" where this browser has it already (open it instead), "enrolment-refused", "already-enrolled".
    */
-  async createIdentity(identity: string, options: { readonly enrolment: string } & CallOptions): Promise<Identity> {
-    const args = { identity, enrolment: options.enrolment };
+  async createIdentity(identity: string, options: IdentityOptions): Promise<Identity> {
+    const args = { identity, enrolment: options.enrolment, suites: options.suites };
     return this.#adopt(await this.#connection.call("createIdentity", args, options.signal));
   }
 

@@ -22,12 +22,21 @@ export interface Member extends VerifiedIdentity {
   readonly own: boolean;
 }
 
+/** A cipher suite: what a conference encrypts with. */
+export interface Suite {
+  /** RFC 9420's number, or one for private use. */
+  readonly number: number;
+  readonly name: string;
+  /** Of a draft, and used only among people who all chose it. */
+  readonly experimental: boolean;
+}
+
 /** One client (device) whose keys were fetched. */
 export interface ClientInfo {
   readonly clientId: Uint8Array;
   readonly identityKey: Uint8Array;
-  /** RFC 9420 numbers of the suites that it offers. */
-  readonly suites: readonly number[];
+  /** The suites that it offers. */
+  readonly suites: readonly Suite[];
   readonly expires: Date;
 }
 

@@ -17,6 +17,7 @@ from roomkey.client.traffic import MeteredHost
 from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery import DeliveryService
 from roomkey.federation.identity import canonicalise, check_domain
+from roomkey.federation.negotiation import CHOICES, Choice
 
 Method = Callable[[Engine, Arguments], Awaitable[Any]]
 
@@ -48,10 +49,20 @@ async def create_identity(engine: Engine, args: Arguments) -> Plain:
     if any(client.identity == name for client in engine.handles.all(Client)):
         raise RoomkeyError("identity-exists", "expected an identity that is new here, got one that is open")
     listen, became = engine.listener()
-    client = await create_client(engine.host, name, code, engine.services, engine.policy, listen)
+    client = await create_client(
+        engine.host, name, code, engine.services, engine.policy, listen, choice=_choice_of_suites(args)
+    )
     value = engine.adopt(client)
     became(client)
     return value
+
+
+def _choice_of_suites(args: Arguments) -> Choice:
+    wanted = args.optional_text("suites") or "standard"
+    for choice in CHOICES:
+        if choice == wanted:
+            return choice
+    raise RoomkeyError("bad-argument", f"suites: expected {' or '.join(CHOICES)}, got another text", field="suites")
 
 
 async def open_identity(engine: Engine, args: Arguments) -> Plain:

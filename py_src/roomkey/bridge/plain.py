@@ -11,6 +11,7 @@ from roomkey.conference import records
 from roomkey.conference.conference import Conference
 from roomkey.conference.epoch_keys import Fingerprint
 from roomkey.conference.events import Ended, Member, MembersChanged, Message
+from roomkey.crypto.suites import SUITES
 from roomkey.federation.delivery import Stock
 from roomkey.federation.identity import domain_of
 from roomkey.media.sframe import SFrameEpoch
@@ -28,8 +29,17 @@ def identity(handle: int, client: Client) -> Plain:
         "identity": client.identity,
         "clientId": client.client_id,
         "identityKey": client.identity_key,
+        "suites": [suite(number) for number in client.suites],
         "service": {"url": home.origin, "domain": domain_of(client.identity)},
     }
+
+
+def suite(number: int) -> Plain:
+    """A suite by its RFC 9420 number; one that we do not know is named by it."""
+    known = SUITES.get(number)
+    if known is None:
+        return {"number": number, "name": f"{number:#06x}", "experimental": False}
+    return {"number": number, "name": known.name, "experimental": known.experimental}
 
 
 def stock(value: Stock, target: int) -> Plain:
@@ -45,7 +55,7 @@ def init_keys(handle: int, keys: InitKeys) -> Plain:
             {
                 "clientId": item.client.client_id,
                 "identityKey": item.client.public_key,
-                "suites": sorted(suite for _, suite in item.offer.pairs),
+                "suites": [suite(number) for number in sorted({number for _, number in item.offer.pairs})],
                 "expires": item.expires,
             }
             for item in keys.proved.sets
@@ -72,7 +82,7 @@ def conference(handle: int, value: Conference) -> Plain:
         "id": value.id,
         "name": value.name,
         "epoch": value.epoch,
-        "suite": value.suite,
+        "suite": None if value.suite is None else suite(value.suite),
         "ordering": value.ordering,
         "status": "left" if value.gone else _STATUS[value.status],
         "members": [member(item) for item in value.members],

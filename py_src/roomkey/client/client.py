@@ -87,6 +87,11 @@ class Client:
         return self._signer.key.public
 
     @property
+    def suites(self) -> tuple[int, ...]:
+        """RFC 9420 numbers of the suites that we offer, as chosen when the identity was made."""
+        return self._record.suites
+
+    @property
     def home(self) -> DeliveryService:
         """Our own delivery service. Errors: "no-route"."""
         return self._routes.service_for(self.identity)

@@ -2,14 +2,18 @@
 import type { Manifest } from "../../../web/src/protocol.js";
 import { boot } from "../../../web/src/worker/boot.js";
 import { CryptoHost, supportedAlgorithms } from "../../../web/src/worker/crypto.js";
+import { offerLibrary } from "../../../web/src/worker/crypto_ml_kem.js";
 import { createHost } from "../../../web/src/worker/host.js";
+import { mlKemLibrary } from "../../../web/src/worker/later.js";
 
 const assets = new URL("/roomkey/", self.location.href).href;
+const stallTimeout = 30_000;
 
 async function start() {
   const manifest = (await (await fetch(`${assets}assets-manifest.json`)).json()) as Manifest;
+  offerLibrary(() => mlKemLibrary({ assets, manifest, stallTimeout }));
   const [pyodide, host] = await Promise.all([
-    boot({ assets, manifest, stallTimeout: 30_000, onProgress: () => undefined }),
+    boot({ assets, manifest, stallTimeout, onProgress: () => undefined }),
     createHost(),
   ]);
   pyodide.registerJsModule("test_host", { host, CryptoHost, supportedAlgorithms });

@@ -6,16 +6,19 @@
  * derives come in raw with each call, since WebCrypto has no derivation into keys of these kinds.
  */
 import { Failure } from "../failure.js";
-import { ALGORITHMS, type AlgorithmName, KEY_KINDS, type KeyKind, pkcs8, publicOfJwk } from "./key_formats.js";
+import * as hybrid from "./crypto_hybrid.js";
+import { type HeldKey, type HybridKey, isHybrid } from "./crypto_hybrid.js";
+import * as keys from "./crypto_keys.js";
+import { type Bytes, unlessInvalid } from "./crypto_keys.js";
+import { hasMlKem } from "./crypto_ml_kem.js";
+import { ALGORITHMS, type AlgorithmName, KEY_KINDS, type KeyKind } from "./key_formats.js";
 import { items, pack } from "./packing.js";
 
-type Bytes = Uint8Array<ArrayBuffer>;
-
 const { subtle } = crypto;
-const SHARED_BITS = 256;
 const TAG_BITS = 128;
 const HANDLE_BYTES = 16;
-const RAW = 0; // first byte of a private key field: 32 raw bytes follow
+const HYBRID = "MLKEM768-X25519";
+const RAW = 0; // first byte of a private key field: the raw bytes follow
 const HANDLE = 1; // ... : the name of a key held here follows
 
 /** The operations on packed batches, by the names host/browser.py calls them. */
@@ -27,13 +30,13 @@ export type Deliver = (number: number, answer: Bytes | undefined, error?: unknow
 /** One holder of keys with the operations on them; each identity's store has one, so that handles of two never meet. */
 export class CryptoHost {
   /** Private keys by handle. The store puts the kept ones in at opening. */
-  readonly keys = new Map<string, CryptoKey>();
+  readonly keys = new Map<string, HeldKey>();
 
   readonly #operations: Record<Operation, (packed: Bytes) => Promise<(Uint8Array | null)[]>> = {
     generate: (packed) => this.#generate(packed),
-    publicKeys: (packed) => each(packed, 2, ([kind, raw]) => publicKey(keyKind(kind), raw)),
-    dh: (packed) => each(packed, 4, ([kind, privateKey, own, peer]) => this.#dh(keyKind(kind), privateKey, own, peer)),
-    ephemeralDh: async (packed) => (await each(packed, 2, ([kind, peer]) => ephemeralDh(keyKind(kind), peer))).flat(),
+    publicKeys: (packed) => each(packed, 2, ([kind, raw]) => publicKey(kind, raw)),
+    dh: (packed) => each(packed, 4, ([kind, privateKey, own, peer]) => this.#dh(kind, privateKey, own, peer)),
+    ephemeralDh: async (packed) => (await each(packed, 2, ephemeral)).flat(),
     sign: (packed) => each(packed, 4, ([kind, privateKey, own, message]) => this.#sign(keyKind(kind), privateKey, own, message)),
     verify: (packed) => each(packed, 4, verify),
     seal: (packed) => each(packed, 5, seal),
@@ -60,17 +63,19 @@ export class CryptoHost {
 
   async #generate(packed: Bytes): Promise<Uint8Array[]> {
     const made = await each(packed, 1, async ([kind]) => {
-      const pair = await generate(keyKind(kind));
+      const { publicKey, privateKey } = isHybridKind(kind) ? await hybrid.generate() : await generate(keyKind(kind));
       const handle = randomHex(HANDLE_BYTES);
-      this.keys.set(handle, pair.privateKey);
-      return [await exportRaw(pair.publicKey), new TextEncoder().encode(handle)];
+      this.keys.set(handle, privateKey);
+      return [publicKey, new TextEncoder().encode(handle)];
     });
     return made.flat();
   }
 
-  async #dh(kind: KeyKind, privateKey: Bytes, own: Bytes, peer: Bytes): Promise<Bytes | null> {
+  async #dh(code: Bytes, privateKey: Bytes, own: Bytes, peer: Bytes): Promise<Bytes | null> {
+    if (isHybridKind(code)) return hybrid.decapsulate(await this.#hybridKey(privateKey), peer);
+    const kind = keyKind(code);
     const key = await this.#privateKey(kind, privateKey, own); // first: a missing handle is an error, a bad peer key is a value
-    return deriveShared(kind, key, peer);
+    return keys.deriveShared(kind, key, peer);
   }
 
   async #sign(kind: KeyKind, privateKey: Bytes, own: Bytes, message: Bytes): Promise<Bytes> {
@@ -79,13 +84,25 @@ export class CryptoHost {
   }
 
   async #privateKey(kind: KeyKind, field: Bytes, own: Bytes): Promise<CryptoKey> {
-    const value = field.subarray(1);
-    if (field[0] === RAW) return importPrivate(kind, value, own);
-    const key = field[0] === HANDLE ? this.keys.get(new TextDecoder().decode(value)) : undefined;
-    if (key === undefined) throw new Failure("key-not-found", "expected a private key that this host holds");
+    if (field[0] === RAW) return keys.importPrivate(kind, field.subarray(1), own);
+    const key = this.#held(field);
+    if (key === undefined || isHybrid(key)) throw notHeld();
     return key;
   }
+
+  async #hybridKey(field: Bytes): Promise<HybridKey> {
+    if (field[0] === RAW) return hybrid.importPrivate(field.subarray(1));
+    const key = this.#held(field);
+    if (key === undefined || !isHybrid(key)) throw notHeld();
+    return key;
+  }
+
+  #held(field: Bytes): HeldKey | undefined {
+    return field[0] === HANDLE ? this.keys.get(new TextDecoder().decode(field.subarray(1))) : undefined;
+  }
 }
+
+const notHeld = (): Failure => new Failure("key-not-found", "expected a private key that this host holds");
 
 /** The algorithms this browser has, by the names of suites.py; asked once, at start. */
 export async function supportedAlgorithms(): Promise<AlgorithmName[]> {
@@ -97,9 +114,13 @@ export async function supportedAlgorithms(): Promise<AlgorithmName[]> {
           await importAead(name, new Uint8Array(name === "AES-128-GCM" ? 16 : 32), "encrypt");
           return true;
         }
-        await generate(name);
+        if (name === HYBRID) {
+          await keys.generate("X25519");
+          return await hasMlKem();
+        }
+        await keys.generate(name);
         // Not every browser computes the public half of a raw P-256 key, and TreeKEM needs it.
-        if (name === "X25519" || name === "P-256") await publicKey(name, new Uint8Array(32).fill(1));
+        if (name === "X25519" || name === "P-256") await keys.publicKey(name, new Uint8Array(32).fill(1));
         return true;
       } catch {
         return false; // the answer to the question, whatever the reason
@@ -127,60 +148,19 @@ function keyKind(code: Bytes): KeyKind {
   return name as KeyKind;
 }
 
-function generate(kind: KeyKind): Promise<CryptoKeyPair> {
-  return subtle.generateKey(KEY_KINDS[kind].algorithm, false, usages(kind)) as Promise<CryptoKeyPair>;
+const isHybridKind = (code: Bytes): boolean => algorithm(code) === HYBRID;
+
+async function generate(kind: KeyKind): Promise<{ publicKey: Bytes; privateKey: CryptoKey }> {
+  const pair = await keys.generate(kind);
+  return { publicKey: await keys.exportRaw(pair.publicKey), privateKey: pair.privateKey };
 }
 
-/** What a pair of this kind may do: the private half derives or signs, the public half of a signature key verifies. */
-function usages(kind: KeyKind): KeyUsage[] {
-  return [...KEY_KINDS[kind].usages];
+function publicKey(code: Bytes, raw: Bytes): Promise<Bytes> {
+  return isHybridKind(code) ? hybrid.publicKey(raw) : keys.publicKey(keyKind(code), raw);
 }
 
-async function exportRaw(key: CryptoKey): Promise<Bytes> {
-  return new Uint8Array(await subtle.exportKey("raw", key));
-}
-
-function importPrivate(kind: KeyKind, raw: Bytes, own: Bytes): Promise<CryptoKey> {
-  return subtle.importKey("pkcs8", pkcs8(kind, raw, own), KEY_KINDS[kind].algorithm, false, usages(kind));
-}
-
-async function importPublic(kind: KeyKind, raw: Bytes, usages: KeyUsage[]): Promise<CryptoKey | null> {
-  if (raw.length !== KEY_KINDS[kind].publicSize) return null; // P-256: compressed points are not RFC 9180's form
-  return unlessInvalid(subtle.importKey("raw", raw, KEY_KINDS[kind].algorithm, true, usages));
-}
-
-/** The result, or null where WebCrypto says that the data is bad; every other failure goes on up. */
-async function unlessInvalid<T>(work: Promise<T>): Promise<T | null> {
-  try {
-    return await work;
-  } catch (error) {
-    if (error instanceof DOMException && (error.name === "DataError" || error.name === "OperationError")) return null;
-    throw error;
-  }
-}
-
-async function publicKey(kind: KeyKind, raw: Bytes): Promise<Bytes> {
-  const imported = subtle.importKey("pkcs8", pkcs8(kind, raw, null), KEY_KINDS[kind].algorithm, true, usages(kind));
-  const key = await unlessInvalid(imported);
-  if (key === null) throw new Failure("bad-argument", `expected a ${kind} private key in range`);
-  return publicOfJwk(await subtle.exportKey("jwk", key));
-}
-
-async function deriveShared(kind: KeyKind, key: CryptoKey, peer: Bytes): Promise<Bytes | null> {
-  const peerKey = await importPublic(kind, peer, []);
-  if (peerKey === null) return null;
-  const name = KEY_KINDS[kind].algorithm.name;
-  const shared = await unlessInvalid(subtle.deriveBits({ name, public: peerKey }, key, SHARED_BITS));
-  if (shared === null) return null;
-  const bytes = new Uint8Array(shared);
-  // RFC 7748 section 6.1: WebCrypto refuses it already; older browsers let it pass.
-  return bytes.reduce((all, byte) => all | byte, 0) === 0 ? null : bytes;
-}
-
-async function ephemeralDh(kind: KeyKind, peer: Bytes): Promise<[Bytes, Bytes] | [null, null]> {
-  const pair = await generate(kind);
-  const [own, shared] = await Promise.all([exportRaw(pair.publicKey), deriveShared(kind, pair.privateKey, peer)]);
-  return shared === null ? [null, null] : [own, shared];
+function ephemeral([code, peer]: Tuple): Promise<[Bytes, Bytes] | [null, null]> {
+  return isHybridKind(code) ? hybrid.encapsulate(peer) : keys.ephemeralDh(keyKind(code), peer);
 }
 
 function signing(kind: KeyKind): Algorithm | EcdsaParams {
@@ -189,7 +169,7 @@ function signing(kind: KeyKind): Algorithm | EcdsaParams {
 
 async function verify([code, publicKey, message, signature]: Tuple): Promise<Bytes> {
   const kind = keyKind(code);
-  const key = await importPublic(kind, publicKey, ["verify"]);
+  const key = await keys.importPublic(kind, publicKey, ["verify"]);
   if (key === null) return Uint8Array.of(0);
   return Uint8Array.of((await unlessInvalid(subtle.verify(signing(kind), key, signature, message))) === true ? 1 : 0);
 }

@@ -8,6 +8,7 @@ export const ALGORITHMS = {
   4: "ecdsa_secp256r1_sha256",
   5: "AES-128-GCM",
   6: "CHACHA20-POLY1305",
+  7: "MLKEM768-X25519",
 } as const;
 
 export type AlgorithmName = (typeof ALGORITHMS)[keyof typeof ALGORITHMS];
@@ -51,7 +52,8 @@ function base64url(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (character) => character.charCodeAt(0));
 }
 
-function concat(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
+/** One array of all. */
+export function concat(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
   const out = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
   let offset = 0;
   for (const part of parts) {

@@ -3,7 +3,9 @@ import type { PyProxy } from "pyodide/ffi";
 import { Failure } from "../failure.js";
 import type { Answer, BridgeEvent, Report, Request, Settings } from "../protocol.js";
 import { boot } from "./boot.js";
+import { offerLibrary } from "./crypto_ml_kem.js";
 import { createHost } from "./host.js";
+import { mlKemLibrary } from "./later.js";
 
 /** What bridge.start gives. */
 interface Engine {
@@ -35,6 +37,7 @@ async function start(request: Start): Promise<void> {
   try {
     const { assets, manifest, stallTimeout } = request;
     const onProgress = (asset: string, bytes: number): void => report({ kind: "progress", asset, bytes });
+    offerLibrary(() => mlKemLibrary({ assets, manifest, stallTimeout }));
     const [pyodide, host] = await Promise.all([boot({ assets, manifest, stallTimeout, onProgress }), createHost()]);
     const bridge = pyodide.pyimport("roomkey.bridge") as PyProxy & {
       start(host: object, emit: (event: BridgeEvent) => void, settings: Settings): Engine;

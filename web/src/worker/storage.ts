@@ -3,7 +3,7 @@
  *
  * Database "roomkey": object store "identities", key a random database name, value `Sealed` (the identity's name).
  * One database of that random name per identity: "records", key a record's name, value `Sealed`; "keys", key a handle, value a
- * non-extractable private `CryptoKey`.
+ * non-extractable private `CryptoKey`, or of a hybrid key both halves, ML-KEM's `Sealed` where WebCrypto cannot hold it.
  *
  * Each record is sealed by AES-GCM under a non-extractable key of its own, made for this one writing and stored beside it: when a
  * record is replaced or deleted, its key goes with it. The associated data binds identity and name, so records cannot change places.
@@ -12,6 +12,7 @@
  * A store is open under the Web Lock of its database name, so that one tab writes.
  */
 import { CryptoHost, randomHex } from "./crypto.js";
+import { type HeldKey, isHybrid } from "./crypto_hybrid.js";
 import { commit, openDatabase, result, storageFailed } from "./database.js";
 import { Failure } from "../failure.js";
 import { pack, unpack } from "./packing.js";
@@ -31,6 +32,8 @@ interface Sealed {
   readonly nonce: Bytes;
   readonly text: ArrayBuffer;
 }
+
+type StoredKey = CryptoKey | { readonly mlKem: CryptoKey | Sealed; readonly x25519: CryptoKey };
 
 /** The identities that have a store here. */
 export async function identities(): Promise<string[]> {
@@ -101,7 +104,8 @@ export class IdentityStore {
       result(transaction.objectStore("keys").getAll()),
       result(transaction.objectStore("records").count()),
     ]);
-    handles.forEach((handle, index) => store.crypto.keys.set(String(handle), keys[index] as CryptoKey));
+    const held = await Promise.all(keys.map((key, index) => openKey(key as StoredKey, identity, String(handles[index]))));
+    handles.forEach((handle, index) => store.crypto.keys.set(String(handle), held[index] as HeldKey));
     store.empty = records === 0 && keys.length === 0;
     return store;
   }
@@ -141,11 +145,12 @@ export class IdentityStore {
         const name = new TextDecoder().decode(fields[index] ?? undefined);
         sealed.push([name, await seal(fields[index + 1] ?? new Uint8Array(), this.#identity, name)]);
       }
-      const kept = keep.map((handle): [string, CryptoKey] => {
+      const kept: [string, StoredKey][] = [];
+      for (const handle of keep) {
         const key = this.crypto.keys.get(handle);
         if (key === undefined) throw new Failure("key-not-found", "expected a private key that this host holds");
-        return [handle, key];
-      });
+        kept.push([handle, await sealKey(key, this.#identity, handle)]);
+      }
       // Only requests from here on: a transaction ends when it is left alone.
       await commit(this.#database, IDENTITY_STORES, (transaction) => {
         const records = transaction.objectStore("records");
@@ -213,6 +218,17 @@ async function openSealed(sealed: Sealed, owner: string, name: string): Promise<
   } catch (error) {
     throw new Failure("storage-altered", "expected a record as it was written, authentication failed", {}, error);
   }
+}
+
+/** A key as it is stored: a half that JavaScript can read is sealed as records are. */
+async function sealKey(key: HeldKey, owner: string, handle: string): Promise<StoredKey> {
+  if (!isHybrid(key) || key.mlKem instanceof CryptoKey) return key as StoredKey;
+  return { mlKem: await seal(key.mlKem, owner, `key ${handle}`), x25519: key.x25519 };
+}
+
+async function openKey(key: StoredKey, owner: string, handle: string): Promise<HeldKey> {
+  if (key instanceof CryptoKey || key.mlKem instanceof CryptoKey) return key as HeldKey;
+  return { mlKem: await openSealed(key.mlKem, owner, `key ${handle}`), x25519: key.x25519 };
 }
 
 function parameters(iv: Bytes, owner: string, name: string): AesGcmParams {
