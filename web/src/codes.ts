@@ -25,6 +25,8 @@ export type RoomkeyErrorCode =
   | "own-message"
   | "invalid-proposal"
   | "unsupported-proposal"
+  | "unsupported-policy"
+  | "commit-first"
   | "unknown-proposal"
   | "invalid-commit"
   | "external-commit-refused"
@@ -52,6 +54,7 @@ export type RoomkeyErrorCode =
   | "replayed"
   | "no-common-suite"
   | "downgrade"
+  | "log-proof-invalid"
   | "invalid-leaf-node"
   | "invalid-key-package"
   | "invalid-tree"
@@ -97,6 +100,7 @@ export type RoomkeyErrorCode =
   | "closed"
   | "key-not-found"
   | "storage-altered"
+  | "unsupported-state"
   | "internal-error"
   | "no-such-method"
   | "insecure-context"
@@ -127,6 +131,8 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "own-message": { fault: "peer", retryable: false, sentence: "One of our own messages came back; it was ignored." },
   "invalid-proposal": { fault: "peer", retryable: false, sentence: "A proposed change to the conference breaks the rules and was refused." },
   "unsupported-proposal": { fault: "peer", retryable: false, sentence: "A proposed change is of a kind that this application does not take." },
+  "unsupported-policy": { fault: "environment", retryable: false, sentence: "The conference follows rules that this application does not know." },
+  "commit-first": { fault: "caller", retryable: true, sentence: "A change to the conference is waiting; it must be made before messages go out." },
   "unknown-proposal": { fault: "peer", retryable: true, sentence: "A change refers to a proposal that has not arrived here." },
   "invalid-commit": { fault: "peer", retryable: false, sentence: "A change to the conference breaks the rules and was refused." },
   "external-commit-refused": { fault: "peer", retryable: false, sentence: "Somebody tried to join the conference without an invitation." },
@@ -154,6 +160,7 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "replayed": { fault: "peer", retryable: false, sentence: "These keys were delivered before; somebody may be repeating an old answer." },
   "no-common-suite": { fault: "environment", retryable: false, sentence: "There is no kind of encryption that everyone here supports." },
   "downgrade": { fault: "peer", retryable: false, sentence: "Everyone could use better encryption than this group uses; it was not joined." },
+  "log-proof-invalid": { fault: "service", retryable: false, sentence: "The delivery service's proof that these keys are the logged ones is wrong; they were refused." },
   "invalid-leaf-node": { fault: "peer", retryable: false, sentence: "A participant's data does not follow the rules of the group; it was refused." },
   "invalid-key-package": { fault: "peer", retryable: false, sentence: "A participant's published keys do not follow the rules; they were refused." },
   "invalid-tree": { fault: "peer", retryable: false, sentence: "The group's list of participants does not follow the rules; it was refused." },
@@ -199,6 +206,7 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "closed": { fault: "caller", retryable: false, sentence: "This was closed; open it again first." },
   "key-not-found": { fault: "environment", retryable: false, sentence: "A private key of this identity is no longer stored here." },
   "storage-altered": { fault: "environment", retryable: false, sentence: "What this browser saved was altered; this identity cannot be used." },
+  "unsupported-state": { fault: "environment", retryable: false, sentence: "This browser saved this identity by a newer version of this website; reload the page." },
   "internal-error": { fault: "environment", retryable: false, sentence: "Something went wrong inside this website; reload the page." },
   "no-such-method": { fault: "caller", retryable: false, sentence: "The application asked for something that does not exist." },
   "insecure-context": { fault: "caller", retryable: false, sentence: "This page must be opened by https." },

@@ -14,10 +14,11 @@ from roomkey.mls.framing import (
     FramedContent,
     Sender,
 )
-from roomkey.mls.group import Group, Policy, Psks, ReceivedProposal, begin_epoch
+from roomkey.mls.group import Group, Psks, ReceivedProposal, begin_epoch
 from roomkey.mls.key_schedule import external_key_pair, next_epoch, take_external_init
 from roomkey.mls.leaf_node import COMMIT as COMMIT_SOURCE
 from roomkey.mls.leaf_node import LeafNode, check_leaf, leaf_signed
+from roomkey.mls.policy import Policy
 from roomkey.mls.proposal_list import Changes, apply_proposals
 from roomkey.mls.proposals import ReInit
 from roomkey.mls.protection import VerifiedContent
@@ -40,6 +41,7 @@ class CommitProcessed:
         removed: leaf indexes with the leaf that stood there.
         self_removed: we are no member any more; `Processed.group` is still the old group, to be deleted.
         reinit: set if the group ends here in favour of another.
+        custom: proposals of types beyond RFC 9420, in the commit's order, for the application to apply.
         spent_keys: pairs that only the old group needed.
     """
 
@@ -52,6 +54,7 @@ class CommitProcessed:
     reinit: ReInit | None
     authenticated_data: bytes
     spent_keys: tuple[KeyPair, ...]
+    custom: tuple[ReceivedProposal, ...] = ()
 
 
 def _resolve(group: Group, commit: Commit, sender: Sender) -> list[ReceivedProposal]:
@@ -74,6 +77,8 @@ async def process_commit(
 ) -> tuple[Group, CommitProcessed]:
     """The group after a commit whose group, epoch and signature are proved (RFC 9420 section 12.4.2, in its order).
 
+    Args:
+        policy: the one in force in the group.
     Errors: those of commits that `processing.process` lists.
     """
     framed, suite = verified.framed, group.suite
@@ -98,7 +103,8 @@ async def process_commit(
         return group, _event(changes, sender, external, framed, commit, True, ())
 
     # 2. the path, its leaf and the new tree
-    keys: PathKeys = current_keys(tree, _own_keys(group, items))
+    signature, own_keys = _own_keys(group, items)
+    keys: PathKeys = current_keys(tree, own_keys)
     if commit.path is not None:
         tree = await _merge_path(crypto, group, changes, tree, sender, commit.path)
     check_members(tree)
@@ -126,7 +132,7 @@ async def process_commit(
     check_confirmation_tag(suite, epoch.secrets.confirmation_key, confirmed, tag, "commit-confirmation")
 
     after = begin_epoch(
-        suite, context, tree, group.own_leaf, group.signature, keys, epoch, tag, before=group, reinit=changes.reinit
+        suite, context, tree, group.own_leaf, signature, keys, epoch, tag, before=group, reinit=changes.reinit
     )
     return after, _event(changes, sender, external, framed, commit, False, spent_keys(group, after))
 
@@ -157,14 +163,15 @@ def _check_resync(changes: Changes, leaf: LeafNode) -> None:
             raise violation("update-encryption-key")
 
 
-def _own_keys(group: Group, items: Sequence[ReceivedProposal]) -> PathKeys:
-    """Our private keys with those of our Update, if the commit carries it."""
-    keys = dict(group.path_keys)
+def _own_keys(group: Group, items: Sequence[ReceivedProposal]) -> tuple[KeyPair, PathKeys]:
+    """What signs for us from now on and our other private keys, with those of our Update if the commit carries it."""
+    signature, keys = group.signature, dict(group.path_keys)
     committed = {item.reference for item in items if item.reference}
     for update in group.own_updates:
         if update.reference in committed:
             keys[2 * group.own_leaf] = update.encryption
-    return keys
+            signature = update.signature
+    return signature, keys
 
 
 def _event(
@@ -184,5 +191,5 @@ def _event(
         updated.add(sender)
     return CommitProcessed(
         sender, tuple(added), changes.removed, tuple(sorted(updated)), self_removed, external,
-        changes.reinit, framed.authenticated_data, spent,
+        changes.reinit, framed.authenticated_data, spent, changes.custom,
     )  # fmt: skip

@@ -22,6 +22,7 @@ class ExtensionType(IntEnum):
     ROOMKEY_CLIENT = 0xF0C1  # private use: a leaf's proof that its credential's key vouches for its signature key
     ROOMKEY_GROUP = 0xF0C2  # private use: the group's ordering service
     ROOMKEY_NAME = 0xF0C3  # private use: what the conference is called, UTF-8
+    ROOMKEY_POLICY = 0xF0C4  # private use: what the group takes from strangers (`policy`)
 
 
 # "Default" types (RFC 9420 section 7.2): every client has them, so capabilities need not name them.
@@ -70,6 +71,14 @@ class ExternalSenders(Struct):
     """`ExternalSender external_senders<V>;`, content of `external_senders`."""
 
     external_senders: Annotated[tuple[ExternalSender, ...], vector(ExternalSender)]
+
+
+class ExternalPub(Struct):
+    """`struct { HPKEPublicKey external_pub; } ExternalPub;`, content of `external_pub` in a GroupInfo (RFC 9420 section
+    12.4.3.2).
+    """
+
+    external_pub: Opaque
 
 
 def find_extension(extensions: Sequence[Extension], extension_type: int) -> bytes | None:

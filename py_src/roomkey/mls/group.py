@@ -9,12 +9,14 @@ forgotten only when the old value is.
     process                     take others' messages   (`processing`)
     protect                     application data        (`processing`)
     Group.export                keys for everything else
+    Group.aged                  forget what is too old
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import is_
 from typing import NamedTuple
 
 from roomkey.crypto.provider import CryptoProvider, KeyPair
@@ -27,6 +29,9 @@ from roomkey.mls.group_context import GroupContext
 from roomkey.mls.key_package import KeyPackage, check_key_package
 from roomkey.mls.key_schedule import EpochSecrets
 from roomkey.mls.leaf_node import LeafNode, requirements
+from roomkey.mls.policy import STRICT as STRICT
+from roomkey.mls.policy import Policy as Policy
+from roomkey.mls.policy import policy_name
 from roomkey.mls.proposals import Proposal, ReInit
 from roomkey.mls.psk import PSK_EXTERNAL, PreSharedKeyID
 from roomkey.mls.ratchet_tree import RatchetTree
@@ -40,6 +45,9 @@ from roomkey.mls.version import MLS10
 # Epochs whose application messages can still be read: those on their way while a commit is made. Each keeps a secret
 # tree.
 PAST_EPOCHS = 3
+# Seconds after its end for which an epoch can be read (`Group.aged`): as for skipped keys, a device that fell asleep
+# with messages to send wakes up within a day. Whoever is away longer takes the epochs in order, and each ends then.
+MAX_PAST_AGE = 86400
 # Epochs whose resumption_psk is kept, for PSK proposals, ReInit and branches (RFC 9420 section 8.6 leaves the number
 # open).
 RESUMPTION_EPOCHS = 8
@@ -80,32 +88,26 @@ class ReceivedProposal(NamedTuple):
 
 
 class OwnUpdate(NamedTuple):
-    """The new encryption key of an Update we proposed, until somebody commits it."""
+    """The keys of an Update we proposed, until somebody commits it; `signature` may be the one we have."""
 
     reference: bytes
     encryption: KeyPair
+    signature: KeyPair
 
 
 class PastEpoch(NamedTuple):
-    """What is kept of an ended epoch to read application messages that were on their way."""
+    """What is kept of an ended epoch to read application messages that were on their way. `ended`: when it ended here,
+    in Unix seconds; 0 until `Group.aged` has seen it.
+    """
 
     context: GroupContext
     sender_data_secret: bytes
     messages: SecretTree
     members: Mapping[int, LeafNode]
+    ended: int = 0
 
     def __repr__(self) -> str:
         return "<PastEpoch>"
-
-
-class Policy(NamedTuple):
-    """What a group takes beyond the common. The default is the strict one."""
-
-    external_commits: bool = False
-    custom_proposals: frozenset[int] = frozenset()
-
-
-STRICT = Policy()
 
 
 class Psks(NamedTuple):
@@ -115,6 +117,16 @@ class Psks(NamedTuple):
 
     external: Mapping[bytes, bytes] = {}
     resumption: Mapping[tuple[bytes, int], bytes] = {}
+
+    def key(self, psk_id: PreSharedKeyID) -> bytes:
+        """The key behind an id. Errors: "psk-unknown"."""
+        if psk_id.psktype == PSK_EXTERNAL:
+            found = self.external.get(psk_id.psk_id or b"")
+        else:
+            found = self.resumption.get((psk_id.psk_group_id or b"", psk_id.psk_epoch or 0))
+        if found is None:
+            raise violation("psk-unknown")
+        return found
 
     def __repr__(self) -> str:
         return "<Psks>"
@@ -172,17 +184,21 @@ class Group:
         return key_schedule.export(self.suite, self.secrets.exporter_secret, label, context, length)
 
     def psk(self, psk_id: PreSharedKeyID, offered: Psks) -> bytes:
-        """The key behind an id. Errors: "psk-unknown"."""
-        if psk_id.psktype == PSK_EXTERNAL:
-            found = offered.external.get(psk_id.psk_id or b"")
-        else:
-            group_id, epoch = psk_id.psk_group_id or b"", psk_id.psk_epoch or 0
-            found = dict(self.resumption).get(epoch) if group_id == self.group_id else None
-            if found is None:
-                found = offered.resumption.get((group_id, epoch))
-        if found is None:
-            raise violation("psk-unknown")
-        return found
+        """The key behind an id: ours, if it is of an epoch of this group that we keep, else what is offered. Errors:
+        "psk-unknown".
+        """
+        if psk_id.psktype != PSK_EXTERNAL and psk_id.psk_group_id == self.group_id:
+            for epoch, secret in self.resumption:
+                if epoch == psk_id.psk_epoch:
+                    return secret
+        return offered.key(psk_id)
+
+    def proposal(self, reference: bytes) -> ReceivedProposal:
+        """The proposal of this epoch with this reference. Errors: "unknown-proposal"."""
+        for item in self.proposals:
+            if item.reference == reference:
+                return item
+        raise violation("commit-unknown-reference")
 
     def with_proposal(self, received: ReceivedProposal) -> Group:
         """The group that remembers one more proposal; the same one twice is remembered once. Errors:
@@ -204,6 +220,27 @@ class Group:
         made have used up their keys for good.
         """
         return replace(self, past=past_epochs(ending))
+
+    def aged(self, now: float) -> Group:
+        """The group as of `now` (Unix seconds): without epochs that ended more than `MAX_PAST_AGE` ago and message keys
+        that were skipped more than `MAX_SKIPPED_AGE` ago. The very same one if that changes nothing.
+
+        Nothing else here knows the time. So whoever keeps a group calls this with every change, which sets the times,
+        and now and then while nothing changes, and stores what it answers. See `SecretTree.aged` for clocks that go
+        back.
+        """
+        seconds = max(1, int(now))
+        past: list[PastEpoch] = []
+        for item in self.past:
+            ended = item.ended if 0 < item.ended <= seconds else seconds
+            messages = item.messages.aged(seconds)
+            if ended + MAX_PAST_AGE >= seconds:
+                same = ended == item.ended and messages is item.messages
+                past.append(item if same else item._replace(ended=ended, messages=messages))
+        messages = self.messages.aged(seconds)
+        if messages is self.messages and len(past) == len(self.past) and all(map(is_, past, self.past)):
+            return self
+        return replace(self, messages=messages, past=tuple(past))
 
     def past_epoch(self, epoch: int) -> PastEpoch:
         """What is kept of an ended epoch. Errors: "wrong-epoch"."""
@@ -268,9 +305,11 @@ async def create_group(
         group_id: unique, chosen by the caller; 32 random bytes are a good choice.
         now: Unix seconds; None leaves the leaf's lifetime unchecked.
         extensions: of the group context.
-    Errors: "invalid-key-package", "invalid-leaf-node" with `rule`, if our own leaf lacks what the extensions require.
+    Errors: "invalid-key-package", "invalid-leaf-node" with `rule`, if our own leaf lacks what the extensions require;
+    "unsupported-policy".
     """
     package, _, keys = key_package
+    policy_name(extensions)
     suite = suite_by_number(package.cipher_suite)
     check_key_package(suite, package, now=now, needs=requirements(extensions))
     tree = RatchetTree.of(suite, package.leaf_node)

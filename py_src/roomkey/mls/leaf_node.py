@@ -181,6 +181,7 @@ def own_capabilities(suites: Iterable[int], grease: int | None = None) -> Capabi
         ExtensionType.ROOMKEY_CLIENT,
         ExtensionType.ROOMKEY_GROUP,
         ExtensionType.ROOMKEY_NAME,
+        ExtensionType.ROOMKEY_POLICY,
     )
     return Capabilities((MLS10,), (*suites, *extra), (*map(int, ours), *extra), extra, (BASIC, *extra))
 

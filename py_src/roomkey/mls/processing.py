@@ -30,10 +30,12 @@ from roomkey.mls.framing import (
     member,
     message,
 )
-from roomkey.mls.group import NO_PSKS, STRICT, Group, Policy, Psks, ReceivedProposal
+from roomkey.mls.group import NO_PSKS, Group, Psks, ReceivedProposal
 from roomkey.mls.leaf_node import LeafNode
+from roomkey.mls.policy import STRICT, Policy, in_force
 from roomkey.mls.private_content import PAD_256, Padding
-from roomkey.mls.proposals import FROM_OUTSIDE, Add, Proposal, proposal_ref
+from roomkey.mls.proposal_list import may_come_from_outside
+from roomkey.mls.proposals import Add, Proposal, proposal_ref
 from roomkey.mls.protection import VerifiedContent
 from roomkey.mls.validation import violation
 
@@ -85,11 +87,15 @@ async def process(
 
     Application messages are read in the current epoch and the few before it, the others in the current one only.
 
+    Args:
+        psks: keys that a commit may name, beside the group's own resumption PSKs.
+        policy: what is taken beyond the common; about strangers a group's own says more (`policy`).
     Errors: "malformed", "wrong-group", "wrong-epoch", "own-message", "invalid-message", "invalid-signature",
     "invalid-tag", "decryption-failed", "key-consumed", "generation-too-far"; for commits also "invalid-proposal",
     "invalid-commit", "invalid-update-path", "invalid-tree", "invalid-key-package", "invalid-leaf-node",
     "unknown-proposal", "unsupported-proposal", "external-commit-refused", "psk-unknown".
     """
+    policy = in_force(group.context.extensions, policy)
     body = MLSMessage.decode(data).body
     if isinstance(body, PrivateMessage) and body.content_type == APPLICATION and body.epoch < group.epoch:
         return await _process_past(crypto, group, body)
@@ -108,7 +114,7 @@ async def process(
         opened = group
     else:
         raise RoomkeyError("invalid-message", f"expected a public or private message, got {type(body).__name__}")
-    key = _sender_key(group, content.content)
+    key = _sender_key(group, content.content, policy)
     (verified,) = await protection.verify(crypto, group.suite, group.context, [(content, key)])
     framed = verified.framed
     if framed.content_type == APPLICATION:
@@ -192,7 +198,7 @@ def _expect_other(group: Group, index: int) -> None:
         raise violation("message-own")
 
 
-def _sender_key(group: Group, framed: FramedContent) -> bytes:
+def _sender_key(group: Group, framed: FramedContent, policy: Policy) -> bytes:
     """The public key that a content's signature must verify with (RFC 9420 section 6.1)."""
     sender, content = framed.sender, framed.content
     if sender.sender_type == MEMBER:
@@ -207,12 +213,14 @@ def _sender_key(group: Group, framed: FramedContent) -> bytes:
             raise violation("message-sender-type", f"got content type {framed.content_type} from outside")
         if sender.sender_index is None or sender.sender_index >= len(known):
             raise violation("proposal-external-sender", f"got sender {sender.sender_index} of {len(known)}")
-        if not (isinstance(content, Proposal) and isinstance(content.body, FROM_OUTSIDE)):
+        if not (isinstance(content, Proposal) and may_come_from_outside(content, policy)):
             raise violation("proposal-external-type")
         return known[sender.sender_index].signature_key
     if sender.sender_type == NEW_MEMBER_PROPOSAL:
         if not isinstance(content, Proposal) or not isinstance(content.body, Add):
             raise violation("proposal-new-member")
+        if not policy.stranger_adds:
+            raise violation("proposal-new-member-off")
         return content.body.key_package.leaf_node.signature_key
     assert sender.sender_type == NEW_MEMBER_COMMIT
     if not isinstance(content, Commit) or content.path is None:

@@ -18,13 +18,16 @@ from dataclasses import dataclass
 
 from roomkey.crypto import labels
 from roomkey.crypto.provider import CryptoProvider
+from roomkey.crypto.suites import CipherSuite
 from roomkey.errors import RoomkeyError
 from roomkey.mls.extensions import Extension, duplicate_type, external_senders
 from roomkey.mls.framing import Sender
-from roomkey.mls.group import Group, Policy, ReceivedProposal
+from roomkey.mls.group import Group, ReceivedProposal
 from roomkey.mls.key_package import KeyPackage, verify_key_packages
 from roomkey.mls.leaf_node import UPDATE, LeafNode, Requirements, check_leaf, leaf_signed, requirements
+from roomkey.mls.policy import Policy, policy_name
 from roomkey.mls.proposals import (
+    FROM_OUTSIDE,
     Add,
     ExternalInit,
     GroupContextExtensions,
@@ -52,6 +55,7 @@ class Changes:
     psks: tuple[PreSharedKeyID, ...]
     reinit: ReInit | None
     external_init: ExternalInit | None
+    custom: tuple[ReceivedProposal, ...]  # what the application applies
     path_required: bool
 
     @property
@@ -59,8 +63,15 @@ class Changes:
         return frozenset(index for index, _ in self.added)
 
 
-def check_proposal(group: Group, sender: Sender, proposal: Proposal, policy: Policy) -> None:
-    """Step 2: the rules of one proposal that need no signature. Errors: "invalid-proposal", "unsupported-proposal"."""
+def check_proposal(
+    group: Group, sender: Sender, proposal: Proposal, policy: Policy, founding: PreSharedKeyID | None = None
+) -> None:
+    """Step 2: the rules of one proposal that need no signature. Errors: "invalid-proposal", "unsupported-proposal",
+    "unsupported-policy".
+
+    Args:
+        founding: the PSK that links a new group to an old one (`successor`), which stands in its first commit only.
+    """
     body = proposal.body
     if isinstance(body, bytes):
         if proposal.proposal_type not in policy.custom_proposals:
@@ -72,21 +83,33 @@ def check_proposal(group: Group, sender: Sender, proposal: Proposal, policy: Pol
     elif isinstance(body, Update):
         _check_update(group, sender, body.leaf_node)
     elif isinstance(body, PreSharedKey):
-        if body.psk.psktype != PSK_EXTERNAL and body.psk.usage != USAGE_APPLICATION:
-            raise violation("psk-type", f"got usage {body.psk.usage}")
-        if len(body.psk.psk_nonce) != group.suite.nh:
-            raise violation("psk-nonce", f"expected {group.suite.nh} bytes, got {len(body.psk.psk_nonce)}")
+        check_psk(group.suite, body.psk, founding)
     elif isinstance(body, ReInit):
         if body.version < group.context.version:
             raise violation("reinit-version", f"got {body.version}")
         twice = duplicate_type(body.extensions)
         if twice is not None:
             raise violation("reinit-extensions", f"got type {twice} twice")
+        policy_name(body.extensions)
     elif isinstance(body, GroupContextExtensions):
         twice = duplicate_type(body.extensions)
         if twice is not None:
             raise violation("context-extensions", f"got type {twice} twice")
         external_senders(body.extensions)
+        policy_name(body.extensions)
+
+
+def check_psk(suite: CipherSuite, psk_id: PreSharedKeyID, founding: PreSharedKeyID | None = None) -> None:
+    """The rules of a proposed PSK: psk-type, psk-nonce. `founding`: as for `check_proposal`."""
+    if psk_id.psktype != PSK_EXTERNAL and psk_id.usage != USAGE_APPLICATION and psk_id != founding:
+        raise violation("psk-type", f"got usage {psk_id.usage}")
+    if len(psk_id.psk_nonce) != suite.nh:
+        raise violation("psk-nonce", f"expected {suite.nh} bytes, got {len(psk_id.psk_nonce)}")
+
+
+def may_come_from_outside(item: Proposal, policy: Policy) -> bool:
+    """Whether an external sender may send this (RFC 9420 section 12.1.8)."""
+    return isinstance(item.body, FROM_OUTSIDE) or (item.custom and item.proposal_type in policy.custom_from_outside)
 
 
 def _check_update(group: Group, sender: Sender, leaf: LeafNode) -> None:
@@ -175,6 +198,7 @@ async def apply_proposals(
     items: Sequence[ReceivedProposal],
     policy: Policy,
     now: float | None,
+    founding: PreSharedKeyID | None = None,
 ) -> Changes:
     """All five steps.
 
@@ -182,12 +206,13 @@ async def apply_proposals(
         committer: leaf index; None for an external commit.
         items: in the commit's order; `reference` empty for those given by value.
         now: Unix seconds, to check the lifetime of added key packages; None not to.
+        founding: as for `check_proposal`.
     Errors: "invalid-proposal", "invalid-commit", "invalid-key-package", "invalid-leaf-node", "invalid-signature",
     with `rule`.
     """
     check_list(group, committer, items)
     for item in items:
-        check_proposal(group, item.sender, item.proposal, policy)
+        check_proposal(group, item.sender, item.proposal, policy, founding)
     _check_supported(group, [item.proposal for item in items])
 
     bodies = [item.proposal.body for item in items]
@@ -213,7 +238,6 @@ async def apply_proposals(
     if changed_context:
         for _, leaf in tree.members():
             _as_rule("context-extensions", group, leaf, needs)
-    path_free = (Add, PreSharedKey, ReInit)
     return Changes(
         tree,
         extensions,
@@ -224,8 +248,16 @@ async def apply_proposals(
         tuple(body.psk for body in bodies if isinstance(body, PreSharedKey)),
         next((body for body in bodies if isinstance(body, ReInit)), None),
         next((body for body in bodies if isinstance(body, ExternalInit)), None),
-        not bodies or not all(isinstance(body, path_free) for body in bodies),
+        tuple(item for item in items if item.proposal.custom),
+        not items or any(_asks_for_path(item.proposal, policy) for item in items),
     )
+
+
+def _asks_for_path(proposal: Proposal, policy: Policy) -> bool:
+    """Whether a proposal's type takes a path (RFC 9420 section 12.4); custom ones do unless the policy knows better."""
+    if proposal.custom:
+        return proposal.proposal_type not in policy.custom_without_path
+    return not isinstance(proposal.body, Add | PreSharedKey | ReInit)
 
 
 async def _verify_leaves(

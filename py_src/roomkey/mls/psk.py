@@ -7,7 +7,7 @@ from typing import Annotated
 
 from roomkey.crypto.labels import expand_with_label, extract
 from roomkey.crypto.suites import CipherSuite
-from roomkey.errors import RoomkeyError
+from roomkey.mls.validation import violation
 from roomkey.tls import U16, Opaque, Struct, When, one_of, opaque, uint8, uint64
 
 # enum { reserved(0), external(1), resumption(2), (255) } PSKType;
@@ -68,10 +68,10 @@ class PSKLabel(Struct):
 def psk_secret(suite: CipherSuite, psks: Sequence[tuple[PreSharedKeyID, bytes]]) -> bytes:
     """What the PSKs, in the commit's order, add to the key schedule; all zero without any (RFC 9420 section 8.4).
 
-    Errors: "bad-argument" for more PSKs than the protocol counts.
+    Errors: "invalid-proposal" with rule psk-count for more PSKs than the protocol counts.
     """
     if len(psks) > _MAX_PSKS:
-        raise RoomkeyError("bad-argument", f"expected at most {_MAX_PSKS} pre-shared keys, got {len(psks)}")
+        raise violation("psk-count", f"expected at most {_MAX_PSKS}, got {len(psks)}")
     zero = bytes(suite.nh)
     secret = zero
     for index, (psk_id, psk) in enumerate(psks):

@@ -6,8 +6,8 @@ everything else is shared between the old value and the new one.
 
 What is deleted, and when (section 9.2): a node's secret as soon as one of its children's is used, a ratchet secret as
 soon as the next one is derived, a key when it is taken. Keys that were skipped are kept for messages out of order,
-within the limits below. A caller keeps the new tree only when the message proved good; a forged one must not cost the
-true one its key.
+within the limits below of number and, by `aged`, of time. A caller keeps the new tree only when the message proved
+good; a forged one must not cost the true one its key.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 from roomkey.crypto.labels import derive_tree_secret, expand_with_label
 from roomkey.crypto.suites import CipherSuite, suite_by_number
 from roomkey.errors import RoomkeyError
-from roomkey.tls import U16, U32, Opaque, Struct, malformed, vector
+from roomkey.tls import U16, U32, U64, Opaque, Struct, malformed, vector
 
 # A message may be this many generations ahead of the last one of its sender. Delivery is in order and at least once, so
 # gaps are rare; one message cannot ask for more than about 1,500 derivations (10 ms in the browser).
@@ -26,6 +26,9 @@ MAX_FORWARD = 1024
 MAX_SKIPPED = 256
 # Skipped keys kept in the whole tree, some 40 kB stored: members who skip on purpose cannot fill the memory.
 MAX_SKIPPED_TOTAL = 1024
+# Seconds for which a skipped key is kept: a device that fell asleep with messages to send wakes up within a day. What
+# comes later was lost, or held back by somebody who waits for the key's device to be taken.
+MAX_SKIPPED_AGE = 86400
 # A tree of this depth has more leaves than a message can describe (`tls.MAX_MESSAGE`).
 _MAX_DEPTH = 24
 _LAST_GENERATION = 0xFFFFFFFF
@@ -44,11 +47,14 @@ class MessageKey(NamedTuple):
 
 
 class SkippedKey(Struct):
-    """A key not used yet whose ratchet has moved on."""
+    """A key not used yet whose ratchet has moved on. `since`: when it was set aside, in Unix seconds; 0 until `aged`
+    has seen it.
+    """
 
     generation: U32
     key: Opaque
     nonce: Opaque
+    since: U64 = 0
 
 
 class Ratchet(Struct):
@@ -132,6 +138,32 @@ class SecretTree:
         else:
             after, key = self._advance(ratchet, generation)
         return self._rebuilt(leaf_index, siblings, leaf, kind, after), key
+
+    def aged(self, now: int) -> SecretTree:
+        """The tree as of `now` (Unix seconds, at least 1): without keys that were skipped more than `MAX_SKIPPED_AGE`
+        ago. The very same one if that changes nothing.
+
+        A key's time begins with the first call that sees it. One that seems to be of the future was seen by a clock
+        that has been set back since; its time begins anew.
+        """
+        if not self._skipped:
+            return self
+        left = 0
+
+        def walk(node: Node) -> Node:
+            nonlocal left
+            if isinstance(node, bytes):
+                return node
+            if isinstance(node, Leaf):
+                after = Leaf(_aged(node.handshake, now), _aged(node.application, now))
+                left += len(after.handshake.skipped) + len(after.application.skipped)
+                same = after.handshake is node.handshake and after.application is node.application
+                return node if same else after
+            halves = walk(node[0]), walk(node[1])
+            return node if halves[0] is node[0] and halves[1] is node[1] else halves
+
+        root = walk(self._root)
+        return self if root is self._root else SecretTree(self.suite, self._depth, root, left)
 
     def _descend(self, leaf_index: int) -> tuple[Leaf, list[Node]]:
         """The leaf, expanded from its secret if need be, and the siblings of the nodes above it, from the root down."""
@@ -226,6 +258,13 @@ class SecretTree:
 
 def _ratchet(leaf: Leaf, kind: Kind) -> Ratchet:
     return leaf.handshake if kind == "handshake" else leaf.application
+
+
+def _aged(ratchet: Ratchet, now: int) -> Ratchet:
+    if all(0 < entry.since <= now <= entry.since + MAX_SKIPPED_AGE for entry in ratchet.skipped):
+        return ratchet
+    stamped = [entry if 0 < entry.since <= now else entry.replace(since=now) for entry in ratchet.skipped]
+    return ratchet.replace(skipped=tuple(entry for entry in stamped if now <= entry.since + MAX_SKIPPED_AGE))
 
 
 def _message_key(suite: CipherSuite, secret: bytes, generation: int) -> MessageKey:

@@ -2,14 +2,21 @@
 
 What is stored holds the epoch's secrets and raw node keys; private keys that the host keeps stand as the names of
 their handles. The store encrypts it (host/interface.py).
+
+    version 1    an Update keeps the signature key of the member; no times (`state_v1`)
+    version 2    an Update's signature key; the time since when a skipped key waits or an epoch is over; written now
+
+A version that is not known here is refused, never guessed at.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from roomkey.crypto.provider import KeyHandle, KeyPair
 from roomkey.crypto.suites import suite_by_number
+from roomkey.errors import RoomkeyError
+from roomkey.mls import state_v1
 from roomkey.mls.framing import Sender
 from roomkey.mls.group import Group, OwnUpdate, PastEpoch, ReceivedProposal
 from roomkey.mls.group_context import GroupContext
@@ -18,9 +25,9 @@ from roomkey.mls.leaf_node import LeafNode
 from roomkey.mls.proposals import Proposal, ReInit
 from roomkey.mls.ratchet_tree import RatchetTree
 from roomkey.mls.secret_tree import SecretTree
-from roomkey.tls import U8, U32, U64, Opaque, Struct, malformed, one_of, optional, uint16, vector
+from roomkey.tls import U8, U32, U64, Opaque, Struct, When, malformed, one_of, optional, uint16, vector
 
-_VERSION: Final = 1
+_FIRST, _VERSION = 1, 2
 
 _RAW, _HANDLE = 0, 1
 
@@ -44,9 +51,17 @@ class StoredProposal(Struct):
     proposal: Proposal
 
 
+class FirstUpdate(Struct):
+    """Of version 1."""
+
+    reference: Opaque
+    encryption: StoredKeyPair
+
+
 class StoredUpdate(Struct):
     reference: Opaque
     encryption: StoredKeyPair
+    signature: StoredKeyPair
 
 
 class StoredResumption(Struct):
@@ -64,10 +79,20 @@ class StoredPast(Struct):
     sender_data_secret: Opaque
     messages: Opaque
     members: Annotated[tuple[StoredMember, ...], vector(StoredMember)]
+    ended: U64
+
+
+class FirstPast(Struct):
+    """Of version 1, as the secret tree in it."""
+
+    context: GroupContext
+    sender_data_secret: Opaque
+    messages: Opaque
+    members: Annotated[tuple[StoredMember, ...], vector(StoredMember)]
 
 
 class StoredGroup(Struct):
-    version: Annotated[int, one_of(uint16, _VERSION)]
+    version: Annotated[int, one_of(uint16, _FIRST, _VERSION)]
     context: GroupContext
     tree: Opaque
     own_leaf: U32
@@ -78,9 +103,14 @@ class StoredGroup(Struct):
     interim_transcript_hash: Opaque
     confirmation_tag: Opaque
     proposals: Annotated[tuple[StoredProposal, ...], vector(StoredProposal)]
-    own_updates: Annotated[tuple[StoredUpdate, ...], vector(StoredUpdate)]
+    own_updates: Annotated[
+        tuple[FirstUpdate | StoredUpdate, ...],
+        When("version", {_FIRST: vector(FirstUpdate), _VERSION: vector(StoredUpdate)}),
+    ]
     resumption: Annotated[tuple[StoredResumption, ...], vector(StoredResumption)]
-    past: Annotated[tuple[StoredPast, ...], vector(StoredPast)]
+    past: Annotated[
+        tuple[StoredPast | FirstPast, ...], When("version", {_FIRST: vector(FirstPast), _VERSION: vector(StoredPast)})
+    ]
     reinit: Annotated[ReInit | None, optional(ReInit)]
 
 
@@ -98,7 +128,7 @@ def encode_group(group: Group) -> bytes:
         group.interim_transcript_hash,
         group.confirmation_tag,
         tuple(StoredProposal(*item) for item in group.proposals),
-        tuple(StoredUpdate(item.reference, store_pair(item.encryption)) for item in group.own_updates),
+        tuple(_store_update(item) for item in group.own_updates),
         tuple(StoredResumption(epoch, secret) for epoch, secret in group.resumption),
         tuple(_store_past(past) for past in group.past),
         group.reinit,
@@ -106,7 +136,12 @@ def encode_group(group: Group) -> bytes:
 
 
 def decode_group(data: bytes) -> Group:
-    """The group that `encode_group` stored. Errors: "malformed"."""
+    """The group that `encode_group` stored, in this version or an older one. Errors: "unsupported-state" for any
+    other version, "malformed", "unsupported-suite".
+    """
+    version = int.from_bytes(data[:2])
+    if len(data) >= 2 and not _FIRST <= version <= _VERSION:
+        raise RoomkeyError("unsupported-state", f"expected a group of version {_FIRST} to {_VERSION}, got {version}")
     stored = StoredGroup.decode(data)
     suite = suite_by_number(stored.context.cipher_suite)
     return Group(
@@ -117,15 +152,24 @@ def decode_group(data: bytes) -> Group:
         load_pair(stored.signature),
         {key.node: load_pair(key.pair) for key in stored.path_keys},
         stored.secrets,
-        SecretTree.decode(stored.messages),
+        _load_tree(stored.messages, stored.version),
         stored.interim_transcript_hash,
         stored.confirmation_tag,
         tuple(ReceivedProposal(item.reference, item.sender, item.proposal) for item in stored.proposals),
-        tuple(OwnUpdate(item.reference, load_pair(item.encryption)) for item in stored.own_updates),
+        tuple(_load_update(item, stored.signature) for item in stored.own_updates),
         tuple((item.epoch, item.secret) for item in stored.resumption),
         tuple(_load_past(past) for past in stored.past),
         stored.reinit,
     )
+
+
+def _store_update(item: OwnUpdate) -> StoredUpdate:
+    return StoredUpdate(item.reference, store_pair(item.encryption), store_pair(item.signature))
+
+
+def _load_update(stored: FirstUpdate | StoredUpdate, before: StoredKeyPair) -> OwnUpdate:
+    signature = stored.signature if isinstance(stored, StoredUpdate) else before
+    return OwnUpdate(stored.reference, load_pair(stored.encryption), load_pair(signature))
 
 
 def store_pair(pair: KeyPair) -> StoredKeyPair:
@@ -143,9 +187,14 @@ def load_pair(stored: StoredKeyPair) -> KeyPair:
 
 def _store_past(past: PastEpoch) -> StoredPast:
     members = tuple(StoredMember(index, leaf) for index, leaf in past.members.items())
-    return StoredPast(past.context, past.sender_data_secret, past.messages.encode(), members)
+    return StoredPast(past.context, past.sender_data_secret, past.messages.encode(), members, past.ended)
 
 
-def _load_past(stored: StoredPast) -> PastEpoch:
+def _load_past(stored: StoredPast | FirstPast) -> PastEpoch:
     members = {member.index: member.leaf for member in stored.members}
-    return PastEpoch(stored.context, stored.sender_data_secret, SecretTree.decode(stored.messages), members)
+    version, ended = (_VERSION, stored.ended) if isinstance(stored, StoredPast) else (_FIRST, 0)
+    return PastEpoch(stored.context, stored.sender_data_secret, _load_tree(stored.messages, version), members, ended)
+
+
+def _load_tree(data: bytes, version: int) -> SecretTree:
+    return SecretTree.decode(state_v1.upgraded(data) if version == _FIRST else data)

@@ -72,6 +72,9 @@ RULES: dict[str, Rule] = {
     "proposal-external-type": Rule("invalid-proposal", "12.1.8", "external senders propose only what they may"),
     "proposal-external-sender": Rule("invalid-proposal", "12.1.8.1", "external_senders lists an external sender"),
     "proposal-new-member": Rule("invalid-proposal", "6.1, 12.1.8", "new members propose only an Add"),
+    "proposal-new-member-off": Rule(
+        "external-commit-refused", "12.1.8", "new members' own proposals are taken only by policy"
+    ),
     "update-encryption-key": Rule("invalid-proposal", "7.3, 12.1.2", "the encryption key of an Update is new"),
     "remove-leaf": Rule("invalid-proposal", "12.1.3", "a removed leaf exists and is not blank"),
     "psk-type": Rule("invalid-proposal", "12.1.4", "a proposed PSK is external, or resumption for the application"),
@@ -79,6 +82,8 @@ RULES: dict[str, Rule] = {
     "psk-unknown": Rule("psk-unknown", "8.4, 12.4.2", "every pre-shared key in use is known here"),
     "reinit-version": Rule("invalid-proposal", "12.1.5", "ReInit does not lower the protocol version"),
     "reinit-extensions": Rule("invalid-proposal", "13.4", "ReInit has no extension type twice"),
+    "psk-count": Rule("invalid-proposal", "8.4", "a commit or Welcome names no more PSKs than PSKLabel can count"),
+    "context-policy": Rule("unsupported-policy", "12.2", "the group's policy is one that is known here"),
     "context-extensions": Rule("invalid-proposal", "12.1.7, 13.4", "all members support the new extensions, each once"),
     # -- proposals, as a list --
     "proposal-type-supported": Rule("invalid-commit", "12.2", "all who stay support the types of custom proposals"),
@@ -125,6 +130,20 @@ RULES: dict[str, Rule] = {
     "welcome-confirmation": Rule("invalid-welcome", "12.4.3.1", "the confirmation tag holds"),
     "welcome-psk-usage": Rule("invalid-welcome", "12.4.3.1", "at most one PSK is of usage reinit or branch"),
     "welcome-epoch": Rule("invalid-welcome", "11.2, 11.3", "a branched or reinitialised group starts at epoch 1"),
+    "welcome-external-pub": Rule(
+        "invalid-welcome", "12.4.3.2", "a GroupInfo for external joins holds an external_pub of the suite's size"
+    ),
+    "successor-committed": Rule(
+        "invalid-welcome", "11.2, 12.4.3.1", "the old group's last commit holds a ReInit, and the PSK is of its epoch"
+    ),
+    "successor-parameters": Rule(
+        "invalid-welcome", "11.2, 12.4.3.1", "group id, version, suite and extensions are those of the ReInit"
+    ),
+    "successor-members": Rule(
+        "invalid-welcome", "11.2, 12.4.1, 12.4.3.1", "the members are those of the reinitialised group"
+    ),
+    "branch-parameters": Rule("invalid-welcome", "11.3, 12.4.3.1", "a branch has the old group's version and suite"),
+    "branch-members": Rule("invalid-welcome", "11.3, 12.4.3.1", "every member of a branch is one of the old group"),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from roomkey.mls.extensions import Extension, ExtensionType
 from roomkey.mls.framing import MLSMessage, message
-from roomkey.mls.group import Psks
+from roomkey.mls.group import NO_PSKS, Psks
 from roomkey.mls.joining import join
 from roomkey.mls.psk import USAGE_BRANCH, USAGE_REINIT, external_psk, resumption_psk
 from roomkey.mls.treekem import new_path
@@ -123,6 +123,16 @@ async def with_two_former_groups(scene: Scene) -> Attempt:
 
 @breaks("welcome-epoch", "invalid-welcome")
 async def into_a_branch_that_is_not_new(scene: Scene) -> Attempt:
+    old = scene.group("bob")
+    psk_id = resumption_psk(USAGE_BRANCH, old.group_id, old.epoch, NONCE)
+    psks = [(psk_id, old.psk(psk_id, NO_PSKS))]
+    data = await scene.welcome(await scene.world.client("dave"), psks=psks, context={"epoch": 2})
+    return invited(scene, data, former=[old])
+
+
+@breaks("psk-unknown", "psk-unknown")
+async def into_a_branch_of_a_group_that_we_do_not_know(scene: Scene) -> Attempt:
+    """Even if the key itself is offered: the groups could not be compared."""
     psk_id = resumption_psk(USAGE_BRANCH, b"old", 1, NONCE)
-    data = await scene.welcome(await scene.world.client("dave"), psks=[(psk_id, b"k" * 32)], context={"epoch": 2})
+    data = await scene.welcome(await scene.world.client("dave"), psks=[(psk_id, b"k" * 32)], context={"epoch": 1})
     return invited(scene, data, psks=Psks({}, {(b"old", 1): b"k" * 32}))

@@ -21,6 +21,7 @@ from roomkey.mls.proposals import (
 from roomkey.mls.psk import USAGE_BRANCH, USAGE_REINIT, external_psk, resumption_psk
 
 from tests.support.mls_forge import CUSTOM, CUSTOM_PROPOSAL, OPTIONAL_PROPOSAL, REQUIRED, SUITE, Scene
+from tests.unit.validation_rules.outsiders import UNKNOWN_POLICY
 from tests.unit.validation_rules.registry import OPEN, Attempt, breaks, heard
 
 DOOR = Psks({b"door": b"k" * 32})
@@ -89,6 +90,12 @@ async def a_psk_that_we_do_not_have(scene: Scene) -> Attempt:
     return heard(scene, await scene.commit("bob", item, psks=DOOR))
 
 
+@breaks("psk-count", "invalid-proposal")
+async def more_psks_than_can_be_counted(scene: Scene) -> Attempt:
+    ids = [external_psk(b"door", number.to_bytes(32, "big")) for number in range(0x10000)]
+    return await committed(scene, *map(PreSharedKey, ids))
+
+
 @breaks("reinit-version", "invalid-proposal")
 async def a_lower_version(scene: Scene) -> Attempt:
     return await committed(scene, REINIT.replace(version=0))
@@ -114,6 +121,16 @@ async def an_extension_that_members_do_not_support(scene: Scene) -> Attempt:
 async def a_context_extension_twice(scene: Scene) -> Attempt:
     name = Extension(ExtensionType.ROOMKEY_NAME, b"")
     return await committed(scene, context(scene, name, name))
+
+
+@breaks("context-policy", "unsupported-policy")
+async def a_policy_that_nobody_knows(scene: Scene) -> Attempt:
+    return await committed(scene, context(scene, UNKNOWN_POLICY))
+
+
+@breaks("context-policy", "unsupported-policy")
+async def a_policy_that_nobody_knows_for_the_next_group(scene: Scene) -> Attempt:
+    return await committed(scene, REINIT.replace(extensions=(UNKNOWN_POLICY,)))
 
 
 # -- lists --

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from roomkey.mls.group import NO_PSKS, STRICT, Policy, Psks
+from roomkey.mls.group import NO_PSKS, STRICT, Group, Policy, Psks
 from roomkey.mls.joining import join
 from roomkey.mls.processing import process
 
@@ -47,6 +47,8 @@ def heard(scene: Scene, data: bytes, *, by: str = "alice", policy: Policy = STRI
     return Attempt(scene, lambda: process(scene.crypto(by), scene.group(by), data, psks=psks, policy=policy))
 
 
-def invited(scene: Scene, data: bytes, *, name: str = "dave", psks: Psks = NO_PSKS) -> Attempt:
+def invited(
+    scene: Scene, data: bytes, *, name: str = "dave", psks: Psks = NO_PSKS, former: Sequence[Group] = ()
+) -> Attempt:
     """A newcomer gets this Welcome."""
-    return Attempt(scene, lambda: join(scene.crypto(name), data, [scene.world.keys[name]], psks=psks))
+    return Attempt(scene, lambda: join(scene.crypto(name), data, [scene.world.keys[name]], psks=psks, former=former))
