@@ -15,10 +15,12 @@ COMMANDS = {
     "test": "check, then all tests",
     "build": "makes web/dist: the asset folder that any static server can serve",
     "bench": "runs ours beside the peers; --json FILE",
+    "fuzz": "fuzzes what the network can reach; --runs N [TARGET...]",
+    "interop": "serves our engine to the MLS working group's test runner; --port N",
     "check": "format, types, import layers, locks, API report",
 }
 USAGE = "usage: python3 build_scripts COMMAND [arguments]\n\n" + "\n".join(
-    f"  {name:<6} {text}" for name, text in COMMANDS.items()
+    f"  {name:<7} {text}" for name, text in COMMANDS.items()
 )
 
 

@@ -139,7 +139,7 @@ def _signature_of(request: Request) -> tuple[SignatureInput, bytes]:
 def _values(request: Request, signature_input: SignatureInput) -> dict[str, str]:
     values = {
         "@method": request.method,
-        "@authority": authority(request.headers.get("host", ""), request.url.scheme),
+        "@authority": authority(request.headers.get("host", ""), request.scope["scheme"]),
         "@path": request.scope["raw_path"].partition(b"?")[0].decode("ascii", "replace"),
         "@query": "?" + request.scope["query_string"].decode("ascii", "replace"),
     }
