@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import pytest
 from roomkey.errors import RoomkeyError
-from roomkey.federation.negotiation import Offer, check_not_downgraded, choose, common, leaf_offer, own_offer
+from roomkey.federation.negotiation import (
+    CHOICES,
+    Offer,
+    check_not_downgraded,
+    choose,
+    common,
+    leaf_offer,
+    own_offer,
+)
 from roomkey.mls.leaf_node import Capabilities
+
+PQ = 0xF0C1
 
 
 @pytest.mark.parametrize(
@@ -19,6 +29,9 @@ from roomkey.mls.leaf_node import Capabilities
         ([{1, 2}, {2, 3}, {1, 3}], ()),
         ([{7}, {7}], ()),  # a suite that stands in no list of ours is nobody's choice
         ([{1}, set()], ()),
+        ([{1, 2, 3, PQ}, {1, 2, 3, PQ}], (PQ, 1, 3, 2)),  # all asked for the experimental one
+        ([{1, 2, 3, PQ}, {1, 2, 3}], (1, 3, 2)),  # one did not
+        ([{PQ}, {1, 2, 3}], ()),
     ],
 )
 def test_choice(offers: list[set[int]], best_first: tuple[int, ...]) -> None:
@@ -65,6 +78,9 @@ def test_other_versions_do_not_count() -> None:
         (2, [{2, 3}, {1, 2, 3}], 3),
         (2, [{2, 3}, {1, 2}], None),
         (7, [{7, 2}, {2, 7}], 2),  # a suite outside the list stands behind all of it
+        (1, [{1, PQ}, {1, PQ}], PQ),
+        (1, [{1, PQ}, {1, 2, 3}], None),
+        (PQ, [{1, PQ}, {1, PQ}], None),
         (1, [{2}, {2}], None),  # not better: such leaves are invalid by RFC 9420, and found there
     ],
 )
@@ -77,3 +93,8 @@ def test_downgrade(suite: int, offers: list[set[int]], better: int | None) -> No
         check_not_downgraded(suite, parties)
     assert caught.value.code == "downgrade"
     assert caught.value.details == {"suite": suite, "better": better}
+
+
+def test_experimental_suites_are_offered_by_who_asked_alone() -> None:
+    assert CHOICES["standard"] == (1, 3, 2)
+    assert CHOICES["experimental"] == (PQ, 1, 3, 2)
