@@ -51,6 +51,7 @@ GOOD = LeafNode(
 )  # fmt: skip
 APPLICATION_ID = Extension(ExtensionType.APPLICATION_ID, b"phone")
 UNKNOWN = Extension(0x1234, b"")
+LAST_RESORT = Extension(ExtensionType.LAST_RESORT_KEY_PACKAGE, b"")
 NEEDS = (
     Extension(ExtensionType.ROOMKEY_GROUP, b""),
     Extension(ExtensionType.REQUIRED_CAPABILITIES, RequiredCapabilities((0x000A, 0x0001), (0x0001,), (1,)).encode()),
@@ -133,13 +134,18 @@ async def test_leaf_signatures_bind_the_place(number: int) -> None:
     assert leaf_signed(member.leaf, GROUP_ID, 5) == leaf_signed(member.leaf)
 
 
+def without_capabilities(package: KeyPackage) -> KeyPackage:
+    can = package.leaf_node.capabilities.replace(extensions=())
+    return package.replace(leaf_node=package.leaf_node.replace(capabilities=can))
+
+
 PACKAGE_RULES: list[tuple[str, Callable[[KeyPackage], KeyPackage]]] = [
     ("key-package-version", lambda p: p.replace(version=2)),
     ("key-package-suite", lambda p: p.replace(cipher_suite=3)),
     ("key-package-init-key", lambda p: p.replace(init_key=b"i" * 31)),
     ("key-package-keys-differ", lambda p: p.replace(init_key=p.leaf_node.encryption_key)),
     ("key-package-extensions-unique", lambda p: p.replace(extensions=(APPLICATION_ID, APPLICATION_ID))),
-    ("key-package-extensions", lambda p: p.replace(extensions=(UNKNOWN,))),
+    ("key-package-extensions", lambda p: without_capabilities(p).replace(extensions=(LAST_RESORT,))),
     ("leaf-source", lambda p: p.replace(leaf_node=p.leaf_node.replace(leaf_node_source=UPDATE, lifetime=None))),
     ("leaf-lifetime", lambda p: p.replace(leaf_node=p.leaf_node.replace(lifetime=Lifetime(0, 1)))),
     ("leaf-signature", lambda p: p.replace(leaf_node=p.leaf_node.replace(signature=bytes(64)))),
@@ -155,10 +161,9 @@ async def test_key_packages_that_break_a_rule() -> None:
     (signature,) = await crypto.generate_keys(SUITE.scheme, 1)
     pairs = await crypto.generate_keys(SUITE.group, 2 * (len(PACKAGE_RULES) + 1))
     keys = [PackageKeys(*two) for two in zip(pairs[::2], pairs[1::2], strict=True)]
-    last_resort = (Extension(ExtensionType.LAST_RESORT_KEY_PACKAGE, b""),)
     packages = await make_key_packages(
         crypto, SUITE, GOOD.credential, signature, keys, Lifetime(0, 86400), CAN,
-        leaf_extensions=(APPLICATION_ID,), extensions=last_resort,
+        leaf_extensions=(APPLICATION_ID,), extensions=(LAST_RESORT, UNKNOWN),
     )  # fmt: skip
     packages = [KeyPackage.decode(package.encode()) for package in packages]
     assert all(package.last_resort for package in packages)

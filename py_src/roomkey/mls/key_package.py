@@ -36,6 +36,7 @@ from roomkey.mls.version import MLS10
 from roomkey.tls import U16, Opaque, Struct
 
 _LABEL = b"KeyPackageTBS"
+_KNOWN_EXTENSIONS = frozenset(ExtensionType)
 
 
 class KeyPackage(Struct):
@@ -146,7 +147,9 @@ def check_key_package(
 
     1. key-package-version, key-package-suite: the group's.
     2. key-package-init-key: of the suite's size; key-package-keys-differ: not the leaf's encryption key.
-    3. key-package-extensions-unique, key-package-extensions: each type once, and among the leaf's capabilities.
+    3. key-package-extensions-unique, key-package-extensions: each type once, and those that we know among the leaf's
+       capabilities. Others are ignored, as section 10 asks: foreign clients grease this list with types that their
+       capabilities do not name (section 13.5 asks that of a leaf's extensions only).
     4. the leaf's rules (`check_leaf`), with source key_package.
 
     Errors: "invalid-key-package" and "invalid-leaf-node", with `rule`.
@@ -163,8 +166,8 @@ def check_key_package(
     twice = duplicate_type(package.extensions)
     if twice is not None:
         raise violation("key-package-extensions-unique", f"got type {twice} twice")
-    types = {extension.extension_type for extension in package.extensions}
-    unlisted = types.difference(DEFAULT_EXTENSIONS, leaf.capabilities.extensions)
+    known = _KNOWN_EXTENSIONS.intersection(extension.extension_type for extension in package.extensions)
+    unlisted = known.difference(DEFAULT_EXTENSIONS, leaf.capabilities.extensions)
     if unlisted:
         raise violation("key-package-extensions", f"got type {min(unlisted)}")
     check_leaf(suite, leaf, now=now, source=KEY_PACKAGE, needs=needs, max_lifetime=max_lifetime)

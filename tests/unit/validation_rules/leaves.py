@@ -17,6 +17,7 @@ from tests.support.mls_world import CAPABILITIES, NOW
 from tests.unit.validation_rules.registry import Attempt, breaks, heard
 
 UNLISTED = Extension(0xF0F0, b"")
+LAST_RESORT = Extension(ExtensionType.LAST_RESORT_KEY_PACKAGE, b"")
 ID = Extension(ExtensionType.APPLICATION_ID, b"")
 PackageChange = Callable[[KeyPackage], KeyPackage]
 
@@ -187,7 +188,8 @@ async def a_package_extension_twice(scene: Scene) -> Attempt:
 
 @breaks("key-package-extensions", "invalid-key-package")
 async def a_package_extension_that_it_does_not_list(scene: Scene) -> Attempt:
-    return await added(scene, lambda package: package.replace(extensions=(UNLISTED,)))
+    can = CAPABILITIES.replace(extensions=(0xF0F0,))
+    return await added(scene, lambda package: package.replace(extensions=(LAST_RESORT,)), capabilities=can)
 
 
 @breaks("key-package-signature", "invalid-signature")
