@@ -45,7 +45,7 @@ async def reinit_group(
     old: Group,
     ours: JoinKeys,
     others: Sequence[KeyPackage],
-    now: float,
+    now: float | None,
     *,
     path: bool = False,
     with_tree: bool = True,
@@ -59,7 +59,7 @@ async def reinit_group(
     Args:
         old: the group after the commit of the ReInit.
         ours: a KeyPackage of ours for the new suite, never published; others: one of each other old member.
-        now: Unix seconds, for the KeyPackages' lifetimes.
+        now: Unix seconds, for the KeyPackages' lifetimes; None leaves those unchecked.
         path, with_tree: as for `commit`.
         who: whom a leaf stands for.
     Errors: "bad-argument" for a group that is not reinitialised, or to a version or suite that we cannot make;
@@ -83,7 +83,7 @@ async def branch_group(
     ours: JoinKeys,
     others: Sequence[KeyPackage],
     group_id: bytes,
-    now: float,
+    now: float | None,
     *,
     extensions: Sequence[Extension] = (),
     path: bool = False,
@@ -173,7 +173,7 @@ async def _found(
     others: Sequence[KeyPackage],
     group_id: bytes,
     extensions: Sequence[Extension],
-    now: float,
+    now: float | None,
     path: bool,
     with_tree: bool,
 ) -> PendingCommit:
