@@ -56,6 +56,8 @@ def refusal(file: Path, imported: str) -> str | None:
         return f"{imported} belongs to host/browser and bridge"
     if top == "roomkey_delivery":
         return "the wheel does not know the delivery service"
+    if top == "roomkey_interop":
+        return "the engine does not know the test runner's interface"
     if top != "roomkey" or layer == "":
         return None
     target = [*imported.split("."), ""][1]
