@@ -98,7 +98,7 @@ async def test_nothing_but_our_error_comes_out_of_decoding(
                 decode_group(bad)
         except RoomkeyError as error:
             codes.add(error.code)
-    assert codes <= {"malformed", "too-large", "unsupported-suite", "invalid-tree", "invalid-key"}
+    assert codes <= {"malformed", "too-large", "unsupported-suite", "invalid-tree", "invalid-key", "unsupported-state"}
 
 
 async def _bundle(person: Person) -> bytes:

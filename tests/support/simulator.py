@@ -195,6 +195,7 @@ class SimulatedHost:
         self.steps = 0
         self.stop_at: int | None = None
         self.disk_full = False
+        self.clock_error = 0.0  # seconds by which this device's clock is ahead
         self.unreachable: set[str] = set()  # origins, for this device alone
         self.stopped = asyncio.Event()
         self._buried = False
@@ -233,7 +234,7 @@ class SimulatedHost:
                 disk.locked_by = None
 
     def now(self) -> float:
-        return time.time()
+        return time.time() + self.clock_error
 
     async def sleep(self, seconds: float) -> None:
         await self.step()

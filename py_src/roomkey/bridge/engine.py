@@ -90,6 +90,12 @@ class Engine:
             if invitation is not None:
                 self.handles.drop(invitation)
 
+    def forget_gone(self, client: Client) -> None:
+        """Ends the handles of conferences whose place a new invitation took."""
+        for conference in [item for item, owner in self.owners.items() if owner is client and item.gone]:
+            self.handles.drop(conference)
+            del self.owners[conference]
+
     # -- events --
 
     def listener(self) -> tuple[Callable[[ClientEvent], None], Callable[[Client], None]]:

@@ -136,6 +136,7 @@ async def accept(engine: Engine, args: Arguments) -> Plain:
     await invitation.client.accept(invitation.conference)
     engine.handles.drop(invitation)
     engine.invitations.pop(invitation.conference, None)
+    engine.forget_gone(invitation.client)
     return engine.conference(invitation.client, invitation.conference)
 
 

@@ -14,10 +14,11 @@ from roomkey.client.outbox import Outbox
 from roomkey.client.stock import DEFAULT_TARGET, MAX_TARGET, Pool
 from roomkey.client.traffic import MeteredHost, Traffic
 from roomkey.client.work import Work
-from roomkey.conference import records, session
+from roomkey.conference import opening, records
 from roomkey.conference.conference import Added, Conference
 from roomkey.conference.events import Failed
 from roomkey.conference.session import Surroundings
+from roomkey.conference.upkeep import INBOX_FIRST
 from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery import DeliveryService, Stock
 from roomkey.federation.fanout import Routes
@@ -28,6 +29,8 @@ from roomkey.host.interface import Host, Store
 
 # Seconds between looks at the stock, beside those after each Welcome.
 STOCK_INTERVAL = 600.0
+# Seconds between looks for messages and keys that are too old: little beside the day or more for which they are kept.
+HOUSE_INTERVAL = 600.0
 
 
 class Client:
@@ -50,7 +53,7 @@ class Client:
         self._signer = account.request_key(store, self._keys)
         self._routes = Routes({domain: self._service(origin) for domain, origin in services.items()})
         self._work = Work(lambda error: self._emit(Failed(error)))
-        self._conferences: dict[bytes, Conference] = {}
+        self._conferences: dict[str, Conference] = {}  # by key
         self._stock_wanted = asyncio.Event()
         self._closed = False
         own = own_offer(self.identity, record.suites)
@@ -120,14 +123,13 @@ class Client:
         await self._outbox.open()
         await self._inbox.forget_strangers()
         for name, _ in await self._store.list("conference/"):
-            stored = await session.load(self._around, bytes.fromhex(name.removeprefix("conference/")))
+            stored = await opening.load(self._around, name.removeprefix("conference/"))
             if stored is not None:
-                self._conferences[stored.group_id] = Conference(stored)
+                self._conferences[stored.key] = Conference(stored)
         self._outbox.wake()
-        for conference in self._conferences.values():
-            await conference.history.forget_old()
         self._connected()
         self._work.spawn(self._keep_stock)
+        self._work.spawn(self._keep_house)
         self._inbox.read()
 
     async def close(self) -> None:
@@ -193,7 +195,7 @@ class Client:
         offers = [item.offer for keys in meant_for for item in keys.proved.sets]
         suite = choose([own_offer(self.identity, self._record.suites), *offers])
         conference = await creating.create(self._around, self._keys, self._record.suites, suite, self.home, name)
-        self._conferences[conference.id] = conference
+        self._conferences[conference.key] = conference
         self._emit(Appeared(conference))
         return conference
 
@@ -213,9 +215,30 @@ class Client:
         return sorted(known, key=lambda conference: conference.created)
 
     async def accept(self, conference: Conference) -> None:
-        """Accepts an invitation; see `Conference.accept`."""
-        await conference.accept()
+        """Accepts an invitation; see `Conference.accept`. If it calls us back to a conference that ended here, that one
+        is `gone` then.
+        """
+        before = await self._same(conference)
+        await conference.accept(before)
+        for key in [key for key, item in self._conferences.items() if item.gone or item is conference]:
+            del self._conferences[key]
+        self._conferences[conference.key] = conference
         self._emit(Appeared(conference))
+
+    async def _same(self, invitation: Conference) -> Conference | None:
+        """The conference that an invitation calls us back to: of the same id, at the same ordering service, and ended
+        here. Errors: "already-member" if it goes on; the ordering service's.
+        """
+        for known in self._conferences.values():
+            if known.status == records.INVITED or known.gone:
+                continue
+            if (known.id, known.ordering) == (invitation.id, invitation.ordering):
+                if known.status == records.ACTIVE:
+                    await known.catch_up()  # who was removed while away has not heard of it yet
+                if known.status == records.ACTIVE:
+                    raise RoomkeyError("already-member", "expected an invitation to a conference we are not in")
+                return known
+        return None
 
     # -- what goes on by itself --
 
@@ -239,6 +262,21 @@ class Client:
             except TimeoutError:
                 continue
 
+    async def _keep_house(self) -> None:
+        """Deletes what is over: once the inbox has had its time to show what waited in it, and now and then."""
+        await self._host.sleep(INBOX_FIRST)
+        reported = ""
+        while True:
+            try:
+                for conference in list(self._conferences.values()):
+                    await conference.forget_old()
+                reported = ""
+            except RoomkeyError as error:
+                if error.code != reported:
+                    self._emit(Failed(error))
+                reported = error.code
+            await asyncio.sleep(HOUSE_INTERVAL)
+
     def _connected(self) -> None:
         """Our inbox is open (again): what did not come by it is fetched."""
         for conference in self._conferences.values():
@@ -249,11 +287,11 @@ class Client:
         self._emit(StockChanged(stock, self.target))
 
     def _undelivered(self, group_id: bytes, error: RoomkeyError) -> None:
-        conference = self._conferences.get(group_id)
-        if conference is None:
+        known = [item for item in self._conferences.values() if item.id == group_id and not item.gone]
+        if not known:
             self._emit(Failed(error))
         else:
-            conference.report(error)
+            min(known, key=lambda item: item.status != records.ACTIVE).report(error)
 
     def _delivered(self, domain: str, kind: str, size: int) -> None:
         service = self._routes.by_domain.get(domain)

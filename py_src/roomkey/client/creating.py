@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from roomkey.conference import ordering, records, session
+from roomkey.conference import opening, ordering, records
 from roomkey.conference.changes import Changes
 from roomkey.conference.conference import Conference
 from roomkey.conference.session import Surroundings
@@ -37,7 +37,7 @@ async def create(
     await crypto.forget_keys([handle for handle in made.handles() if handle != package.leaf.encryption.private])
     changes = Changes()
     members = tuple(await around.admission.admit(group, list(group.tree.members()), changes))
-    begun = await session.begin(around, group, members, records.CREATING, domain, group.own_leaf, changes)
+    begun = await opening.begin(around, group, members, records.CREATING, domain, group.own_leaf, changes)
     conference = Conference(begun)
     try:
         await home.register_group(group.group_id, ordering.token_hash(group))

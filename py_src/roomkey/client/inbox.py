@@ -18,6 +18,7 @@ from roomkey.client.work import internal_error
 from roomkey.conference import records
 from roomkey.conference.conference import Conference
 from roomkey.conference.events import Failed
+from roomkey.conference.receiving import head
 from roomkey.conference.session import Surroundings, digest
 from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery import DeliveryService
@@ -33,13 +34,13 @@ STRANGER_SECONDS = 3600
 
 
 class Inbox:
-    """See the module. `conferences` is the client's own table, by group id; `connected` hears of every connection."""
+    """See the module. `conferences` is the client's own table, by key; `connected` hears of every connection."""
 
     def __init__(
         self,
         around: Surroundings,
         pool: Pool,
-        conferences: dict[bytes, Conference],
+        conferences: dict[str, Conference],
         home: Callable[[], DeliveryService],
         emit: Callable[[Event], None],
         connected: Callable[[], None],
@@ -129,30 +130,48 @@ class Inbox:
         if isinstance(body, Welcome):
             await self._process_welcome(body, data)
         elif isinstance(body, PrivateMessage):
-            await self._process_framed(body.group_id, data)
+            await self._process_framed(body.group_id, body.epoch, data)
         elif isinstance(body, PublicMessage):
-            await self._process_framed(body.content.group_id, data)
+            await self._process_framed(body.content.group_id, body.content.epoch, data)
         else:
             raise RoomkeyError("invalid-message", "expected a Welcome or a framed message in an inbox")
 
     async def _process_welcome(self, welcome: Welcome, data: bytes) -> None:
         joined = await invitations.join(self._around, self._pool, welcome, data)
         conference = Conference(joined)
-        self._conferences[conference.id] = conference
+        self._conferences[conference.key] = conference
         self._emit(Invited(conference))
         for name, item in await self._around.store.list(records.stranger_name(conference.id)):
+            message = records.Stranger.decode(item).message
+            if head(MLSMessage.decode(message).body)[0] >= conference.epoch:
+                try:
+                    await conference.receive(message)
+                except RoomkeyError as error:
+                    if error.code == "storage-failed":
+                        raise
+                    self._emit(Failed(error))
+                    continue  # another invitation, to a true group of that id, may be on its way
+            await self._around.store.write({}, [name])
+
+    async def _process_framed(self, group_id: bytes, epoch: int, data: bytes) -> None:
+        """Gives a message to the conference of its group: to all, where several have the id. Where that has ended here,
+        it may still be for an invitation to come back.
+        """
+        having = [item for item in self._conferences.values() if item.id == group_id]
+        known = [item for item in having if item.goes_on]
+        failures: list[RoomkeyError] = []
+        for conference in known:
             try:
-                await conference.receive(records.Stranger.decode(item).message)
+                await conference.receive(data)
             except RoomkeyError as error:
                 if error.code == "storage-failed":
                     raise
-                self._emit(Failed(error))
-            await self._around.store.write({}, [name])
-
-    async def _process_framed(self, group_id: bytes, data: bytes) -> None:
-        conference = self._conferences.get(group_id)
-        if conference is not None:
-            await conference.receive(data)
+                failures.append(error)
+        if known:
+            if len(failures) == len(known):
+                raise failures[0]
+            return
+        if having and epoch <= max(item.epoch for item in having):
             return
         store = self._around.store
         waiting = [len(item) for _, item in await store.list("stranger/")]

@@ -8,9 +8,14 @@ What a Welcome must satisfy before it becomes an invitation:
 
 1. It names a KeyPackage of ours that is unused, or of a last resort that this Welcome did not come for before.
 2. It passes RFC 9420 section 12.4.3.1 (`mls.joining`).
-3. The group is new here, and names an ordering service or comes from somebody whose home service orders.
-4. Every leaf belongs to the client that it names, and every client's key to its identity; no better suite is common to
+3. The group names an ordering service or comes from somebody whose home service orders.
+4. It has at most `MAX_UNKNOWN` members, or was signed by somebody whose keys are pinned.
+5. Every leaf belongs to the client that it names, and every client's key to its identity; no better suite is common to
    all.
+
+Its id may be that of a conference that we have, or had, or are invited to: whoever has seen an id can make a group of
+it. So an invitation is a conference of its own, and replaces and blocks none. Whether it is true is asked at the
+ordering service when it is accepted; nobody can fill the storage with them, for each costs one of our init-key sets.
 
 A Welcome that passes 1 uses up its set, whatever becomes of it: the KeyPackage is spent for its sender too.
 """
@@ -18,7 +23,7 @@ A Welcome that passes 1 uses up its set, whatever becomes of it: the KeyPackage 
 from __future__ import annotations
 
 from roomkey.client.stock import Found, Pool
-from roomkey.conference import ordering, records, session
+from roomkey.conference import opening, ordering, records
 from roomkey.conference.changes import Changes
 from roomkey.conference.session import Session, Surroundings
 from roomkey.errors import RoomkeyError
@@ -26,12 +31,16 @@ from roomkey.federation.identity import domain_of
 from roomkey.mls import joining
 from roomkey.mls.welcome import Welcome
 
+# Members of a group whose inviter we have never met. Proving that keys may be used takes some 1.6 ms a member in a
+# browser; so a stranger's Welcome holds up calls that go on, and their keys, by a third of a second at most. To fetch a
+# person's keys is to meet them.
+MAX_UNKNOWN = 200
+
 
 async def join(around: Surroundings, pool: Pool, welcome: Welcome, data: bytes) -> Session:
     """Joins the group of a Welcome (`data`: its MLSMessage); one transaction uses up the set and writes the invitation.
 
-    Errors: by the list above "welcome-not-for-us"; those of `joining.join`; "already-member"; those of
-    `Admission.admit`.
+    Errors: by the list above "welcome-not-for-us"; those of `joining.join`; "too-large"; those of `Admission.admit`.
     """
     async with pool.writing:
         # 1.
@@ -55,15 +64,18 @@ async def join(around: Surroundings, pool: Pool, welcome: Welcome, data: bytes) 
 async def _join(around: Surroundings, pool: Pool, found: Found, data: bytes, changes: Changes) -> Session:
     # 2.
     group, _, signer = await joining.join(around.crypto, data, [found.keys])
+    # What is learnt of the others is kept once the invitation is accepted.
+    leaves = dict(group.tree.members())
+    (inviter,) = await around.admission.admit(group, [(signer, leaves[signer])], Changes())
     # 3.
-    if await around.store.get(records.conference_name(group.group_id)) is not None:
-        raise RoomkeyError("already-member", "expected a Welcome to a group that is new here")
-    # 4. What is learnt of the others is kept once the invitation is accepted.
-    members = tuple(await around.admission.admit(group, list(group.tree.members()), Changes()))
-    inviter = next((member for member in members if member.leaf == signer), None)
-    if inviter is None:
-        raise RoomkeyError("invalid-welcome", "expected a Welcome signed by a member")
     domain = ordering.ordering_domain(group) or domain_of(inviter.identity)
+    # 4.
+    if len(leaves) > MAX_UNKNOWN and inviter.by != "pinned":
+        raise RoomkeyError(
+            "too-large", f"group: expected at most {MAX_UNKNOWN} members from a stranger, got {len(leaves)}"
+        )
+    # 5.
+    members = tuple(await around.admission.admit(group, sorted(leaves.items()), Changes()))
     members = tuple(sorted(members, key=lambda member: member.leaf))
     renew = pool.is_last_resort(found)
-    return await session.begin(around, group, members, records.INVITED, domain, signer, changes, renew=renew)
+    return await opening.begin(around, group, members, records.INVITED, domain, signer, changes, renew=renew)

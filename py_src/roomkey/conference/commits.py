@@ -14,7 +14,7 @@ as before. The functions here expect the caller to hold the session's lock.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from roomkey.conference import ordering, records
 from roomkey.conference.changes import Changes
@@ -90,12 +90,12 @@ async def _write(session: Session, plan: Plan) -> records.PendingCommit:
         pending = records.PendingCommit(
             before.epoch,
             made.message,
-            state.encode_group(made.group),
+            state.encode_group(replace(made.group, past=())),  # what has ended by then is ours to say (`_accept`)
             tuple(member_record(member) for member in members),
             tuple(_deliveries(session, members, made.message, made.welcome)),
         )
-        changes.put(records.commit_name(session.group_id), pending)
-        changes.put(records.group_name(session.group_id), state.encode_group(made.current))
+        changes.put(records.commit_name(session.key), pending)
+        current = session.put_group(changes, made.current)
         changes.keep(made.made_keys)
         await changes.write(around.store)
     except RoomkeyError:
@@ -103,7 +103,7 @@ async def _write(session: Session, plan: Plan) -> records.PendingCommit:
             [pair.private for pair in made.made_keys if isinstance(pair.private, KeyHandle)]
         )
         raise
-    session.group, session.pending = made.current, pending
+    session.group, session.pending = current, pending
     return pending
 
 
@@ -181,7 +181,7 @@ async def _accept(session: Session, pending: records.PendingCommit, candidate: G
 async def _withdraw(session: Session, candidate: Group) -> None:
     """Deletes a commit that lost, and the keys that were made for it."""
     changes = Changes()
-    changes.delete([records.commit_name(session.group_id)])
+    changes.delete([records.commit_name(session.key)])
     current = {pair.public for pair in own_pairs(session.live)}
     changes.drop(pair for pair in own_pairs(candidate) if pair.public not in current)
     await changes.write(session.around.store)

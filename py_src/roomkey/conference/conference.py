@@ -10,17 +10,17 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from roomkey.conference import commits, receiving, records, upkeep
+from roomkey.conference import answering, commits, messages, receiving, records, upkeep
 from roomkey.conference.changes import Changes
 from roomkey.conference.commits import Plan
 from roomkey.conference.epoch_keys import EpochKeys
 from roomkey.conference.events import Event, Failed, Member
 from roomkey.conference.history import History
-from roomkey.conference.session import Session, members_record
+from roomkey.conference.messages import Sent
+from roomkey.conference.session import Session
 from roomkey.errors import RoomkeyError
 from roomkey.federation.proof import VerifiedInitKeySet
 from roomkey.media.srtp import verification_digits
-from roomkey.mls import committing, processing, state
 from roomkey.mls.group import Group
 from roomkey.mls.proposals import Add, Remove, proposal
 
@@ -35,11 +35,6 @@ class Added(NamedTuple):
     members: tuple[Member, ...]
 
 
-class Sent(NamedTuple):
-    seq: int
-    epoch: int
-
-
 class Conference:
     """See the module. Snapshots (`epoch`, `members`, `verification_digits`) are the state that is on disk."""
 
@@ -52,6 +47,11 @@ class Conference:
     @property
     def id(self) -> bytes:
         return self._session.group_id
+
+    @property
+    def key(self) -> str:
+        """The conference's own name here: several may have one id, of which one is true (`answering`)."""
+        return self._session.key
 
     @property
     def name(self) -> str:
@@ -148,7 +148,7 @@ class Conference:
 
     async def leave(self) -> None:
         """Asks the others to remove us and deletes the conference here. The keys are gone when this returns."""
-        await self._run(self._leave)
+        await self._run(lambda: answering.leave(self._session))
 
     # -- what they say --
 
@@ -160,12 +160,12 @@ class Conference:
             raise RoomkeyError(
                 "bad-argument", f"data: expected at most {MAX_DATA} bytes, got {len(data)}", field="data"
             )
-        return await self._run(lambda: self._send(bytes(data)))
+        return await self._run(lambda: messages.send(self._session, bytes(data)))
 
     @property
     def history(self) -> History:
         """What was said."""
-        return History(self._session.around.store, self.id, self._session.around.now)
+        return History(self._session.around.store, self._session.key, self._session.around.now)
 
     @property
     def keys(self) -> EpochKeys:
@@ -194,17 +194,36 @@ class Conference:
     async def activate(self) -> None:
         """A created conference is registered."""
         record = self._session.record.replace(status=records.ACTIVE)
-        await self._session.around.store.write({records.conference_name(self.id): record.encode()})
+        await self._session.around.store.write({records.conference_name(self._session.key): record.encode()})
         self._session.record = record
 
-    async def accept(self) -> None:
+    async def accept(self, before: Conference | None = None) -> None:
         """Accepts the invitation. The members are proved once more, now with effect on what we know of them.
 
+        Args:
+            before: the same conference, which has ended here; this one takes its place, and its messages.
         Errors: "not-a-member" if it was taken back; "invalid-welcome" if the ordering service knows of no such epoch;
         its other errors and `Admission.admit`'s, and then it stays an invitation.
         """
-        await self._run(self._accept)
+
+        async def accept() -> None:
+            if before is None:
+                await answering.accept(self._session, None)
+                return
+            async with before._session.lock:
+                await answering.accept(self._session, before._session)
+
+        await self._run(accept)
         self.settle()
+
+    async def catch_up(self) -> None:
+        """Takes what the ordering service's register holds. Errors: that service's."""
+        await self._run(lambda: receiving.catch_up(self._session))
+
+    async def forget_old(self) -> None:
+        """Deletes messages, message keys and past epochs that are too old. Errors: "storage-failed"."""
+        await self.history.forget_old()
+        await upkeep.forget(self._session)
 
     def report(self, error: RoomkeyError) -> None:
         """Tells of a failure in the background."""
@@ -214,6 +233,11 @@ class Conference:
     def gone(self) -> bool:
         """Left: nothing of it is stored any more."""
         return self._session.left
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it takes messages: an invitation, or active."""
+        return self._session.group is not None
 
     async def stop(self) -> None:
         """Cuts off what is under way; its records resume it."""
@@ -262,61 +286,6 @@ class Conference:
             return await work()
         finally:
             self._session.lock.release()
-
-    async def _accept(self) -> None:
-        session = self._session
-        if session.record.status != records.INVITED:
-            return
-        try:
-            # A member may have made our epoch for us alone: it counts if the register holds it.
-            await receiving.catch_up(session)
-        except RoomkeyError as error:
-            if error.code != "wrong-token":
-                raise
-            text = "expected an epoch that the ordering service holds, got another"
-            raise RoomkeyError("invalid-welcome", text) from error
-        changes = Changes()
-        proved = await session.around.admission.admit(session.live, list(session.live.tree.members()), changes)
-        members = tuple(sorted(proved, key=lambda member: member.leaf))
-        record = session.record.replace(status=records.ACTIVE)
-        changes.put(records.conference_name(self.id), record)
-        changes.put(records.members_name(self.id), members_record(session.epoch, members))
-        await changes.write(session.around.store)
-        session.record, session.members = record, members
-
-    async def _send(self, data: bytes) -> Sent:
-        session = self._session
-        before = session.live
-        own = session.member_at(before.own_leaf)
-        if own is None:
-            raise RoomkeyError("not-a-member", "expected our own leaf among the members")
-        after, wire = await processing.protect(session.around.crypto, before, data)
-        changes = Changes()
-        message, record = receiving.append_message(session, session.record, changes, own, before.epoch, data)
-        # The advanced ratchet and the bytes in one transaction: what leaves was encrypted with a key that is gone.
-        changes.put(records.group_name(self.id), state.encode_group(after))
-        changes.put(records.conference_name(self.id), record)
-        session.around.outbox.put(changes, list(commits.deliveries(self.id, records.MESSAGE, wire, self.members)))
-        await changes.write(session.around.store)
-        session.group, session.record = after, record
-        session.around.outbox.wake()
-        return Sent(message.seq, message.epoch)
-
-    async def _leave(self) -> None:
-        session = self._session
-        changes = Changes()
-        if session.group is not None:
-            try:
-                await receiving.catch_up(session)
-            except RoomkeyError as error:
-                session.emit(Failed(error))  # we go all the same; others take our word for it in any epoch they keep
-        if session.group is not None:
-            _, wire = await committing.propose(
-                session.around.crypto, session.group, proposal(Remove(session.group.own_leaf))
-            )
-            session.around.outbox.put(changes, list(commits.deliveries(self.id, records.PROPOSAL, wire, self.members)))
-        await session.end("left", changes)
-        session.around.outbox.wake()
 
 
 def _matches(member: Member, identity: str | None, client: bytes | None) -> bool:

@@ -23,14 +23,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from roomkey.conference import commits, ordering, records
+from roomkey.conference import commits, messages, ordering, records
 from roomkey.conference.changes import Changes
-from roomkey.conference.events import Failed, Member, Message, MessageArrived
+from roomkey.conference.events import Failed, MessageArrived
 from roomkey.conference.session import Session, digest
 from roomkey.errors import RoomkeyError
-from roomkey.federation.client_leaf import read_claim
 from roomkey.federation.delivery_messages import StoredCommit
-from roomkey.mls import committing, framing, processing, state
+from roomkey.mls import committing, framing, processing
 from roomkey.mls.commit_processing import CommitProcessed
 from roomkey.mls.framing import MLSMessage, PrivateMessage, PublicMessage
 from roomkey.mls.group import Group
@@ -41,8 +40,6 @@ from roomkey.mls.proposals import Remove, proposal
 # costs the flooder's words. Anybody who knows the group's id can have something held.
 MAX_HELD = 256
 MAX_HELD_BYTES = 16 << 20
-# Stored messages per conference (api.md).
-MAX_MESSAGES = 10_000
 
 
 async def receive(session: Session, data: bytes) -> None:
@@ -80,7 +77,7 @@ async def catch_up(session: Session, shown: int | None = None) -> None:
     if session.pending is not None:
         await commits.resolve(session, process_commits)
     if shown is not None:
-        held = await session.around.store.list(records.held_name(session.group_id))
+        held = await session.around.store.list(records.held_name(session.key))
         shown = max(shown, *(_held_epoch(name) for name, _ in held)) if held else shown
     while session.group is not None:
         if shown is not None and session.group.epoch > shown:
@@ -134,7 +131,7 @@ async def release(session: Session, *, complete: bool = False) -> None:
     Args:
         complete: the register was read to its end: a commit of the current epoch that is still held is not in it.
     """
-    for name, data in await session.around.store.list(records.held_name(session.group_id)):
+    for name, data in await session.around.store.list(records.held_name(session.key)):
         if session.group is None:
             return
         if _held_epoch(name) > session.group.epoch:
@@ -168,8 +165,8 @@ def _held_epoch(name: str) -> int:
 
 
 async def _hold(session: Session, epoch: int, data: bytes) -> None:
-    name = records.held_name(session.group_id, epoch, digest(data))
-    held = dict(await session.around.store.list(records.held_name(session.group_id)))
+    name = records.held_name(session.key, epoch, digest(data))
+    held = dict(await session.around.store.list(records.held_name(session.key)))
     held[name] = data
     size = sum(len(item) for item in held.values())
     evicted: list[str] = []
@@ -197,47 +194,20 @@ async def _process(session: Session, group: Group, data: bytes) -> None:
 
 async def _store_message(session: Session, after: Group, event: ApplicationMessage, data: bytes) -> None:
     changes = Changes()
-    sender = _sender(session, after, event)
+    sender = messages.sender_of(session, after, event)
     if session.member_at(sender.leaf) != sender and event.epoch < session.record.closed:
         raise RoomkeyError("wrong-epoch", "expected a message of a member, got one of somebody who is gone")
-    message, record = append_message(session, session.marked(data), changes, sender, event.epoch, event.data)
+    message, record = messages.append(session, session.marked(data), changes, sender, event.epoch, event.data)
     await _write(session, after, record, changes)
     session.emit(MessageArrived(message))
 
 
 async def _write(session: Session, after: Group, record: records.ConferenceRecord, changes: Changes) -> None:
     """One transaction with `changes`, then memory: the same epoch, keys used up."""
-    changes.put(records.group_name(session.group_id), state.encode_group(after))
-    changes.put(records.conference_name(session.group_id), record)
+    after = session.put_group(changes, after)
+    changes.put(records.conference_name(session.key), record)
     await changes.write(session.around.store)
     session.group, session.record = after, record
-
-
-def append_message(
-    session: Session, record: records.ConferenceRecord, changes: Changes, sender: Member, epoch: int, data: bytes
-) -> tuple[Message, records.ConferenceRecord]:
-    """Adds a message to a transaction; the record it returns must be in the same."""
-    seq, now = record.next_seq, session.around.now()
-    stored = records.StoredMessage(
-        epoch, int(now * 1000), sender.leaf, int(sender.own), sender.identity.encode(), sender.client, data
-    )
-    changes.put(records.message_name(session.group_id, seq), stored)
-    if seq > MAX_MESSAGES:
-        changes.delete([records.message_name(session.group_id, seq - MAX_MESSAGES)])
-    return message_of(seq, stored), record.replace(next_seq=seq + 1)
-
-
-def message_of(seq: int, stored: records.StoredMessage) -> Message:
-    return Message(
-        seq,
-        stored.epoch,
-        stored.identity.decode(),
-        stored.client,
-        stored.leaf,
-        bool(stored.own),
-        stored.data,
-        stored.time / 1000,
-    )
 
 
 async def _note_proposal(session: Session, after: Group, event: ProposalReceived, data: bytes) -> None:
@@ -297,14 +267,3 @@ async def abandon(session: Session, after: Group, error: RoomkeyError) -> None:
         )
     await session.end("downgrade" if error.code == "downgrade" else "failed", changes, error=error)
     session.around.outbox.wake()
-
-
-def _sender(session: Session, group: Group, event: ApplicationMessage) -> Member:
-    """Who sent a message. In a past epoch its member may be gone since: then it is what its leaf says, as it was proved
-    then.
-    """
-    current = session.member_at(event.sender)
-    claim = read_claim(group.suite, event.leaf)
-    if current is not None and current.client == claim.client_id:
-        return current
-    return Member(claim.identity, claim.client_id, claim.public_key, event.sender, "past", 0, own=False)

@@ -4,16 +4,18 @@
     route/DOMAIN                     a delivery service (client/account.py)
     set/ID, spent/HASH               our published init-key sets (client/stock.py)
     pin/..., seen/..., claimed/...   what we know of others (client/contacts.py)
-    conference/GROUP                 ConferenceRecord
-    members/GROUP                    MembersRecord: who is in it and how each was proved
-    group/GROUP                      the current group (mls/state)
-    commit/GROUP                     PendingCommit: ours, written before it is submitted
-    held/GROUP/EPOCH/HASH            a message of an epoch that we have not reached
-    message/GROUP/SEQUENCE           StoredMessage
+    conference/KEY                   ConferenceRecord
+    members/KEY                      MembersRecord: who is in it and how each was proved
+    group/KEY                        the current group (mls/state)
+    commit/KEY                       PendingCommit: ours, written before it is submitted
+    held/KEY/EPOCH/HASH              a message of an epoch that we have not reached
+    message/KEY/SEQUENCE             StoredMessage
     stranger/GROUP/HASH              Stranger: a message of a group that we do not know, perhaps not yet
     out/DOMAIN/NUMBER                Delivery: to be sent, in order of number
 
-GROUP is the group id in hex, numbers are 16 hex digits, so that names sort as their numbers do.
+GROUP is the group id in hex, numbers are 16 hex digits, so that names sort as their numbers do. KEY is GROUP, or
+GROUP~PLACE for further conferences of that id: anybody can invite us to a group with an id that they have seen, and we
+can be invited again where we were removed; which of them is true shows when it is accepted (`answering`).
 Nothing is ever changed but by `Store.write`, whole transactions; what a transaction must hold together is said where it
 is made.
 """
@@ -118,30 +120,40 @@ def number(value: int) -> str:
     return f"{value:016x}"
 
 
-def conference_name(group_id: bytes) -> str:
-    return f"conference/{group_id.hex()}"
+def conference_key(group_id: bytes, place: int) -> str:
+    """The key of the conference in this place, from 0, of those that have the group id."""
+    return group_id.hex() if place == 0 else f"{group_id.hex()}~{place}"
 
 
-def members_name(group_id: bytes) -> str:
-    return f"members/{group_id.hex()}"
+def group_id_of(key: str) -> bytes:
+    """The group id in a conference's key."""
+    return bytes.fromhex(key.partition("~")[0])
 
 
-def group_name(group_id: bytes) -> str:
-    return f"group/{group_id.hex()}"
+def conference_name(key: str) -> str:
+    return f"conference/{key}"
 
 
-def commit_name(group_id: bytes) -> str:
-    return f"commit/{group_id.hex()}"
+def members_name(key: str) -> str:
+    return f"members/{key}"
 
 
-def held_name(group_id: bytes, epoch: int | None = None, digest: bytes = b"") -> str:
+def group_name(key: str) -> str:
+    return f"group/{key}"
+
+
+def commit_name(key: str) -> str:
+    return f"commit/{key}"
+
+
+def held_name(key: str, epoch: int | None = None, digest: bytes = b"") -> str:
     """The name of a held message, or the prefix of all."""
-    return f"held/{group_id.hex()}/" + ("" if epoch is None else f"{number(epoch)}/{digest.hex()}")
+    return f"held/{key}/" + ("" if epoch is None else f"{number(epoch)}/{digest.hex()}")
 
 
-def message_name(group_id: bytes, seq: int | None = None) -> str:
+def message_name(key: str, seq: int | None = None) -> str:
     """The name of a stored message, or the prefix of all."""
-    return f"message/{group_id.hex()}/{'' if seq is None else number(seq)}"
+    return f"message/{key}/{'' if seq is None else number(seq)}"
 
 
 def stranger_name(group_id: bytes, digest: bytes = b"") -> str:

@@ -81,7 +81,7 @@ class Session:
     """See the module. `group` is None once the conference has ended."""
 
     around: Surroundings
-    group_id: bytes
+    key: str  # in the store (`records`)
     record: records.ConferenceRecord
     group: Group | None
     members: tuple[Member, ...]
@@ -94,6 +94,10 @@ class Session:
     left: bool = False
 
     # -- reading --
+
+    @property
+    def group_id(self) -> bytes:
+        return records.group_id_of(self.key)
 
     @property
     def live(self) -> Group:
@@ -139,6 +143,14 @@ class Session:
         known.update({member.leaf: member for member in await self.around.admission.admit(after, fresh, changes)})
         return tuple(known[index] for index, _ in after.tree.members())
 
+    def put_group(self, changes: Changes, group: Group) -> Group:
+        """Adds a group to a transaction, without what is too old (`Group.aged`); what it returns is current once that
+        stands.
+        """
+        group = group.aged(self.around.now())
+        changes.put(records.group_name(self.key), state.encode_group(group))
+        return group
+
     async def adopt(
         self, after: Group, members: tuple[Member, ...], changes: Changes, record: records.ConferenceRecord
     ) -> None:
@@ -153,10 +165,10 @@ class Session:
             departing=tuple(leaf for leaf in record.departing if leaf in still),
             ordering=record.ordering if domain is None else domain.encode("ascii"),
         )
-        changes.put(records.conference_name(self.group_id), record)
-        changes.put(records.members_name(self.group_id), members_record(after.epoch, members))
-        changes.put(records.group_name(self.group_id), state.encode_group(after))
-        changes.delete([records.commit_name(self.group_id)])
+        changes.put(records.conference_name(self.key), record)
+        changes.put(records.members_name(self.key), members_record(after.epoch, members))
+        after = self.put_group(changes, after)
+        changes.delete([records.commit_name(self.key)])
         await changes.write(self.around.store)
 
         old_members = self.members
@@ -179,27 +191,30 @@ class Session:
         """Deletes the keys and all that is under way, in one transaction with `changes`. After "left", and of an
         invitation, nothing at all stays.
         """
-        store, gid = self.around.store, self.group_id
-        prefixes = [records.held_name(gid)]
-        names = [records.group_name(gid), records.commit_name(gid)]
         leaves_nothing = reason == "left" or self.record.status == records.INVITED
-        if leaves_nothing:
-            prefixes.append(records.message_name(gid))
-            names += [records.conference_name(gid), records.members_name(gid)]
-        for prefix in prefixes:
-            names += [name for name, _ in await store.list(prefix)]
-        changes.delete(names)
+        changes.delete(await self.record_names() if leaves_nothing else await self._secret_names())
         record = self.record.replace(status=records.REMOVED if reason == "removed" else records.FAILED)
         if not leaves_nothing:
-            changes.put(records.conference_name(gid), record)
+            changes.put(records.conference_name(self.key), record)
         groups = [group for group in (self.group, self.candidate()) if group is not None]
         pairs = [pair for group in groups for pair in own_pairs(group)]
         changes.drop(pair for pair in pairs if not self.around.outlives(pair.public))
-        await changes.write(store)
+        await changes.write(self.around.store)
 
         self.record, self.group, self.pending = record, None, None
         self.left = leaves_nothing
         self.emit(Ended(reason, by, error))
+
+    async def record_names(self) -> list[str]:
+        """The names of all records of the conference."""
+        said = [name for name, _ in await self.around.store.list(records.message_name(self.key))]
+        own = [records.conference_name(self.key), records.members_name(self.key)]
+        return [*await self._secret_names(), *said, *own]
+
+    async def _secret_names(self) -> list[str]:
+        """The names of the records that hold keys, and of what only they could read."""
+        held = [name for name, _ in await self.around.store.list(records.held_name(self.key))]
+        return [records.group_name(self.key), records.commit_name(self.key), *held]
 
     def candidate(self) -> Group | None:
         """The group that our pending commit would make."""
@@ -238,55 +253,6 @@ def member_of(record: records.MemberRecord, own_client: bytes) -> Member:
         record.identity.decode(), record.client, record.identity_key, record.leaf, record.by.decode(), record.since,
         own=record.client == own_client,
     )  # fmt: skip
-
-
-async def load(around: Surroundings, group_id: bytes) -> Session | None:
-    """The stored conference; None, and nothing of it left, if its creation was never finished."""
-    store = around.store
-    data = await store.get(records.conference_name(group_id))
-    if data is None:
-        return None
-    record = records.ConferenceRecord.decode(data)
-    stored_group = await store.get(records.group_name(group_id))
-    stored_members = records.MembersRecord.decode(await _required(store, records.members_name(group_id)))
-    members = tuple(member_of(item, around.own_client) for item in stored_members.members)
-    group = None if stored_group is None else state.decode_group(stored_group)
-    session = Session(around, group_id, record, group, members, epoch=stored_members.epoch)
-    if record.status == records.CREATING:
-        await session.end("left", Changes())
-        return None
-    pending = await store.get(records.commit_name(group_id))
-    session.pending = None if pending is None else records.PendingCommit.decode(pending)
-    return session
-
-
-async def begin(
-    around: Surroundings,
-    group: Group,
-    members: tuple[Member, ...],
-    status: int,
-    domain: str,
-    inviter: int,
-    changes: Changes,
-    *,
-    renew: bool = False,
-) -> Session:
-    """A new conference from a group that was just created or joined: one transaction with `changes`."""
-    name = ordering.name_of(group).encode()
-    record = records.ConferenceRecord(status, name, domain.encode("ascii"), int(around.now()), inviter, int(renew))
-    changes.put(records.conference_name(group.group_id), record)
-    changes.put(records.members_name(group.group_id), members_record(group.epoch, members))
-    changes.put(records.group_name(group.group_id), state.encode_group(group))
-    changes.keep(own_pairs(group))
-    await changes.write(around.store)
-    return Session(around, group.group_id, record, group, members, epoch=group.epoch)
-
-
-async def _required(store: Store, name: str) -> bytes:
-    data = await store.get(name)
-    if data is None:
-        raise RoomkeyError("storage-failed", "expected a whole conference in the store")
-    return data
 
 
 def _same_identity(left: LeafNode, right: LeafNode) -> bool:

@@ -7,6 +7,7 @@ again.
 from __future__ import annotations
 
 from roomkey.conference import commits, receiving, records
+from roomkey.conference.changes import Changes
 from roomkey.conference.commits import Plan
 from roomkey.conference.events import Failed
 from roomkey.conference.session import Session
@@ -57,6 +58,17 @@ async def settle(session: Session) -> None:
         await see_off(session)
 
 
+async def forget(session: Session) -> None:
+    """Deletes message keys and past epochs that are too old (`Group.aged`), also while nothing comes."""
+    async with session.lock:
+        if session.group is None or session.group.aged(session.around.now()) is session.group:
+            return
+        changes = Changes()
+        after = session.put_group(changes, session.group)
+        await changes.write(session.around.store)
+        session.group = after
+
+
 async def renew(session: Session) -> None:
     """Gives our leaf keys of its own after a join by a last resort, whose keys others were given too (wire.md section
     2).
@@ -66,7 +78,7 @@ async def renew(session: Session) -> None:
             if session.group is not None:
                 await commits.commit(session, lambda group: Plan(()), receiving.process_commits)
                 record = session.record.replace(renew=0)
-                await session.around.store.write({records.conference_name(session.group_id): record.encode()})
+                await session.around.store.write({records.conference_name(session.key): record.encode()})
                 session.record = record
     except RoomkeyError as error:
         session.emit(Failed(error))
