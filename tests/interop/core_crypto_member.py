@@ -34,6 +34,10 @@ class CoreCryptoMember:
     client: int | None = None
     leaf: int = -1
 
+    @property
+    def identity(self) -> str:
+        return str(client_id(self.name))
+
     async def key_package(self) -> bytes:
         made = self._ask("key_package", client=self._client())
         return message(KeyPackage.decode(unpack(made["message"]))).encode()  # it knows them bare only

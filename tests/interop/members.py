@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from roomkey.crypto.suites import SUITES
 from roomkey.mls.extensions import Extension
 from roomkey.mls.framing import MLSMessage
 from roomkey.mls.key_package import KeyPackage
@@ -20,6 +21,9 @@ from roomkey.mls.proposals import Proposal
 # Exporters' label, context and length: longer than a hash, so that HKDF-Expand turns twice; and core-crypto's only one.
 EXPORT = ("interop", b"both engines", 40)
 PLAIN_EXPORT = ("exporter", b"", 32)
+
+# What all engines can do.
+COMMON_SUITES = tuple(suite for suite in SUITES.values() if not suite.experimental)
 
 APPLICATION = "application"
 PROPOSAL = "proposal"
@@ -82,6 +86,10 @@ class Member(Protocol):
     """One client, in one group at a time."""
 
     name: str
+
+    @property
+    def identity(self) -> str:
+        """In its credential."""
 
     @property
     def leaf(self) -> int:

@@ -1,4 +1,4 @@
-"""A mixed group that talks through memory and plays steps.
+"""A mixed group that plays steps. Its messages go through memory, or a delivery service (`carriers`).
 
 After each commit all members must agree on the epoch, the group context, the epoch authenticator, the tree hash that
 each computes from its own tree, and an exported key.
@@ -20,7 +20,9 @@ from roomkey.mls.psk import USAGE_APPLICATION, external_psk, resumption_psk
 from roomkey.mls.ratchet_tree import RatchetTree
 
 from tests.interop import faults
+from tests.interop.carriers import Carrier, Memory
 from tests.interop.core_crypto_member import CoreCryptoMember
+from tests.interop.entering import enter
 from tests.interop.members import (
     APPLICATION,
     COMMIT,
@@ -28,6 +30,7 @@ from tests.interop.members import (
     REMOVED,
     ClientId,
     Member,
+    Received,
     Refused,
     View,
     client_id,
@@ -39,7 +42,6 @@ from tests.interop.roomkey_member import RoomkeyMember
 from tests.interop.steps import Commit, Create, Enter, Open, Propose, Reload, Say, Seal, Step
 from tests.interop.ts_mls_member import TsMlsMember
 
-GROUP_ID = b"interop"
 # Members whose talk is heard by all others at the end of a scenario; in large groups these few.
 SPEAKERS = 6
 
@@ -62,8 +64,9 @@ class Room:
     suite: CipherSuite
     peer: Peer
     ours: str = "a"  # members whose name begins with it run our engine, all others ts-mls
-    group_id: bytes = GROUP_ID
+    group_id: bytes = field(default_factory=lambda: secrets.token_bytes(16))
     policy: Policy = STRICT  # of our engine's members
+    carrier: Carrier = field(default_factory=Memory)
     core_crypto: Peer | None = None  # with it, members named c... run core-crypto, which takes PublicMessages only
     people: dict[str, Member] = field(default_factory=dict)
     inside: list[str] = field(default_factory=list)
@@ -81,18 +84,21 @@ class Room:
             if name.startswith(self.ours):
                 types = (BASIC,) if self.core_crypto is None else (BASIC, X509)
                 self.people[name] = RoomkeyMember(
-                    name, self.suite, (EXTENSION_TYPE,), policy=self.policy, credential_types=types
-                )
+                    name, self.suite, (EXTENSION_TYPE,), policy=self.policy, credential_types=types,
+                    identity=self.carrier.identity(name),
+                )  # fmt: skip
             elif self.core_crypto is not None and name.startswith("c"):
                 self.people[name] = CoreCryptoMember(name, self.suite, self.core_crypto, self.group_id, self._at)
             else:
-                self.people[name] = TsMlsMember(name, self.suite, self.peer, (EXTENSION_TYPE,))
+                identity = self.carrier.identity(name)
+                self.people[name] = TsMlsMember(name, self.suite, self.peer, (EXTENSION_TYPE,), identity=identity)
         return self.people[name]
 
     async def play(self, step: Step) -> None:
         match step:
             case Create(by, extension):
                 await self.person(by).create(self.group_id, _extensions(extension))
+                await self.carrier.created(self.person(by))
                 self.inside.append(by)
                 self.since[by] = 0
             case Propose():
@@ -103,20 +109,22 @@ class Room:
                 await self.say(by)
             case Seal(by, label):
                 message = await self.person(by).protect(label.encode())
+                await self._send(message, by)
                 self.letters[label] = Letter(message, self.epoch, set(self.others(by)))
             case Open(by, label):
-                received = await self.person(by).process(self.letters[label].message, {})
+                letter = await self.carrier.take(self.letters[label].message, self.person(by))
+                received = await self.person(by).process(letter, {})
                 assert received == (APPLICATION, label.encode())
                 self.letters[label].readers.discard(by)
             case Reload(by):
                 await self.person(by).reload()
             case Enter(name, by):
-                await self._enter(name, self.person(by))
+                await enter(self, name, by)
 
     async def propose(self, step: Propose) -> None:
         item: Proposal | None = None
         if step.add:
-            item = await self.add(step.add)
+            item = await self.add(step.add, step.by)
             self.joining.append(step.add)
         elif step.remove:
             item = self.remove(step.remove)
@@ -128,12 +136,14 @@ class Room:
         elif step.extension is not None:
             item = proposal(GroupContextExtensions(_extensions(step.extension)))
         message = await self.person(step.by).propose(item, public=step.public or self.core_crypto is not None)
+        await self._send(message, step.by)
         for name in self.others(step.by):
-            received = await self.person(name).process(message, self.psks)
+            taken = await self.carrier.take(message, self.person(name))
+            received = await self.person(name).process(taken, self.psks)
             assert received.kind == PROPOSAL, name
 
     async def commit(self, step: Commit) -> None:
-        items = [await self.add(name) for name in step.add]
+        items = [await self.add(name, step.by) for name in step.add]
         items += [self.remove(name) for name in step.remove]
         items += [self._psk(name) for name in step.psk]
         items += [self._resume(epoch) for epoch in step.resume]
@@ -147,49 +157,26 @@ class Room:
             psks=self.psks,
             tree_inside=step.tree_inside,
         )
+        await self.carrier.order(committer, made.message)
+        committer.adopt()
+        await self._send(made.message, step.by)
         joining, leaving = [*self.joining, *step.add], [*self.leaving, *step.remove]
         left: dict[str, str] = {}
         for name in self.others(step.by):
             if name in leaving:
                 left[name] = await self._last_words(name, made.message)
             else:
-                assert (await self.person(name).process(made.message, self.psks)).kind == COMMIT, name
-        committer.adopt()
+                assert (await self._take_commit(name, made.message)).kind == COMMIT, name
         self.epoch += 1
         self.inside = [name for name in self.inside if name not in leaving]
-        for name in joining:
+        if joining:
             assert made.welcome is not None
+            await self.carrier.send(made.welcome, committer, [self.person(name) for name in joining])
+        for name in joining:
             await self._join(name, made)
         for name in leaving:
             self._part(name, left.get(name), joining)
         self.joining, self.leaving = [], []
-        assert (await self.agree()).epoch == self.epoch
-
-    async def _enter(self, name: str, member: Member) -> None:
-        newcomer, tree = self.person(name), self.tree()
-        assert isinstance(newcomer, TsMlsMember | CoreCryptoMember)
-        assert tree is not None
-        if isinstance(member, TsMlsMember):
-            info = await member.group_info()
-        else:
-            assert isinstance(member, RoomkeyMember)
-            # ts-mls reads the external key bare (`faults.BARE_EXTERNAL_PUB`)
-            bare = await member.bare_external_key() if isinstance(newcomer, TsMlsMember) else None
-            info = await member.group_info(bare)
-        message, refusal = b"", ""
-        try:
-            message = await newcomer.join_from_outside(info)
-        except Refused as refused:
-            refusal = refused.text
-        if isinstance(newcomer, TsMlsMember) and faults.refuses_tree(tree):
-            assert faults.UNMERGED_LEAVES in refusal, name
-            return
-        assert not refusal, refusal
-        for other in self.inside:
-            assert (await self.person(other).process(message, {})).kind == COMMIT, other
-        self.inside.append(name)
-        self.epoch += 1
-        self.since[name] = self.epoch
         assert (await self.agree()).epoch == self.epoch
 
     async def _join(self, name: str, made: Made) -> None:
@@ -200,7 +187,7 @@ class Room:
         faulty = isinstance(newcomer, TsMlsMember) and tree is not None and faults.refuses_tree(tree)
         refusal = ""
         try:
-            await newcomer.join(made.welcome, made.tree, self.psks)
+            await newcomer.join(await self.carrier.take(made.welcome, newcomer), made.tree, self.psks)
         except Refused as refused:
             refusal = refused.text
         if faulty:
@@ -226,15 +213,24 @@ class Room:
     async def _last_words(self, name: str, message: bytes) -> str:
         """What somebody who is removed makes of the commit: its kind, or the words of a refusal."""
         try:
-            return (await self.person(name).process(message, self.psks)).kind
+            return (await self._take_commit(name, message)).kind
         except Refused as refused:
             return refused.text
+
+    async def _take_commit(self, name: str, message: bytes) -> Received:
+        member = self.person(name)
+        return await member.process(await self.carrier.take_commit(message, member), self.psks)
+
+    async def _send(self, message: bytes, by: str) -> None:
+        """To all others who are members now."""
+        await self.carrier.send(message, self.person(by), [self.person(name) for name in self.others(by)])
 
     async def say(self, by: str) -> None:
         text = f"{by} says {secrets.token_hex(4)}".encode()
         message = await self.person(by).protect(text, b"authenticated")
+        await self._send(message, by)
         for name in self.others(by):
-            received = await self.person(name).process(message, {})
+            received = await self.person(name).process(await self.carrier.take(message, self.person(name)), {})
             assert received == (APPLICATION, text), name
 
     async def talk(self) -> None:
@@ -261,8 +257,10 @@ class Room:
     def others(self, name: str) -> Sequence[str]:
         return [other for other in self.inside if other != name]
 
-    async def add(self, name: str) -> Proposal:
-        return proposal(Add(read_key_package(await self.person(name).key_package())))
+    async def add(self, name: str, by: str) -> Proposal:
+        """An Add of somebody, whose KeyPackage a member gets."""
+        package = await self.carrier.key_package(self.person(name), self.person(by))
+        return proposal(Add(read_key_package(package)))
 
     def remove(self, name: str) -> Proposal:
         return proposal(Remove(self.leaf(name)))
@@ -272,7 +270,7 @@ class Room:
         tree = self.tree()
         if tree is None:
             return self.person(name).leaf
-        identity = str(client_id(name)).encode()
+        identity = self.person(name).identity.encode()
         return next(index for index, leaf in tree.members() if leaf.credential.identity == identity)
 
     def _at(self, index: int) -> ClientId:

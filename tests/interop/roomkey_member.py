@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from roomkey.crypto.provider import CryptoProvider
-from roomkey.crypto.suites import SUITES, CipherSuite
+from roomkey.crypto.suites import CipherSuite
 from roomkey.errors import RoomkeyError
 from roomkey.host.native_crypto import NativeCrypto
 from roomkey.mls.commit_processing import CommitProcessed
-from roomkey.mls.committing import PendingCommit, commit, group_info, propose, propose_update
+from roomkey.mls.committing import commit, group_info, propose, propose_update
 from roomkey.mls.credential import BASIC, Credential
 from roomkey.mls.extensions import Extension, ExtensionType
 from roomkey.mls.framing import PRIVATE_MESSAGE, PUBLIC_MESSAGE, message
@@ -29,6 +29,7 @@ from roomkey.mls.welcome import sign_group_info
 from tests.interop.members import (
     APPLICATION,
     COMMIT,
+    COMMON_SUITES,
     EXPORT,
     PLAIN_EXPORT,
     PROPOSAL,
@@ -52,10 +53,14 @@ class RoomkeyMember:
     crypto: CryptoProvider = field(default_factory=NativeCrypto)
     keys: JoinKeys | None = None
     group: Group | None = None
-    pending: PendingCommit | None = None
+    pending: Group | None = None  # what our commit, or one that we follow, leads to
     policy: Policy = STRICT
     credential_types: tuple[int, ...] = (BASIC,)  # listed as supported
     resuming: Group | None = None  # the group that the next one resumes
+    identity: str = ""  # in its credential; else `client_id` of its name
+
+    def __post_init__(self) -> None:
+        self.identity = self.identity or str(client_id(self.name))
 
     @property
     def leaf(self) -> int:
@@ -72,12 +77,12 @@ class RoomkeyMember:
     async def publish(self) -> KeyPackage:
         (signature,) = await self.crypto.generate_keys(self.suite.scheme, 1)
         init, encryption = await self.crypto.generate_keys(self.suite.group, 2)
-        capabilities = own_capabilities(SUITES)
+        capabilities = own_capabilities([suite.number for suite in COMMON_SUITES])
         capabilities = capabilities.replace(
             extensions=(*capabilities.extensions, *self.extension_types), credentials=self.credential_types
         )
         (package,) = await make_key_packages(
-            self.crypto, self.suite, Credential.basic(str(client_id(self.name)).encode()), signature,
+            self.crypto, self.suite, Credential.basic(self.identity.encode()), signature,
             [PackageKeys(init, encryption)], lifetime(), capabilities,
         )  # fmt: skip
         self.keys = JoinKeys(package, init, OwnKeys(signature, encryption))
@@ -91,7 +96,8 @@ class RoomkeyMember:
     async def join(self, welcome: bytes, tree: bytes | None, psks: Mapping[bytes, bytes]) -> None:
         assert self.keys is not None
         try:
-            joined = await join(self.crypto, welcome, [self.keys], tree=tree, psks=Psks(psks, self._resumption()))
+            former = [] if self.resuming is None else [self.resuming]
+            joined = await join(self.crypto, welcome, [self.keys], tree=tree, psks=Psks(psks), former=former)
         except RoomkeyError as error:
             raise self._refused(error) from error
         self.group = joined.group
@@ -100,17 +106,25 @@ class RoomkeyMember:
         self, proposals: Sequence[Proposal], *, path: bool, public: bool, psks: Mapping[bytes, bytes], tree_inside: bool
     ) -> Commit:
         try:
-            self.pending = await commit(
+            made = await commit(
                 self.crypto, self._group, time.time(), proposals=proposals, path=path or None, psks=Psks(psks),
                 policy=self.policy, wire_format=PUBLIC_MESSAGE if public else PRIVATE_MESSAGE,
             )  # fmt: skip
         except RoomkeyError as error:
             raise self._refused(error) from error
-        return Commit(self.pending.message, self.pending.welcome, None)
+        self.pending = made.group
+        return Commit(made.message, made.welcome, None)
 
     def adopt(self) -> None:
         assert self.pending is not None
-        self.group, self.pending = self.pending.group, None
+        self.group, self.pending = self.pending, None
+
+    async def follow(self, data: bytes) -> Received:
+        """Processes a commit that is not ordered yet; it becomes ours with `adopt`."""
+        before = self.group
+        received = await self.process(data, {})
+        self.group, self.pending = before, self.group
+        return received
 
     async def propose(self, proposal: Proposal | None, *, public: bool) -> bytes:
         wire_format = PUBLIC_MESSAGE if public else PRIVATE_MESSAGE
@@ -165,10 +179,6 @@ class RoomkeyMember:
         """external_pub without the length of its vector."""
         pair = await external_key_pair(self.crypto, self.suite, self._group.secrets.external_secret)
         return Extension(ExtensionType.EXTERNAL_PUB, pair.public)
-
-    def _resumption(self) -> dict[tuple[bytes, int], bytes]:
-        old = self.resuming
-        return {} if old is None else {(old.group_id, epoch): psk for epoch, psk in old.resumption}
 
     def _refused(self, error: RoomkeyError) -> Refused:
         return Refused(self.name, str(error.details.get("rule", error.code)))

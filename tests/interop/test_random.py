@@ -14,6 +14,7 @@ import pytest
 from roomkey.crypto.suites import SUITES
 from roomkey.mls.group import Policy
 
+from tests.interop.carriers import Delivery
 from tests.interop.peer import Peer
 from tests.interop.random_play import Play
 from tests.interop.room import Room
@@ -26,9 +27,10 @@ SEED = int(os.environ.get("ROOMKEY_INTEROP_SEED", "1"))
 GROUPS = ((5, 0.6, 1), (9, 0.3, 3), (20, 0.1, 1))
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("limit", "share", "suite"), GROUPS, ids=[f"up_to_{limit}" for limit, _, _ in GROUPS])
-async def test_random_steps(ts_mls: Peer, limit: int, share: float, suite: int) -> None:
-    room = Room(SUITES[suite], ts_mls, policy=Policy(external_commits=True))
+async def test_random_steps(ts_mls: Peer, delivery: Delivery, limit: int, share: float, suite: int) -> None:
+    room = Room(SUITES[suite], ts_mls, policy=Policy(external_commits=True), carrier=delivery)
     play = Play(random.Random(f"{SEED} {limit}"), room, limit)
     played: list[Step] = []
     for step in itertools.islice(play.steps(), max(10, int(STEPS * share))):

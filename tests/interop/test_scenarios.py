@@ -1,10 +1,12 @@
-"""Fixed scenarios in groups of our engine and ts-mls, each played in both roles."""
+"""Fixed scenarios in groups of our engine and ts-mls, each played in both roles, over the delivery service."""
 
 from __future__ import annotations
 
 import pytest
-from roomkey.crypto.suites import SUITES, CipherSuite
+from roomkey.crypto.suites import CipherSuite
 
+from tests.interop.carriers import Delivery, Memory
+from tests.interop.members import COMMON_SUITES
 from tests.interop.peer import Peer
 from tests.interop.room import Room
 from tests.interop.scenarios import SCENARIOS, Scenario
@@ -19,16 +21,18 @@ SUITE_SCENARIOS = frozenset(
 
 PLAYS = [
     pytest.param(suite, scenario, ours, id=f"{scenario.name}-suite{suite.number}-roomkey_is_{ours}")
-    for suite in SUITES.values()
+    for suite in COMMON_SUITES
     for scenario in SCENARIOS
     for ours in scenario.ours
     if suite.number == 1 or scenario.name in SUITE_SCENARIOS
 ]
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("suite", "scenario", "ours"), PLAYS)
-async def test_scenario(ts_mls: Peer, suite: CipherSuite, scenario: Scenario, ours: str) -> None:
-    room = Room(suite, ts_mls, ours)
+async def test_scenario(ts_mls: Peer, delivery: Delivery, suite: CipherSuite, scenario: Scenario, ours: str) -> None:
+    carrier = Memory() if suite.number == 3 else delivery  # to the services it is what suite 1 is
+    room = Room(suite, ts_mls, ours, carrier=carrier)
     for step in scenario.steps:
         await room.play(step)
     assert not room.refused

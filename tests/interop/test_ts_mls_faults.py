@@ -46,7 +46,7 @@ def _extensions(*data: bytes) -> Proposal:
 async def test_unmerged_leaves_in_different_halves_are_refused(ts_mls: Peer) -> None:
     room = await _room(ts_mls, "a1", "b1", "a2", "b2", "a3", "b3", "a4", "b4")
     await room.play(Commit("b1", remove=("a2", "b3")))
-    made = await _commit(room, "b1", await room.add("a5"), await room.add("b5"))
+    made = await _commit(room, "b1", await room.add("a5", "b1"), await room.add("b5", "b1"))
     assert made.welcome is not None
     newcomer = room.person("a5")
     assert isinstance(newcomer, RoomkeyMember)
@@ -63,7 +63,7 @@ async def test_unmerged_leaves_in_different_halves_are_refused(ts_mls: Peer) -> 
 async def test_a_removal_is_not_seen_when_the_leaf_is_taken(ts_mls: Peer) -> None:
     room = await _room(ts_mls, "a1", "b1", "a2")
     leaf = room.person("b1").leaf
-    made = await _commit(room, "a1", room.remove("b1"), await room.add("a3"))
+    made = await _commit(room, "a1", room.remove("b1"), await room.add("a3", "a1"))
     assert faults.LEAF_TAKEN_OVER in await _refusal(room, "b1", made.message)
     assert made.welcome is not None
     await room.person("a3").join(made.welcome, None, {})

@@ -27,13 +27,17 @@ class TsMlsMember:
     pending: int | None = None
     resuming: int | None = None  # the state of a group that this one resumes
     leaf: int = -1
+    identity: str = ""  # in its credential; else `client_id` of its name
+
+    def __post_init__(self) -> None:
+        self.identity = self.identity or str(client_id(self.name))
 
     async def key_package(self, again: int | None = None) -> bytes:
         """`again`: with the signature key of this earlier one."""
         window = lifetime()
         made = self.peer.ask(
-            "key_package", suite=self.suite.number, identity=str(client_id(self.name)).encode(),
-            not_before=window.not_before, not_after=window.not_after, extension_types=self.extension_types, again=again,
+            "key_package", suite=self.suite.number, identity=self.identity.encode(), again=again,
+            not_before=window.not_before, not_after=window.not_after, extension_types=self.extension_types,
         )  # fmt: skip
         self.keys = made["keys"]
         return unpack(made["message"])
@@ -41,16 +45,16 @@ class TsMlsMember:
     async def create(self, group_id: bytes, extensions: Sequence[Extension] = ()) -> None:
         await self.key_package()
         plain = [(item.extension_type, item.extension_data) for item in extensions]
-        await self._take(self._ask("create", keys=self.keys, group_id=group_id, extensions=plain)["state"])
+        await self._take(self.ask("create", keys=self.keys, group_id=group_id, extensions=plain)["state"])
 
     async def join(self, welcome: bytes, tree: bytes | None, psks: Mapping[bytes, bytes]) -> None:
-        made = self._ask("join", keys=self.keys, welcome=welcome, tree=tree, psks=dict(psks), resuming=self.resuming)
+        made = self.ask("join", keys=self.keys, welcome=welcome, tree=tree, psks=dict(psks), resuming=self.resuming)
         await self._take(made["state"])
 
     async def commit(
         self, proposals: Sequence[Proposal], *, path: bool, public: bool, psks: Mapping[bytes, bytes], tree_inside: bool
     ) -> Commit:
-        made = self._ask(
+        made = self.ask(
             "commit", state=self.state, proposals=[item.encode() for item in proposals], public=public,
             psks=dict(psks), tree_inside=tree_inside,
         )  # fmt: skip
@@ -63,52 +67,58 @@ class TsMlsMember:
         self._replace(self.pending)
         self.pending = None
 
+    async def follow(self, data: bytes) -> Received:
+        """Processes a commit that is not ordered yet; it becomes ours with `adopt`."""
+        made = self.ask("process", state=self.state, message=data)
+        self.pending = made["state"]
+        return Received(made["kind"])
+
     async def propose(self, proposal: Proposal | None, *, public: bool) -> bytes:
         if proposal is None:
-            made = self._ask("propose_update", state=self.state, public=public)
+            made = self.ask("propose_update", state=self.state, public=public)
         else:
-            made = self._ask("propose", state=self.state, proposal=proposal.encode(), public=public)
+            made = self.ask("propose", state=self.state, proposal=proposal.encode(), public=public)
         self._replace(made["state"])
         return unpack(made["message"])
 
     async def process(self, data: bytes, psks: Mapping[bytes, bytes]) -> Received:
-        made = self._ask("process", state=self.state, message=data, psks=dict(psks))
+        made = self.ask("process", state=self.state, message=data, psks=dict(psks))
         self._replace(made["state"])
         return Received(made["kind"], unpack(made.get("data", "")))
 
     async def protect(self, data: bytes, authenticated_data: bytes = b"") -> bytes:
-        made = self._ask("protect", state=self.state, data=data, aad=authenticated_data)
+        made = self.ask("protect", state=self.state, data=data, aad=authenticated_data)
         self._replace(made["state"])
         return unpack(made["message"])
 
     async def view(self) -> View:
-        seen = self._ask("view", state=self.state, exports=[PLAIN_EXPORT, EXPORT])
+        seen = self.ask("view", state=self.state, exports=[PLAIN_EXPORT, EXPORT])
         self.leaf = seen["leaf"]
         plain, exported = map(unpack, seen["exporters"])
         context, authenticator = unpack(seen["context"]), unpack(seen["authenticator"])
         return View(seen["epoch"], plain, exported, context, authenticator, unpack(seen["tree_hash"]))
 
     async def reload(self) -> None:
-        self._replace(self._ask("reload", state=self.state)["state"])
+        self._replace(self.ask("reload", state=self.state)["state"])
 
     async def join_from_outside(self, group_info: bytes, *, resync: bool = False) -> bytes:
         """Joins by an external commit, whose message this is; `resync` removes our earlier self with it."""
         await self.key_package(again=self.keys if resync else None)
-        made = self._ask("external_join", keys=self.keys, group_info=group_info, resync=resync)
+        made = self.ask("external_join", keys=self.keys, group_info=group_info, resync=resync)
         await self._take(made["state"])
         return unpack(made["message"])
 
     async def propose_own_add(self, group_info: bytes) -> bytes:
         """Asks to be added: a proposal from outside."""
         await self.key_package()
-        return unpack(self._ask("propose_own_add", keys=self.keys, group_info=group_info)["message"])
+        return unpack(self.ask("propose_own_add", keys=self.keys, group_info=group_info)["message"])
 
     async def group_info(self) -> bytes:
-        return unpack(self._ask("group_info", state=self.state)["message"])
+        return unpack(self.ask("group_info", state=self.state)["message"])
 
     async def reinit(self, group_id: bytes, suite: CipherSuite) -> bytes:
         """Ends the group in favour of another: the commit, adopted."""
-        made = self._ask("reinit", state=self.state, group_id=group_id, suite=suite.number, extensions=[])
+        made = self.ask("reinit", state=self.state, group_id=group_id, suite=suite.number, extensions=[])
         self._replace(made["state"])
         return unpack(made["message"])
 
@@ -117,7 +127,7 @@ class TsMlsMember:
     ) -> Commit:
         """Founds the group that resumes the old one; its first commit adds everybody else and is adopted."""
         await self.key_package()
-        made = self._ask(
+        made = self.ask(
             "resume", state=old.state, keys=self.keys, packages=list(packages), group_id=group_id, usage=usage,
             suite=suite.number, extensions=[],
         )  # fmt: skip
@@ -133,7 +143,8 @@ class TsMlsMember:
             self.peer.drop(self.state)
         self.state = state
 
-    def _ask(self, op: str, **request: object) -> dict[str, Any]:
+    def ask(self, op: str, **request: object) -> dict[str, Any]:
+        """One operation's answer. Raises Refused."""
         try:
             return self.peer.ask(op, **request)
         except PeerError as error:

@@ -6,6 +6,7 @@
 // Comments that begin with "Not ts-mls:" mark what its API lacks and this file adds, with its own parts.
 
 import { b64, bytes, get, hold, serve } from "./json_lines.mjs";
+import { operations as delivery } from "./ts_mls_delivery.mjs";
 import { mls, part, provider, suite } from "./ts_mls_suites.mjs";
 
 const { decodeProposal } = await part("proposal.js");
@@ -252,4 +253,4 @@ const operations = {
   },
 };
 
-await serve(operations);
+await serve({ ...operations, ...delivery });

@@ -1,0 +1,112 @@
+// ts-mls on the delivery service: what its clients do there, as operations of the peer.
+
+import { DeliveryClient } from "./delivery_client.mjs";
+import { CredentialKey, ROOMKEY_CLIENT } from "./init_key_sets.mjs";
+import { b64, bytes, get, hold } from "./json_lines.mjs";
+import { Reader } from "./presentation.mjs";
+import { mls, part, suite } from "./ts_mls_suites.mjs";
+
+const { decodeKeyPackage, encodeKeyPackage } = await part("keyPackage.js");
+
+const ROOMKEY_GROUP = 0xf0c2;
+
+/** Who orders a group: the service that its context names, or else its creator's. */
+function orderingDomain({ groupContext }, creators) {
+  const named = groupContext.extensions.find(({ extensionType }) => extensionType === ROOMKEY_GROUP);
+  return named === undefined ? creators : new Reader(named.extensionData).vector().toString();
+}
+
+/** MLS-Exporter("roomkey ordering 1.0", "", 32) */
+const token = async (state) =>
+  mls.mlsExporter(
+    state.keySchedule.exporterSecret, "roomkey ordering 1.0", new Uint8Array(), 32,
+    await suite(mls.ciphersuites[state.groupContext.cipherSuite]),
+  );
+
+const stored = (commits) => commits.map(({ epoch, commit }) => ({ epoch, commit: b64(commit) }));
+const keyPackageMessage = (keyPackage) =>
+  b64(mls.encodeMlsMessage({ version: "mls10", wireformat: "mls_key_package", keyPackage }));
+
+/** A set of key packages, as the index wants them. */
+const entries = (numbers) =>
+  numbers.map((number) => {
+    const { publicPackage } = get(number);
+    const number_ = mls.ciphersuites[publicPackage.cipherSuite];
+    return { suite: number_, initKey: publicPackage.initKey, bytes: encodeKeyPackage(publicPackage) };
+  });
+
+export const operations = {
+  /** The client whose credential key signs the leaf of this key package. */
+  async ds_client({ services, keys }) {
+    const { publicPackage, privatePackage } = get(keys);
+    const { credential, signaturePublicKey } = publicPackage.leafNode;
+    const key = new CredentialKey(credential.identity, signaturePublicKey, privatePackage.signaturePrivateKey);
+    return { client: hold(new DeliveryClient(services, key)), id: b64(key.client) };
+  },
+
+  async ds_enrol({ client, code }) {
+    await get(client).enrol(code);
+    return {};
+  },
+
+  /** The leaf extension for a key package of another signature scheme than the credential's. */
+  async ds_vouch({ client, leaf_key }) {
+    return { extension: [ROOMKEY_CLIENT, b64(get(client).key.vouch(bytes(leaf_key)))] };
+  },
+
+  async ds_publish({ client, sets }) {
+    return get(client).publish(sets.map(entries));
+  },
+
+  async ds_claim({ client, identities, suites }) {
+    const found = await get(client).claim(identities, suites, decodeKeyPackage);
+    return {
+      sets: found.map(({ identity, client: id, packages }) => ({
+        identity, client: b64(id),
+        packages: packages.map(({ value }) => [mls.ciphersuites[value.cipherSuite], keyPackageMessage(value)]),
+      })),
+    };
+  },
+
+  async ds_send({ client, message, to }) {
+    await get(client).send(bytes(message), to.map(([identity, id]) => [identity, bytes(id)]));
+    return {};
+  },
+
+  async ds_next({ client }) {
+    const { sequence, message } = await get(client).next();
+    return { sequence, message: b64(message) };
+  },
+
+  async ds_acknowledge({ client, through }) {
+    await get(client).acknowledge(through);
+    return {};
+  },
+
+  async ds_close({ client }) {
+    get(client).close();
+    return {};
+  },
+
+  async ds_register({ client, state, creators }) {
+    const { mls: now } = get(state);
+    const { groupId, epoch } = now.groupContext;
+    await get(client).register(orderingDomain(now, creators), groupId, epoch, await token(now));
+    return {};
+  },
+
+  /** A commit that leads from one state to another. `commits` are those that stand in its place, null if it won. */
+  async ds_submit({ client, before, after, message, creators }) {
+    const [old, next] = [get(before).mls, get(after).mls];
+    const { groupId, epoch } = old.groupContext;
+    const tokens = [await token(old), await token(next)];
+    const others = await get(client).submit(orderingDomain(old, creators), groupId, epoch, ...tokens, bytes(message));
+    return { commits: others === undefined ? null : stored(others) };
+  },
+
+  async ds_commits({ client, state, creators }) {
+    const { mls: now } = get(state);
+    const { groupId, epoch } = now.groupContext;
+    return { commits: stored(await get(client).commits(orderingDomain(now, creators), groupId, epoch, await token(now))) };
+  },
+};
