@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from roomkey.conference.events import MessageArrived
 from roomkey.crypto.provider import CryptoProvider
 from roomkey.mls.group import Group
 
+from tests.support.conferences import said
 from tests.support.people import Person
 from tests.support.simulator import until
 
@@ -29,7 +29,3 @@ async def heard(sender: Person, receiver: Person, text: bytes) -> None:
     """Has `receiver` hear a message: what was put into the inbox before is processed then."""
     await sender.conference.send(text)
     await until(lambda: text in said(receiver), "a message to arrive")
-
-
-def said(person: Person) -> list[bytes]:
-    return [event.message.data for event in person.told if isinstance(event, MessageArrived)]

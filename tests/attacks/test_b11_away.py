@@ -7,7 +7,7 @@ from roomkey.conference import upkeep
 from roomkey.conference.session import Session
 from roomkey.mls.group import PAST_EPOCHS
 
-from tests.attacks.mallory import said
+from tests.support.conferences import said
 from tests.support.people import Person, call, together
 from tests.support.simulator import Simulation, origin_of, until
 

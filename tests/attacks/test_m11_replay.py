@@ -9,7 +9,8 @@ from roomkey.federation.delivery import Conflict
 from roomkey.mls import committing, framing, processing
 from roomkey.mls.framing import PRIVATE_MESSAGE, MLSMessage
 
-from tests.attacks.mallory import crypto_of, group_of, heard, put, said
+from tests.attacks.mallory import crypto_of, group_of, heard, put
+from tests.support.conferences import said
 from tests.support.people import Person, call, together
 from tests.support.simulator import Simulation, origin_of, until
 

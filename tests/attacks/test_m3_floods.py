@@ -25,7 +25,8 @@ from roomkey.mls.group import ReceivedProposal
 from roomkey.mls.proposals import Add, proposal
 from roomkey_delivery.store.interface import InboxLimits
 
-from tests.attacks.mallory import crypto_of, group_of, heard, put, said
+from tests.attacks.mallory import crypto_of, group_of, heard, put
+from tests.support.conferences import said
 from tests.support.mls_world import join_keys
 from tests.support.people import Person, call, together
 from tests.support.simulator import Simulation, until
@@ -81,7 +82,7 @@ async def test_a_stranger_who_asks_to_be_added_costs_nothing(alice: Person, bob:
     )
     await put(mallory, message(PublicMessage(framed, signature)).encode(), bob)
     await heard(alice, bob, b"after")
-    assert bob.errors == ["unsupported-proposal"]
+    assert bob.errors == ["external-commit-refused"]
     assert group_of(bob).proposals == ()
     assert len(conference.members) == 2
 

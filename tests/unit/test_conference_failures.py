@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from roomkey.client import contacts
 from roomkey.conference import ordering, records
-from roomkey.conference.events import Ended, MessageArrived
+from roomkey.conference.events import Ended
 from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery_messages import MessageDelivery
 from roomkey.federation.negotiation import check_not_downgraded
@@ -18,43 +16,12 @@ from roomkey.mls.framing import PRIVATE_MESSAGE, WELCOME, MLSMessage, PrivateMes
 from roomkey.mls.leaf_node import COMMIT
 from roomkey.mls.processing import protect
 
+from tests.support.conferences import said
 from tests.support.people import Person, call, enrol, together
 from tests.support.simulator import Simulation, origin_of, until
 
 ORDERING = origin_of("email1.example")
 BOBS = origin_of("email2.example")
-
-
-@pytest.fixture
-async def simulation(tmp_path: Path) -> AsyncIterator[Simulation]:
-    async with Simulation(tmp_path) as made:
-        yield made
-        assert made.keys_used_twice() == 0
-
-
-@pytest.fixture
-async def alice(simulation: Simulation) -> AsyncIterator[Person]:
-    made = await enrol(simulation, "alice@email1.example")
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def bob(simulation: Simulation) -> AsyncIterator[Person]:
-    made = await enrol(simulation, "bob@email2.example")
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def carol(simulation: Simulation) -> AsyncIterator[Person]:
-    made = await enrol(simulation, "carol@email1.example")
-    yield made
-    await made.close()
-
-
-def said(person: Person) -> list[bytes]:
-    return [event.message.data for event in person.told if isinstance(event, MessageArrived)]
 
 
 # -- races --
