@@ -252,6 +252,7 @@ class Scene:
         signer: int = 1,
         sign_with: str = "bob",
         psks: Sequence[tuple[PreSharedKeyID, bytes]] = (),
+        named: Sequence[PreSharedKeyID] | None = None,
         tag: bytes | None = None,
         path_secret: bytes | None = None,
     ) -> bytes:
@@ -259,6 +260,7 @@ class Scene:
 
         Args:
             tree_data: content of the ratchet_tree extension if not the tree's; empty for no extension.
+            named: the PSKs that it names, if not those that it uses.
             context: fields of the GroupContext to alter; extensions: of the GroupInfo, beside the tree.
         """
         group = self.group("bob")
@@ -274,7 +276,7 @@ class Scene:
             self.crypto(sign_with), SUITE, self.world.keys[sign_with].leaf.signature, signer, told, shown, tag
         )
         joiner = Joiner(keys.key_package.ref(SUITE), keys.key_package.init_key, path_secret)
-        ids = tuple(psk_id for psk_id, _ in psks)
+        ids = tuple(psk_id for psk_id, _ in psks) if named is None else tuple(named)
         return message(
             await seal_welcome(self.crypto("bob"), SUITE, epoch.welcome_secret, joiner_secret, info, ids, [joiner])
         ).encode()

@@ -30,8 +30,9 @@ from roomkey.mls.own_leaf import UNCHANGED, LeafChange
 from roomkey.mls.policy import STRICT, Policy
 from roomkey.mls.private_content import PAD_256, Padding
 from roomkey.mls.proposal_list import Changes, apply_proposals
-from roomkey.mls.proposals import Proposal, Remove, Update, by_reference, by_value, proposal, proposal_ref
+from roomkey.mls.proposals import Proposal, Update, by_reference, by_value, proposal, proposal_ref
 from roomkey.mls.psk import psk_secret
+from roomkey.mls.selection import select
 from roomkey.mls.transcript import confirmation_tag, confirmed_transcript_hash
 from roomkey.mls.tree_hash import tree_hash
 from roomkey.mls.tree_validation import check_members
@@ -86,7 +87,7 @@ class Delivery(NamedTuple):
 async def commit(
     crypto: CryptoProvider,
     group: Group,
-    now: float,
+    now: float | None,
     *,
     proposals: Sequence[Proposal] = (),
     referenced: bool | Sequence[bytes] = True,
@@ -103,7 +104,7 @@ async def commit(
     """A commit of proposals received in this epoch and, after them, of proposals given by value.
 
     Args:
-        now: Unix seconds, for the lifetimes of added key packages.
+        now: Unix seconds, for the lifetimes of added key packages; None leaves those unchecked.
         referenced: True takes all received proposals that are valid and go together (`selection`), False none; a list
             of references takes just those, in its order.
         path: True adds a path, fresh keys for us, where none is needed; None (as False) only where RFC 9420 section
@@ -117,7 +118,8 @@ async def commit(
     expect_active(group)
     given = [ReceivedProposal(b"", member(group.own_leaf), item) for item in proposals]
     if isinstance(referenced, bool):
-        items = [*(_compatible(group, given) if referenced else ()), *given]
+        chosen = await select(crypto, group, given, policy, psks, now) if referenced else []
+        items = [*chosen, *given]
     else:
         items = [*(group.proposal(reference) for reference in referenced), *given]
     changes = await apply_proposals(crypto, group, group.own_leaf, items, policy, now)
@@ -297,25 +299,3 @@ def _joiners(after: Group, changes: Changes, new: NewPath | None) -> list[Joiner
         Joiner(package.ref(after.suite), package.init_key, None if new is None else new.secret_for(index))
         for index, package in changes.added
     ]
-
-
-def _compatible(group: Group, by_value_items: Sequence[ReceivedProposal]) -> list[ReceivedProposal]:
-    """The received proposals that our commit can carry (RFC 9420 section 12.2): neither our own Updates nor our own
-    removal, one for a leaf with Remove before Update and the newest Update before older ones, and none that a
-    proposal given by value replaces.
-    """
-    taken = {i.proposal.body.removed for i in by_value_items if isinstance(i.proposal.body, Remove)} | {group.own_leaf}
-    kept: list[ReceivedProposal] = []
-    for wanted in (Remove, Update):
-        for item in reversed(group.proposals):
-            body = item.proposal.body
-            if not isinstance(body, wanted):
-                continue
-            leaf = body.removed if isinstance(body, Remove) else item.sender.leaf_index
-            if leaf is not None and leaf not in taken and group.tree.leaf(leaf) is not None:
-                taken.add(leaf)
-                kept.append(item)
-    kept += [item for item in group.proposals if not isinstance(item.proposal.body, Remove | Update)]
-    given = {item.proposal for item in by_value_items}
-    order = {item.reference: place for place, item in enumerate(group.proposals)}
-    return sorted((item for item in kept if item.proposal not in given), key=lambda item: order[item.reference])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from roomkey.crypto.provider import CryptoProvider
 from roomkey.errors import RoomkeyError
@@ -37,6 +37,7 @@ from roomkey.mls.private_content import PAD_256, Padding
 from roomkey.mls.proposal_list import may_come_from_outside
 from roomkey.mls.proposals import Add, Proposal, proposal_ref
 from roomkey.mls.protection import VerifiedContent
+from roomkey.mls.selection import sound
 from roomkey.mls.validation import violation
 
 
@@ -62,6 +63,9 @@ class ProposalReceived:
     proposal: Proposal
     reference: bytes
 
+
+# What to do with application data while proposals wait for a commit.
+Waiting = Literal["refuse", "unsafe-send"]
 
 Event: TypeAlias = ApplicationMessage | ProposalReceived | CommitProcessed
 
@@ -90,10 +94,12 @@ async def process(
     Args:
         psks: keys that a commit may name, beside the group's own resumption PSKs.
         policy: what is taken beyond the common; about strangers a group's own says more (`policy`).
-    Errors: "malformed", "wrong-group", "wrong-epoch", "own-message", "invalid-message", "invalid-signature",
-    "invalid-tag", "decryption-failed", "key-consumed", "generation-too-far"; for commits also "invalid-proposal",
-    "invalid-commit", "invalid-update-path", "invalid-tree", "invalid-key-package", "invalid-leaf-node",
-    "unknown-proposal", "unsupported-proposal", "external-commit-refused", "psk-unknown".
+
+    Errors: "malformed", "too-large", "wrong-group", "wrong-epoch", "own-message", "invalid-message",
+    "invalid-signature", "invalid-tag", "decryption-failed", "key-consumed", "generation-too-far"; for commits also
+    "invalid-proposal", "invalid-commit", "invalid-update-path", "invalid-tree", "invalid-key-package",
+    "invalid-leaf-node", "unknown-proposal", "unsupported-proposal", "unsupported-policy", "external-commit-refused",
+    "psk-unknown", "group-ended".
     """
     policy = in_force(group.context.extensions, policy)
     body = MLSMessage.decode(data).body
@@ -131,13 +137,21 @@ async def protect(
     authenticated_data: bytes = b"",
     *,
     padding: Padding = PAD_256,
+    waiting: Waiting = "refuse",
+    policy: Policy = STRICT,
 ) -> tuple[Group, bytes]:
     """Application data for all members: the group without the message's key, to be stored before the encoded
     MLSMessage leaves.
 
-    Errors: "group-ended".
+    Args:
+        waiting: "refuse" says no while valid proposals wait for a commit, as RFC 9420 section 12.4 asks; "unsafe-send"
+            sends all the same, to members too whose removal was proposed.
+        policy: which proposals are valid.
+    Errors: "group-ended", "commit-first".
     """
-    after, (encoded,) = await protect_all(crypto, group, [data], authenticated_data, padding=padding)
+    after, (encoded,) = await protect_all(
+        crypto, group, [data], authenticated_data, padding=padding, waiting=waiting, policy=policy
+    )
     return after, encoded
 
 
@@ -148,9 +162,15 @@ async def protect_all(
     authenticated_data: bytes = b"",
     *,
     padding: Padding = PAD_256,
+    waiting: Waiting = "refuse",
+    policy: Policy = STRICT,
 ) -> tuple[Group, list[bytes]]:
     """`protect` for a batch, in three border crossings."""
     expect_active(group)
+    if waiting == "refuse" and group.proposals:
+        count = len(await sound(crypto, group, group.proposals, policy))
+        if count:
+            raise RoomkeyError("commit-first", f"expected that no proposal waits for a commit, got {count}")
     sender = member(group.own_leaf)
     framed = [
         FramedContent(group.group_id, group.epoch, sender, authenticated_data, APPLICATION, data) for data in texts

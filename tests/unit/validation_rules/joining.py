@@ -111,6 +111,14 @@ async def with_a_psk_that_we_do_not_have(scene: Scene) -> Attempt:
     return invited(scene, await scene.welcome(await scene.world.client("dave"), psks=psks))
 
 
+@breaks("psk-count", "invalid-proposal")
+async def with_more_psks_than_can_be_counted(scene: Scene) -> Attempt:
+    """In a commit so many are too large to be read."""
+    named = [external_psk(b"door", number.to_bytes(4, "big")) for number in range(0x10000)]
+    data = await scene.welcome(await scene.world.client("dave"), named=named)
+    return invited(scene, data, psks=Psks({b"door": b"k" * 32}))
+
+
 @breaks("welcome-psk-usage", "invalid-welcome")
 async def with_two_former_groups(scene: Scene) -> Attempt:
     former = Psks({}, {(b"old", 1): b"k" * 32, (b"older", 1): b"k" * 32})

@@ -90,12 +90,6 @@ async def a_psk_that_we_do_not_have(scene: Scene) -> Attempt:
     return heard(scene, await scene.commit("bob", item, psks=DOOR))
 
 
-@breaks("psk-count", "invalid-proposal")
-async def more_psks_than_can_be_counted(scene: Scene) -> Attempt:
-    ids = [external_psk(b"door", number.to_bytes(32, "big")) for number in range(0x10000)]
-    return await committed(scene, *map(PreSharedKey, ids))
-
-
 @breaks("reinit-version", "invalid-proposal")
 async def a_lower_version(scene: Scene) -> Attempt:
     return await committed(scene, REINIT.replace(version=0))
