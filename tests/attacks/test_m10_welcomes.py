@@ -85,7 +85,8 @@ async def test_a_fake_that_comes_first_blocks_no_true_invitation(alice: Person, 
     for fake in bob.client.invitations():
         await fake.leave()
     await heard(alice, bob, b"latest")
-    assert set(bob.errors) == {"wrong-token"}  # what the register says of the fakes, when they are declined
+    # what the register says of the fakes when they are declined; a Welcome may come once more after a power cut
+    assert set(bob.errors) - {"welcome-not-for-us"} == {"wrong-token"}
 
 
 async def test_a_group_of_the_same_id_at_another_service_is_another_conference(

@@ -11,8 +11,9 @@ import pytest
 from roomkey.client import client
 from roomkey.mls.group import MAX_PAST_AGE
 
+from tests.support.conferences import said
 from tests.support.people import Person, call, enrol, together
-from tests.support.simulator import SimulatedHost, SimulatedStore, Simulation, until
+from tests.support.simulator import SimulatedHost, SimulatedStore, Simulation, origin_of, until
 
 
 @pytest.fixture
@@ -64,6 +65,26 @@ async def test_after_it_was_away(two: tuple[Person, Person], monkeypatch: pytest
     monkeypatch.setattr(SimulatedHost, "now", lambda host: time.time() + MAX_PAST_AGE + 3600)
     await bob.power_cut()
     await until(lambda: first not in disk(bob) and second not in disk(bob), "the keys to go")
+
+
+async def test_messages_that_waited_while_it_was_away_are_read_first(
+    two: tuple[Person, Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alice's device fell asleep with two messages of an epoch that bob saw end; hers wakes up before his does."""
+    alice, bob = two
+    conference = await call(alice, bob)
+    alice.host.unreachable.add(origin_of("email2.example"))
+    for text in (b"one", b"two"):
+        await conference.send(text)
+    await bob.conference.update()
+    await bob.close()
+    alice.host.unreachable.clear()
+    alice.client._outbox.wake()
+    await until(lambda: not [name for name in alice.host.disks[alice.identity].records if "out/" in name], "delivery")
+    monkeypatch.setattr(SimulatedHost, "now", lambda host: time.time() + MAX_PAST_AGE + 3600)
+    monkeypatch.setattr(client, "INBOX_FIRST", 3600)
+    await bob.power_cut()
+    await until(lambda: said(bob) == [b"one", b"two"], "both messages")
 
 
 async def test_a_pending_commit_holds_no_ended_epoch(

@@ -92,6 +92,7 @@ class Session:
     settling: bool = False
     ahead: tuple[str, tuple[StoredCommit, ...]] = ("", ())  # a register's domain, and its commits not processed yet
     left: bool = False
+    forgetting: bool = False  # not before the inbox has shown what waited in it: some may be of epochs now too old
 
     # -- reading --
 
@@ -144,10 +145,11 @@ class Session:
         return tuple(known[index] for index, _ in after.tree.members())
 
     def put_group(self, changes: Changes, group: Group) -> Group:
-        """Adds a group to a transaction, without what is too old (`Group.aged`); what it returns is current once that
-        stands.
+        """Adds a group to a transaction, without what is too old (`Group.aged`) once `upkeep.forget` has begun with it;
+        what it returns is current once the transaction stands.
         """
-        group = group.aged(self.around.now())
+        if self.forgetting:
+            group = group.aged(self.around.now())
         changes.put(records.group_name(self.key), state.encode_group(group))
         return group
 

@@ -59,8 +59,11 @@ async def settle(session: Session) -> None:
 
 
 async def forget(session: Session) -> None:
-    """Deletes message keys and past epochs that are too old (`Group.aged`), also while nothing comes."""
+    """Deletes message keys and past epochs that are too old (`Group.aged`), also while nothing comes. From the first
+    call on every transaction does.
+    """
     async with session.lock:
+        session.forgetting = True
         if session.group is None or session.group.aged(session.around.now()) is session.group:
             return
         changes = Changes()
