@@ -198,7 +198,7 @@ json.dumps(codes)
 
 
 def as_dumped(data: bytes) -> str:
-    """Bytes as DUMP shows them: what JavaScript calls latin1 is windows-1252 with its holes filled (WHATWG, Encoding)."""
+    """Bytes as DUMP shows them: what JavaScript calls latin1 is windows-1252 with its holes filled."""
     return "".join(bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in data)
 
 
