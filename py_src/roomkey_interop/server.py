@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 from roomkey.errors import Fault, RoomkeyError
 
 from roomkey_interop import changes, members, outsiders, successors
@@ -86,11 +87,14 @@ def handlers(client: Client) -> grpc.GenericRpcHandler:
 
     def handler(name: str) -> grpc.RpcMethodHandler:
         method, rpc = METHODS[name], RPCS[name]
+        decode, encode = codecs.of(rpc.request).decode, codecs.of(rpc.response).encode
 
-        async def call(request: Any, context: grpc.aio.ServicerContext) -> Any:
+        async def call(data: bytes, context: grpc.aio.ServicerContext) -> Any:
             try:
                 async with lock:
-                    return await method(client, request)
+                    return await method(client, decode(data))
+            except DecodeError:
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"expected the request of {name}")
             except UnknownId as error:
                 await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
             except RoomkeyError as error:
@@ -99,8 +103,8 @@ def handlers(client: Client) -> grpc.GenericRpcHandler:
                 text = f"{error.code}: {error.sentence} ({error.text})"
                 await context.abort(status_of(error), text, tuple(marks))
 
-        decode, encode = codecs.of(rpc.request).decode, codecs.of(rpc.response).encode
-        return grpc.unary_unary_rpc_method_handler(call, request_deserializer=decode, response_serializer=encode)
+        # The request comes as bytes: grpc would answer UNKNOWN to those that are none.
+        return grpc.unary_unary_rpc_method_handler(call, response_serializer=encode)
 
     return grpc.method_handlers_generic_handler(f"{PACKAGE}.{SERVICE}", {name: handler(name) for name in RPCS})
 
