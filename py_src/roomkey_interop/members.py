@@ -14,7 +14,7 @@ from roomkey.mls.joining import join
 from roomkey.mls.processing import ApplicationMessage, process, protect
 
 from roomkey_interop import interface as api
-from roomkey_interop.states import POLICY, Client, new_join, raw
+from roomkey_interop.states import ANY_LIFETIME, POLICY, Client, new_join, raw
 
 NAME = "Roomkey"
 
@@ -54,8 +54,9 @@ async def join_group(client: Client, request: api.JoinGroupRequest) -> api.JoinG
     if request.identity not in (b"", ours.keys.key_package.leaf_node.credential.identity):
         raise RoomkeyError("bad-argument", "identity: expected that of the transaction, got another", field="identity")
     joined = await join(
-        ours.crypto, request.welcome, [ours.keys], tree=request.ratchet_tree or None, psks=Psks(ours.external_psks)
-    )
+        ours.crypto, request.welcome, [ours.keys], tree=request.ratchet_tree or None, psks=Psks(ours.external_psks),
+        max_lifetime=ANY_LIFETIME,
+    )  # fmt: skip
     client.joins.drop(request.transaction_id)
     number = client.members.add(ours.member(joined.group, request.encrypt_handshake))
     return api.JoinGroupResponse(number, joined.group.epoch_authenticator)

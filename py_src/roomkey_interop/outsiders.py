@@ -16,7 +16,7 @@ from roomkey.mls.psk import external_psk
 
 from roomkey_interop import descriptions
 from roomkey_interop import interface as api
-from roomkey_interop.states import Client, Signer, new_join, raw
+from roomkey_interop.states import ANY_LIFETIME, Client, Signer, new_join, raw
 
 
 async def external_join(client: Client, request: api.ExternalJoinRequest) -> api.ExternalJoinResponse:
@@ -28,13 +28,13 @@ async def external_join(client: Client, request: api.ExternalJoinRequest) -> api
     tree = request.ratchet_tree or None
     prior: int | None = None
     if request.remove_prior:
-        known = await read_group_info(ours.crypto, request.group_info, tree=tree)
+        known = await read_group_info(ours.crypto, request.group_info, tree=tree, max_lifetime=ANY_LIFETIME)
         prior = descriptions.leaf_of(known.tree, request.identity)
     ours.external_psks.update((psk.psk_id, psk.psk_secret) for psk in request.psks)
     made = await external_commit(
         ours.crypto, request.group_info, ours.keys, time.time(), tree=tree, replaces=prior,
         psk_ids=[external_psk(psk.psk_id, ours.crypto.random(suite.nh)) for psk in request.psks],
-        psks=Psks(ours.external_psks),
+        psks=Psks(ours.external_psks), max_lifetime=ANY_LIFETIME,
     )  # fmt: skip
     number = client.members.add(ours.member(made.group, request.encrypt_handshake))
     return api.ExternalJoinResponse(number, made.message, made.group.epoch_authenticator)
@@ -72,7 +72,9 @@ async def external_signer_proposal(client: Client, request: api.ExternalSignerPr
     runner always sends 0, which we take for none.
     """
     signer = client.signers[request.signer_id]
-    known = await read_group_info(signer.crypto, request.group_info, tree=request.ratchet_tree or None)
+    known = await read_group_info(
+        signer.crypto, request.group_info, tree=request.ratchet_tree or None, max_lifetime=ANY_LIFETIME
+    )
     senders = external_senders(known.context.extensions)
     if request.signer_index and (
         request.signer_index >= len(senders) or senders[request.signer_index].signature_key != signer.pair.public

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
@@ -18,8 +19,10 @@ from roomkey.mls.key_package import make_key_package
 from roomkey.mls.leaf_node import Lifetime, own_capabilities
 from roomkey.mls.policy import EXTERNAL_JOINS, policy_by_name
 
+# How long others' KeyPackages may be valid for: mlspp's last for ever.
+ANY_LIFETIME: Final = math.inf
 # The runner's scripts join from outside, so our members let strangers in.
-POLICY = policy_by_name(EXTERNAL_JOINS)
+POLICY = policy_by_name(EXTERNAL_JOINS)._replace(max_lifetime=ANY_LIFETIME)
 # Seconds that a KeyPackage is valid for, and those before it was made, as clocks differ.
 LIFETIME = 86400
 CLOCK_SKEW = 3600

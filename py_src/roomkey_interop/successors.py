@@ -12,7 +12,7 @@ from roomkey.mls.successor import branch_group, reinit_group
 
 from roomkey_interop import changes, descriptions
 from roomkey_interop import interface as api
-from roomkey_interop.states import NO_CLOCK, Client, Join, Member, Successor, new_join
+from roomkey_interop.states import ANY_LIFETIME, NO_CLOCK, Client, Join, Member, Successor, new_join
 
 
 async def handle_pending_reinit_commit(client: Client, request: api.StateRequest) -> api.HandleReInitCommitResponse:
@@ -37,7 +37,7 @@ async def reinit_welcome(client: Client, request: api.ReInitWelcomeRequest) -> a
     others = [descriptions.read_key_package(data) for data in request.key_package]
     made = await reinit_group(
         it.join.crypto, it.ended.group, it.join.keys, others, NO_CLOCK,
-        path=request.force_path, with_tree=not request.external_tree,
+        path=request.force_path, with_tree=not request.external_tree, max_lifetime=ANY_LIFETIME,
     )  # fmt: skip
     _follow(client, request.reinit_id, it)
     return _founded(client, it.join, it.ended, made, request.external_tree)
@@ -46,8 +46,9 @@ async def reinit_welcome(client: Client, request: api.ReInitWelcomeRequest) -> a
 async def handle_reinit_welcome(client: Client, request: api.HandleReInitWelcomeRequest) -> api.JoinGroupResponse:
     it = client.successors[request.reinit_id]
     joined = await join(
-        it.join.crypto, request.welcome, [it.join.keys], tree=request.ratchet_tree or None, former=[it.ended.group]
-    )
+        it.join.crypto, request.welcome, [it.join.keys], tree=request.ratchet_tree or None, former=[it.ended.group],
+        max_lifetime=ANY_LIFETIME,
+    )  # fmt: skip
     _follow(client, request.reinit_id, it)
     number = client.members.add(it.join.member(joined.group, it.ended.encrypt_handshake))
     return api.JoinGroupResponse(number, joined.group.epoch_authenticator)
@@ -60,7 +61,7 @@ async def create_branch(client: Client, request: api.CreateBranchRequest) -> api
     made = await branch_group(
         ours.crypto, parent.group, ours.keys, [descriptions.read_key_package(data) for data in request.key_packages],
         request.group_id, NO_CLOCK, extensions=descriptions.extensions(request.extensions),
-        path=request.force_path, with_tree=not request.external_tree,
+        path=request.force_path, with_tree=not request.external_tree, max_lifetime=ANY_LIFETIME,
     )  # fmt: skip
     return _founded(client, ours, parent, made, request.external_tree)
 
@@ -69,7 +70,7 @@ async def handle_branch(client: Client, request: api.HandleBranchRequest) -> api
     parent, ours = client.members[request.state_id], client.joins[request.transaction_id]
     joined = await join(
         ours.crypto, request.welcome, [ours.keys], tree=request.ratchet_tree or None,
-        psks=Psks(ours.external_psks), former=[parent.group],
+        psks=Psks(ours.external_psks), former=[parent.group], max_lifetime=ANY_LIFETIME,
     )  # fmt: skip
     client.joins.drop(request.transaction_id)
     number = client.members.add(ours.member(joined.group, parent.encrypt_handshake))

@@ -106,7 +106,13 @@ def test_leaves_that_break_a_rule(rule: str, leaf: LeafNode) -> None:
 
 
 def test_old_leaves_pass_without_a_clock() -> None:
-    check_leaf(SUITE, GOOD.replace(lifetime=Lifetime(5, 2)), now=None)
+    check_leaf(SUITE, GOOD.replace(lifetime=Lifetime(2, 5)), now=None)
+
+
+@pytest.mark.parametrize("lifetime", [Lifetime(5, 2), Lifetime(0, MAX_LIFETIME + 1)], ids=["inverted", "too long"])
+def test_a_lifetimes_length_needs_no_clock(lifetime: Lifetime) -> None:
+    with pytest.raises(RoomkeyError, match="leaf-lifetime-length"):
+        check_leaf(SUITE, GOOD.replace(lifetime=lifetime), now=None)
 
 
 def test_unknown_credentials_are_malformed() -> None:

@@ -98,16 +98,15 @@ async def process_commit(
     sender = framed.sender.leaf_index
     if sender is None:
         tree, sender = tree.make_room()
-    removed_us = any(index == group.own_leaf for index, _ in changes.removed)
-    if removed_us:
-        return group, _event(changes, sender, external, framed, commit, True, ())
 
-    # 2. the path, its leaf and the new tree
+    # 2. the path, its leaf and the new tree. Who is removed can check no more: the path has no secret for them.
     signature, own_keys = _own_keys(group, items)
     keys: PathKeys = current_keys(tree, own_keys)
     if commit.path is not None:
         tree = await _merge_path(crypto, group, changes, tree, sender, commit.path)
     check_members(tree)
+    if any(index == group.own_leaf for index, _ in changes.removed):
+        return group, _event(changes, sender, external, framed, commit, True, ())
     provisional = group.context.replace(epoch=group.epoch + 1, tree_hash=tree_hash(tree), extensions=changes.extensions)
     commit_secret = bytes(suite.nh)
     if commit.path is not None:

@@ -36,7 +36,7 @@ from roomkey.mls.group import NO_PSKS, Group, JoinKeys, Psks, begin_epoch
 from roomkey.mls.group_context import GroupContext
 from roomkey.mls.key_package import check_key_package
 from roomkey.mls.key_schedule import make_external_init, next_epoch
-from roomkey.mls.leaf_node import requirements
+from roomkey.mls.leaf_node import MAX_LIFETIME, requirements
 from roomkey.mls.open_group import read_group_info as read_group_info
 from roomkey.mls.policy import STRICT, Policy, in_force
 from roomkey.mls.proposal_list import check_psk, may_come_from_outside
@@ -81,6 +81,7 @@ async def external_commit(
     psks: Psks = NO_PSKS,
     replaces: int | None = None,
     authenticated_data: bytes = b"",
+    max_lifetime: float = MAX_LIFETIME,
 ) -> ExternalCommit:
     """Joins a group by an external commit (RFC 9420 section 12.4.3.2), after these checks:
 
@@ -97,11 +98,12 @@ async def external_commit(
         tree: as for `read_group_info`.
         psk_ids: PSKs to bring in, of usage application; their keys are in `psks`.
         replaces: leaf index of our old leaf; None takes the one that has our signature key, if one does.
+        max_lifetime: as in `Policy`.
     Errors: those of `read_group_info`; "external-commit-refused", "invalid-key-package", "invalid-proposal",
     "invalid-commit", "psk-unknown", "invalid-key".
     """
     # 1.
-    known = await read_group_info(crypto, group_info, tree=tree)
+    known = await read_group_info(crypto, group_info, tree=tree, max_lifetime=max_lifetime)
     suite, info, context = known.suite, known.info, known.context
     # 2.
     if not in_force(context.extensions, _HOPED).external_commits:

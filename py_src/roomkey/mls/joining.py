@@ -11,6 +11,7 @@ from roomkey.errors import RoomkeyError
 from roomkey.mls import key_schedule
 from roomkey.mls.framing import MLSMessage
 from roomkey.mls.group import NO_PSKS, Group, JoinKeys, Psks, begin_epoch
+from roomkey.mls.leaf_node import MAX_LIFETIME
 from roomkey.mls.open_group import verify_info
 from roomkey.mls.psk import PSK_EXTERNAL, USAGE_APPLICATION, PreSharedKeyID, psk_secret
 from roomkey.mls.successor import Who, by_credential, check_successor
@@ -42,13 +43,15 @@ async def join(
     psks: Psks = NO_PSKS,
     former: Sequence[Group] = (),
     who: Who = by_credential,
+    max_lifetime: float = MAX_LIFETIME,
 ) -> Joined:
     """Joins by an encoded MLSMessage that carries a Welcome. In this order:
 
     1. welcome-for-us: it names one of our KeyPackages, and has that one's suite (welcome-suite).
-    2. its group secrets and GroupInfo decrypt; PSKs obey their usage (welcome-psk-usage, welcome-epoch) and are known
-       (psk-unknown), those of a reinitialised or branched group by `former` alone; no extension stands twice
-       (welcome-extensions), and the group's policy is one we know (context-policy).
+    2. its group secrets and GroupInfo decrypt; PSKs obey their usage (welcome-psk-usage, welcome-epoch), are known
+       (psk-unknown), those of a reinitialised or branched group by `former` alone, and have nonces of the right length
+       (welcome-psk-nonce); no extension stands twice (welcome-extensions), and the group's policy is one we know
+       (context-policy).
     3. the ratchet tree, from the GroupInfo or beside it, is there (welcome-tree) and valid (`verify_tree`).
     4. welcome-signature: the GroupInfo is signed by its signer's leaf.
     5. welcome-own-leaf: our KeyPackage's leaf stands in the tree; the path secret derives what stands above it, and
@@ -56,14 +59,15 @@ async def join(
     6. welcome-confirmation: the confirmation tag holds.
     7. a group that follows on another has in common with it what it must (`successor.check_successor`).
 
-    Still owed: the truth of the members' identities, and that we are not in a group of this id. Lifetimes of the
-    members' leaves are not checked; they were when they were added.
+    Still owed: the truth of the members' identities, and that we are not in a group of this id. That now lies in the
+    lifetimes of the members' leaves is not checked; it was when they were added.
 
     Args:
         ours: KeyPackages that may have been used, with their keys.
         tree: content of a ratchet_tree extension, if the GroupInfo has none.
         psks: external PSKs, and resumption PSKs of usage application.
         former: groups of ours that this one may follow on, each in our newest epoch; who: whom a leaf stands for.
+        max_lifetime: as in `Policy`.
     Errors: "welcome-not-for-us", "invalid-welcome", "invalid-tree", "invalid-leaf-node", "invalid-signature",
     "invalid-update-path", "decryption-failed", "psk-unknown", "malformed", "unsupported-suite", "unsupported-policy".
     """
@@ -84,6 +88,9 @@ async def join(
     linked = {} if link is None or old is None else {link: old.psk(link, NO_PSKS)}
     used = [(psk_id, linked.get(psk_id) or psks.key(psk_id)) for psk_id in secrets.psks]
     psk = psk_secret(suite, used)
+    for psk_id in secrets.psks:
+        if len(psk_id.psk_nonce) != suite.nh:
+            raise violation("welcome-psk-nonce", f"expected {suite.nh} bytes, got {len(psk_id.psk_nonce)}")
     opener = key_schedule.welcome_secret(suite, secrets.joiner_secret, psk)
     info = await open_group_info(crypto, suite, welcome, opener)
     context = info.group_context
@@ -92,7 +99,7 @@ async def join(
     if link is not None and context.epoch != 1:
         raise violation("welcome-epoch", f"got epoch {context.epoch}")
     # 3. and 4.
-    ratchet_tree = await verify_info(crypto, suite, info, tree)
+    ratchet_tree = await verify_info(crypto, suite, info, tree, max_lifetime)
     # 5.
     own = next((index for index, leaf in ratchet_tree.members() if leaf == keys.key_package.leaf_node), None)
     if own is None:

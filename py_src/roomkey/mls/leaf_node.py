@@ -226,12 +226,12 @@ def check_leaf(
     5. leaf-capabilities-credential: it supports its own credential's type.
     6. leaf-capabilities-extensions: it supports the extensions it carries.
     7. leaf-required-extensions, -proposals, -credentials: it supports what the group needs.
-    8. leaf-lifetime, leaf-lifetime-length: now lies in its lifetime, and that is not too long.
+    8. leaf-lifetime: now lies in its lifetime. leaf-lifetime-length: that is not too long, and ends after it begins.
 
     Still owed: the signature (`leaf_signed`), the identity's truth, and what only other members show (`check_members`).
 
     Args:
-        now: Unix seconds; None leaves rule 8 out, for leaves that were admitted in the past.
+        now: Unix seconds; None leaves leaf-lifetime out, for leaves that were admitted in the past.
         source: KEY_PACKAGE, UPDATE or COMMIT, where the leaf's place demands one.
         max_lifetime: seconds.
     Errors: "invalid-leaf-node" with `rule`.
@@ -267,9 +267,9 @@ def check_leaf(
         if not needed.issubset(has):
             raise violation(rule, f"expected type {min(needed.difference(has))}, got others")
 
-    if leaf.lifetime is not None and now is not None:
+    if leaf.lifetime is not None:
         begin, end = leaf.lifetime.not_before, leaf.lifetime.not_after
-        if not begin <= now <= end:
+        if now is not None and not begin <= now <= end:
             raise violation("leaf-lifetime", f"got {'an earlier time' if now < begin else 'a later time'}")
-        if end - begin > max_lifetime:
+        if not 0 <= end - begin <= max_lifetime:
             raise violation("leaf-lifetime-length", f"expected at most {max_lifetime:.0f} seconds, got {end - begin}")

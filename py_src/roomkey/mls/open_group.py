@@ -10,7 +10,7 @@ from roomkey.errors import RoomkeyError
 from roomkey.mls.extensions import ExtensionType, duplicate_type, find_extension
 from roomkey.mls.framing import MLSMessage
 from roomkey.mls.group_context import GroupContext
-from roomkey.mls.leaf_node import requirements
+from roomkey.mls.leaf_node import MAX_LIFETIME, requirements
 from roomkey.mls.policy import policy_name
 from roomkey.mls.ratchet_tree import RatchetTree
 from roomkey.mls.tree_validation import verify_tree
@@ -31,7 +31,9 @@ class OpenGroup:
         return self.info.group_context
 
 
-async def read_group_info(crypto: CryptoProvider, group_info: bytes, *, tree: bytes | None = None) -> OpenGroup:
+async def read_group_info(
+    crypto: CryptoProvider, group_info: bytes, *, tree: bytes | None = None, max_lifetime: float = MAX_LIFETIME
+) -> OpenGroup:
     """Reads an encoded MLSMessage that carries a GroupInfo, in this order:
 
     1. its suite is one of ours (unsupported-suite), no extension stands twice (welcome-extensions), the group's policy
@@ -45,6 +47,7 @@ async def read_group_info(crypto: CryptoProvider, group_info: bytes, *, tree: by
 
     Args:
         tree: content of a ratchet_tree extension, if the GroupInfo has none.
+        max_lifetime: as in `Policy`; leaves that live longer are refused, those whose time is over are not.
     Errors: "invalid-message" for another kind of message, "invalid-welcome", "invalid-tree", "invalid-leaf-node",
     "invalid-signature", "unsupported-suite", "unsupported-policy", "malformed".
     """
@@ -53,10 +56,12 @@ async def read_group_info(crypto: CryptoProvider, group_info: bytes, *, tree: by
         raise RoomkeyError("invalid-message", f"expected a GroupInfo, got {type(body).__name__}")
     # 1.
     suite = suite_by_number(body.group_context.cipher_suite)
-    return OpenGroup(suite, body, await verify_info(crypto, suite, body, tree))
+    return OpenGroup(suite, body, await verify_info(crypto, suite, body, tree, max_lifetime))
 
 
-async def verify_info(crypto: CryptoProvider, suite: CipherSuite, info: GroupInfo, beside: bytes | None) -> RatchetTree:
+async def verify_info(
+    crypto: CryptoProvider, suite: CipherSuite, info: GroupInfo, beside: bytes | None, max_lifetime: float
+) -> RatchetTree:
     """The ratchet tree of a GroupInfo, after the checks that every reader of one makes: those of `read_group_info`."""
     context = info.group_context
     for extensions in (info.extensions, context.extensions):
@@ -71,7 +76,9 @@ async def verify_info(crypto: CryptoProvider, suite: CipherSuite, info: GroupInf
         raise violation("welcome-tree", "got none")
     tree = RatchetTree.decode(suite, data)
     needs = requirements(context.extensions)
-    await verify_tree(crypto, tree, context.group_id, context.tree_hash, now=None, needs=needs)
+    await verify_tree(
+        crypto, tree, context.group_id, context.tree_hash, now=None, needs=needs, max_lifetime=max_lifetime
+    )
     # 3.
     signer = tree.leaf(info.signer)
     if signer is None:

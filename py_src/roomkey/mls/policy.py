@@ -24,6 +24,7 @@ from typing import Final, NamedTuple
 
 from roomkey.errors import RoomkeyError
 from roomkey.mls.extensions import Extension, ExtensionType, find_extension
+from roomkey.mls.leaf_node import MAX_LIFETIME
 from roomkey.mls.validation import violation
 from roomkey.tls import Opaque, Struct
 
@@ -37,6 +38,8 @@ class Policy(NamedTuple):
         custom_proposals: types beyond RFC 9420 that the application takes; it gets them in `CommitProcessed.custom`.
         custom_without_path: those of them that ask for no path; the others do (section 12.4).
         custom_from_outside: those of them that an external sender may send (section 12.1.8).
+        max_lifetime: seconds that a KeyPackage's leaf may live for in all. Every application sets its own number
+            (section 7.2); no clock is asked, so members who share it do not part ways.
     """
 
     external_commits: bool = False
@@ -44,6 +47,7 @@ class Policy(NamedTuple):
     custom_without_path: frozenset[int] = frozenset()
     custom_from_outside: frozenset[int] = frozenset()
     stranger_adds: bool = False
+    max_lifetime: float = MAX_LIFETIME
 
 
 STRICT: Final = Policy()

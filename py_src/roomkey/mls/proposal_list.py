@@ -6,9 +6,9 @@
 4. all new leaves and key packages, signatures included;
 5. the members of the new tree support what the new context asks for.
 
-Rules are named by their ids in `validation`. Lifetimes of added key packages are checked by who adds, against its
-own clock; those who process a commit do not, or members whose clocks differ would part ways over a valid commit
-(web/docs/decisions.md).
+Rules are named by their ids in `validation`. Whether now lies in the lifetime of an added key package is checked by who
+adds, against its own clock; those who process a commit do not, or members whose clocks differ would part ways over a
+valid commit (web/docs/decisions.md). How long it is needs no clock and is checked by all.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ async def apply_proposals(
     Args:
         committer: leaf index; None for an external commit.
         items: in the commit's order; `reference` empty for those given by value.
-        now: Unix seconds, to check the lifetime of added key packages; None not to.
+        now: Unix seconds, to check that it lies in the lifetime of added key packages; None not to.
         founding: as for `check_proposal`.
     Errors: "invalid-proposal", "invalid-commit", "invalid-key-package", "invalid-leaf-node", "invalid-signature",
     with `rule`.
@@ -225,7 +225,7 @@ async def apply_proposals(
     removes = [body.removed for body in bodies if isinstance(body, Remove)]
     packages = [body.key_package for body in bodies if isinstance(body, Add)]
 
-    await _verify_leaves(crypto, group, updates, packages, needs, now)
+    await _verify_leaves(crypto, group, updates, packages, needs, now, policy.max_lifetime)
     tree = group.tree
     removed = [(index, leaf) for index in removes if (leaf := tree.leaf(index)) is not None]
     for index, leaf in updates:
@@ -237,7 +237,7 @@ async def apply_proposals(
         tree, added = tree.add([package.leaf_node for package in packages])
     if changed_context:
         for _, leaf in tree.members():
-            _as_rule("context-extensions", group, leaf, needs)
+            _as_rule("context-extensions", group, leaf, needs, policy.max_lifetime)
     return Changes(
         tree,
         extensions,
@@ -267,10 +267,11 @@ async def _verify_leaves(
     packages: Sequence[KeyPackage],
     needs: Requirements,
     now: float | None,
+    max_lifetime: float,
 ) -> None:
     """Step 4: key packages (section 10.1) and the leaves of Updates (section 7.3), each kind in one batch."""
     if packages:
-        await verify_key_packages(crypto, group.suite, packages, now, needs=needs)
+        await verify_key_packages(crypto, group.suite, packages, now, needs=needs, max_lifetime=max_lifetime)
     if updates:
         for _, leaf in updates:
             check_leaf(group.suite, leaf, now=None, source=UPDATE, needs=needs)
@@ -279,8 +280,8 @@ async def _verify_leaves(
             raise violation("leaf-signature", "got an Update's leaf whose signature does not")
 
 
-def _as_rule(rule: str, group: Group, leaf: LeafNode, needs: Requirements) -> None:
+def _as_rule(rule: str, group: Group, leaf: LeafNode, needs: Requirements, max_lifetime: float) -> None:
     try:
-        check_leaf(group.suite, leaf, now=None, needs=needs)
+        check_leaf(group.suite, leaf, now=None, needs=needs, max_lifetime=max_lifetime)
     except RoomkeyError as error:
         raise violation(rule, error.text) from None

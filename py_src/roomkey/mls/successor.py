@@ -23,7 +23,7 @@ from roomkey.mls.framing import member
 from roomkey.mls.group import NO_PSKS, Group, JoinKeys, Psks, ReceivedProposal, create_group
 from roomkey.mls.group_context import GroupContext
 from roomkey.mls.key_package import KeyPackage
-from roomkey.mls.leaf_node import LeafNode
+from roomkey.mls.leaf_node import MAX_LIFETIME, LeafNode
 from roomkey.mls.policy import STRICT
 from roomkey.mls.proposal_list import apply_proposals
 from roomkey.mls.proposals import Add, PreSharedKey, proposal
@@ -50,6 +50,7 @@ async def reinit_group(
     path: bool = False,
     with_tree: bool = True,
     who: Who = by_credential,
+    max_lifetime: float = MAX_LIFETIME,
 ) -> PendingCommit:
     """Makes the group that the old one's ReInit asks for, in epoch 1 with all the old members.
 
@@ -62,6 +63,7 @@ async def reinit_group(
         now: Unix seconds, for the KeyPackages' lifetimes; None leaves those unchecked.
         path, with_tree: as for `commit`.
         who: whom a leaf stands for.
+        max_lifetime: as in `Policy`.
     Errors: "bad-argument" for a group that is not reinitialised, or to a version or suite that we cannot make;
     "invalid-welcome" with rule successor-members; "invalid-key-package", "invalid-leaf-node", "invalid-signature",
     "invalid-commit", "invalid-tree".
@@ -73,7 +75,7 @@ async def reinit_group(
         raise RoomkeyError("bad-argument", "expected a KeyPackage of the version and suite that the ReInit asks for")
     _check_reinit_members(old, [ours.key_package.leaf_node, *(package.leaf_node for package in others)], who)
     return await _found(
-        crypto, old, USAGE_REINIT, ours, others, wanted.group_id, wanted.extensions, now, path, with_tree
+        crypto, old, USAGE_REINIT, ours, others, wanted.group_id, wanted.extensions, now, max_lifetime, path, with_tree
     )
 
 
@@ -89,6 +91,7 @@ async def branch_group(
     path: bool = False,
     with_tree: bool = True,
     who: Who = by_credential,
+    max_lifetime: float = MAX_LIFETIME,
 ) -> PendingCommit:
     """Makes a new group of some of a group's members, in epoch 1; the old one goes on. The answer as of `reinit_group`.
 
@@ -96,14 +99,16 @@ async def branch_group(
         others: a KeyPackage of each other member of the branch, of the old group's suite.
         group_id: of the branch, unique.
         extensions: of the branch's context.
-        now, ours, path, with_tree, who: as for `reinit_group`.
+        now, ours, path, with_tree, who, max_lifetime: as for `reinit_group`.
     Errors: "invalid-welcome" with rule branch-parameters or branch-members; the others as of `reinit_group`.
     """
     package = ours.key_package
     if (package.version, package.cipher_suite) != (old.context.version, old.context.cipher_suite):
         raise violation("branch-parameters", f"got suite {package.cipher_suite}")
     _check_branch_members(old, [package.leaf_node, *(other.leaf_node for other in others)], who)
-    return await _found(crypto, old, USAGE_BRANCH, ours, others, group_id, extensions, now, path, with_tree)
+    return await _found(
+        crypto, old, USAGE_BRANCH, ours, others, group_id, extensions, now, max_lifetime, path, with_tree
+    )
 
 
 def check_successor(
@@ -174,6 +179,7 @@ async def _found(
     group_id: bytes,
     extensions: Sequence[Extension],
     now: float | None,
+    max_lifetime: float,
     path: bool,
     with_tree: bool,
 ) -> PendingCommit:
@@ -182,6 +188,7 @@ async def _found(
     psk_id = resumption_psk(usage, old.group_id, old.epoch, crypto.random(group.suite.nh))
     wanted = [*(proposal(Add(package)) for package in others), proposal(PreSharedKey(psk_id))]
     items = [ReceivedProposal(b"", member(group.own_leaf), item) for item in wanted]
-    changes = await apply_proposals(crypto, group, group.own_leaf, items, STRICT, now, founding=psk_id)
+    policy = STRICT._replace(max_lifetime=max_lifetime)
+    changes = await apply_proposals(crypto, group, group.own_leaf, items, policy, now, founding=psk_id)
     psks = Psks({}, {(old.group_id, old.epoch): old.psk(psk_id, NO_PSKS)})
     return await conclude(crypto, group, items, changes, psks, Delivery(with_tree=with_tree), path=path)

@@ -43,7 +43,7 @@ RULES: dict[str, Rule] = {
     "leaf-required-proposals": Rule("invalid-leaf-node", "7.3", "a leaf supports the proposals that are required"),
     "leaf-required-credentials": Rule("invalid-leaf-node", "7.3", "a leaf supports the credentials that are required"),
     "leaf-lifetime": Rule("invalid-leaf-node", "7.3", "whom we add has a lifetime that holds now"),
-    "leaf-lifetime-length": Rule("invalid-leaf-node", "7.2", "whom we add has a lifetime of acceptable length"),
+    "leaf-lifetime-length": Rule("invalid-leaf-node", "7.2", "a leaf's lifetime is of acceptable length"),
     "leaf-signature": Rule("invalid-signature", "7.3", "a leaf's signature holds under its own key"),
     # -- key packages --
     "key-package-version": Rule("invalid-key-package", "10.1", "a KeyPackage has the group's version"),
@@ -129,6 +129,7 @@ RULES: dict[str, Rule] = {
     ),
     "welcome-confirmation": Rule("invalid-welcome", "12.4.3.1", "the confirmation tag holds"),
     "welcome-psk-usage": Rule("invalid-welcome", "12.4.3.1", "at most one PSK is of usage reinit or branch"),
+    "welcome-psk-nonce": Rule("invalid-welcome", "8.4, 11.3", "each psk_nonce has the length of the KDF's output"),
     "welcome-epoch": Rule("invalid-welcome", "11.2, 11.3", "a branched or reinitialised group starts at epoch 1"),
     "welcome-external-pub": Rule(
         "invalid-welcome", "12.4.3.2", "a GroupInfo for external joins holds an external_pub of the suite's size"

@@ -136,3 +136,14 @@ async def a_key_that_we_have_lost(scene: Scene) -> Attempt:
     data = (await scene.honest("bob", path=True)).message
     lost = replace(scene.group("alice"), path_keys={})
     return Attempt(scene, lambda: process(scene.crypto("alice"), lost, data))
+
+
+@breaks("path-parent-hash", "invalid-update-path")
+async def a_removal_of_us_whose_path_others_refuse(scene: Scene) -> Attempt:
+    """Else carol would go, while the group stays with her."""
+
+    def altered(item: Commit) -> Commit:
+        path = path_of(item)
+        return item.replace(path=path.replace(nodes=(path.nodes[0].replace(encryption_key=b"k" * 32),)))
+
+    return heard(scene, await scene.commit("bob", proposal(Remove(2)), change=altered), by="carol")

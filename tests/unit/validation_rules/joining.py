@@ -114,8 +114,15 @@ async def with_a_psk_that_we_do_not_have(scene: Scene) -> Attempt:
 @breaks("psk-count", "invalid-proposal")
 async def with_more_psks_than_can_be_counted(scene: Scene) -> Attempt:
     """In a commit so many are too large to be read."""
-    named = [external_psk(b"door", number.to_bytes(4, "big")) for number in range(0x10000)]
+    named = [external_psk(b"door", number.to_bytes(SUITE.nh, "big")) for number in range(0x10000)]
     data = await scene.welcome(await scene.world.client("dave"), named=named)
+    return invited(scene, data, psks=Psks({b"door": b"k" * 32}))
+
+
+@breaks("welcome-psk-nonce", "invalid-welcome")
+async def with_a_short_nonce(scene: Scene) -> Attempt:
+    psks = [(external_psk(b"door", NONCE[:-1]), b"k" * 32)]
+    data = await scene.welcome(await scene.world.client("dave"), psks=psks)
     return invited(scene, data, psks=Psks({b"door": b"k" * 32}))
 
 

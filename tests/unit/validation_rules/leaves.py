@@ -138,6 +138,16 @@ async def valid_for_too_long(scene: Scene) -> Attempt:
     return await adding(scene, Lifetime(int(NOW), int(NOW) + MAX_LIFETIME + 1))
 
 
+@breaks("leaf-lifetime-length", "invalid-leaf-node")
+async def added_by_another_for_too_long(scene: Scene) -> Attempt:
+    return await added(scene, lifetime=Lifetime(int(NOW), int(NOW) + MAX_LIFETIME + 1))
+
+
+@breaks("leaf-lifetime-length", "invalid-leaf-node")
+async def ended_before_it_began(scene: Scene) -> Attempt:
+    return await added(scene, lifetime=Lifetime(int(NOW), int(NOW) - 1))
+
+
 @breaks("leaf-signature", "invalid-signature")
 async def a_key_package_whose_leaf_another_signed(scene: Scene) -> Attempt:
     wrong = (await scene.world.client("erin")).key_package.leaf_node.signature

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from roomkey.mls.credential import X509, Credential
-from roomkey.mls.leaf_node import LeafNode
+from roomkey.mls.leaf_node import LeafNode, Lifetime
 from roomkey.mls.proposals import Add, Remove, by_value, proposal
 from roomkey.mls.ratchet_tree import Node, ParentNode, RatchetTree
 from roomkey.tls import opaque
@@ -158,3 +158,14 @@ async def the_last_member_removed(scene: Scene) -> Attempt:
         return item.replace(proposals=(*item.proposals, by_value(proposal(Remove(0)))))
 
     return heard(scene, await scene.external("alice again", change=emptying, credential=credential), policy=OPEN)
+
+
+@breaks("leaf-lifetime-length", "invalid-leaf-node")
+async def a_member_who_lives_for_too_long(scene: Scene) -> Attempt:
+    """Carol signs it herself."""
+    endless = await scene.leaf("carol", scene.group("carol").leaf, lifetime=Lifetime(0, 2**64 - 1))
+
+    def change(nodes: list[Node | None]) -> None:
+        nodes[4] = endless
+
+    return await with_tree(scene, change)
