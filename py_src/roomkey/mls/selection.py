@@ -58,7 +58,7 @@ async def sound(
         forged = {item.reference for (item, _), verdict in zip(updates, verdicts, strict=True) if not verdict}
         good = [item for item in good if item.reference not in forged]
     adds = [item for item in good if isinstance(item.proposal.body, Add)]
-    return _without(good, adds, await _failures(crypto, group, adds, None, Requirements()))
+    return _without(good, adds, await _failures(crypto, group, adds, None, Requirements(), policy))
 
 
 async def select(
@@ -78,7 +78,7 @@ async def select(
     # 1.
     repeated = {item.proposal for item in given}
     known = await sound(crypto, group, [item for item in group.proposals if item.proposal not in repeated], policy)
-    choice = _Choice(group, given)
+    choice = _Choice(group, given, policy)
     # 2.
     for item in reversed(known):
         if isinstance(item.proposal.body, Remove):
@@ -93,7 +93,7 @@ async def select(
             choice.take_context(item, item.proposal.body.extensions)
     # 4.
     adds = [item for item in known if isinstance(item.proposal.body, Add)]
-    for item in _without(adds, adds, await _failures(crypto, group, adds, now, choice.needs)):
+    for item in _without(adds, adds, await _failures(crypto, group, adds, now, choice.needs, policy)):
         if isinstance(item.proposal.body, Add):
             choice.take_add(item, item.proposal.body.key_package.leaf_node)
     # 5.
@@ -115,9 +115,9 @@ class _Choice:
     than need be, as if the old leaf of an Update and the nodes that blank were still there.
     """
 
-    def __init__(self, group: Group, given: Sequence[ReceivedProposal]) -> None:
+    def __init__(self, group: Group, given: Sequence[ReceivedProposal], policy: Policy) -> None:
         self.taken: list[ReceivedProposal] = []
-        self._group = group
+        self._group, self._policy = group, policy
         bodies = [item.proposal.body for item in given]
         self._gone = {body.removed for body in bodies if isinstance(body, Remove)}
         self._touched = {*self._gone, group.own_leaf}
@@ -147,7 +147,7 @@ class _Choice:
 
     def take_update(self, item: ReceivedProposal, leaf: LeafNode) -> None:
         index = item.sender.leaf_index
-        if index is None or index in self._touched or not _meets(self._group, leaf, self.needs):
+        if index is None or index in self._touched or not self._meets(leaf, self.needs):
             return
         if self._fits(leaf, self._staying[index].signature_key):
             self._touched.add(index)
@@ -156,7 +156,7 @@ class _Choice:
 
     def take_context(self, item: ReceivedProposal, extensions: Sequence[Extension]) -> None:
         needs = requirements(extensions)
-        if not self._context_taken and all(_meets(self._group, leaf, needs) for leaf in self._staying.values()):
+        if not self._context_taken and all(self._meets(leaf, needs) for leaf in self._staying.values()):
             self._context_taken = True
             self.needs = needs
             self.taken.append(item)
@@ -180,6 +180,13 @@ class _Choice:
         kind, tree = item.proposal.proposal_type, self._group.tree
         if all(kind in leaf.capabilities.proposals for index, leaf in tree.members() if index not in self._gone):
             self.taken.append(item)
+
+    def _meets(self, leaf: LeafNode, needs: Requirements) -> bool:
+        try:
+            check_leaf(self._group.suite, leaf, now=None, needs=needs, max_lifetime=self._policy.max_lifetime)
+        except RoomkeyError:
+            return False
+        return True
 
     def _fits(self, leaf: LeafNode, own_key: bytes | None) -> bool:
         """Whether a new leaf clashes with nobody; it is noted then. `own_key`: the signature key it had before."""
@@ -211,19 +218,20 @@ def _obeys(group: Group, item: ReceivedProposal, policy: Policy, needs: Requirem
     return not isinstance(body, ExternalInit)
 
 
-def _meets(group: Group, leaf: LeafNode, needs: Requirements) -> bool:
-    try:
-        check_leaf(group.suite, leaf, now=None, needs=needs)
-    except RoomkeyError:
-        return False
-    return True
-
-
 async def _failures(
-    crypto: CryptoProvider, group: Group, adds: Sequence[ReceivedProposal], now: float | None, needs: Requirements
+    crypto: CryptoProvider,
+    group: Group,
+    adds: Sequence[ReceivedProposal],
+    now: float | None,
+    needs: Requirements,
+    policy: Policy,
 ) -> list[RoomkeyError | None]:
     packages = [item.proposal.body.key_package for item in adds if isinstance(item.proposal.body, Add)]
-    return await key_package_failures(crypto, group.suite, packages, now, needs=needs) if packages else []
+    return (
+        await key_package_failures(crypto, group.suite, packages, now, needs=needs, max_lifetime=policy.max_lifetime)
+        if packages
+        else []
+    )
 
 
 def _without(
