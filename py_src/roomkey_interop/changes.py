@@ -5,6 +5,7 @@ A commit carries exactly the proposals that the runner names. Whatever is refuse
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from roomkey.errors import RoomkeyError
@@ -18,7 +19,7 @@ from roomkey.mls.proposals import Add, GroupContextExtensions, Proposal, Remove,
 
 from roomkey_interop import descriptions
 from roomkey_interop import interface as api
-from roomkey_interop.states import NO_CLOCK, POLICY, Client, Member
+from roomkey_interop.states import POLICY, Client, Member
 
 
 async def add_proposal(client: Client, request: api.AddProposalRequest) -> api.ProposalResponse:
@@ -96,7 +97,7 @@ async def commit_with(member: Member, request: api.CommitRequest, *, ends: bool)
         for item in request.by_value
     ]
     pending = await commit(
-        member.crypto, group, NO_CLOCK, proposals=values,
+        member.crypto, group, time.time(), proposals=values,
         referenced=[known[item] for item in request.by_reference], path=request.force_path or None, psks=member.psks,
         policy=POLICY, wire_format=member.wire_format, with_tree=not request.external_tree,
     )  # fmt: skip

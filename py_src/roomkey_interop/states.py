@@ -26,9 +26,6 @@ POLICY = policy_by_name(EXTERNAL_JOINS)._replace(max_lifetime=ANY_LIFETIME)
 # Seconds that a KeyPackage is valid for, and those before it was made, as clocks differ.
 LIFETIME = 86400
 CLOCK_SKEW = 3600
-# The time by which commits judge others' KeyPackages: none, because mlspp's last for ever, and ours for applications
-# may last a quarter of a year.
-NO_CLOCK: Final = None
 
 T = TypeVar("T")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from roomkey.crypto.suites import suite_by_number
 from roomkey.errors import RoomkeyError
 from roomkey.mls.committing import PendingCommit
@@ -12,7 +14,7 @@ from roomkey.mls.successor import branch_group, reinit_group
 
 from roomkey_interop import changes, descriptions
 from roomkey_interop import interface as api
-from roomkey_interop.states import ANY_LIFETIME, NO_CLOCK, Client, Join, Member, Successor, new_join
+from roomkey_interop.states import ANY_LIFETIME, Client, Join, Member, Successor, new_join
 
 
 async def handle_pending_reinit_commit(client: Client, request: api.StateRequest) -> api.HandleReInitCommitResponse:
@@ -36,7 +38,7 @@ async def reinit_welcome(client: Client, request: api.ReInitWelcomeRequest) -> a
     it = client.successors[request.reinit_id]
     others = [descriptions.read_key_package(data) for data in request.key_package]
     made = await reinit_group(
-        it.join.crypto, it.ended.group, it.join.keys, others, NO_CLOCK,
+        it.join.crypto, it.ended.group, it.join.keys, others, time.time(),
         path=request.force_path, with_tree=not request.external_tree, max_lifetime=ANY_LIFETIME,
     )  # fmt: skip
     _follow(client, request.reinit_id, it)
@@ -60,7 +62,7 @@ async def create_branch(client: Client, request: api.CreateBranchRequest) -> api
     ours = await new_join(parent.group.suite, parent.identity)
     made = await branch_group(
         ours.crypto, parent.group, ours.keys, [descriptions.read_key_package(data) for data in request.key_packages],
-        request.group_id, NO_CLOCK, extensions=descriptions.extensions(request.extensions),
+        request.group_id, time.time(), extensions=descriptions.extensions(request.extensions),
         path=request.force_path, with_tree=not request.external_tree, max_lifetime=ANY_LIFETIME,
     )  # fmt: skip
     return _founded(client, ours, parent, made, request.external_tree)

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 
-import grpc
 import pytest
-from roomkey.crypto.suites import SUITES
 from roomkey_interop import interface as api
-from roomkey_interop.interface import PACKAGE, RPCS, SERVICE
 
-from tests.interop.grpc_client import DEADLINE, Remote, served
-from tests.interop.script_actions import ACTIONS
-from tests.interop.script_play import Parameters, Play
-
-NOBODY = 0xFFFFFFFF
-INVALID, EARLY, MISSING, NOT_HERE = (
-    grpc.StatusCode.INVALID_ARGUMENT,
-    grpc.StatusCode.FAILED_PRECONDITION,
-    grpc.StatusCode.NOT_FOUND,
-    grpc.StatusCode.UNIMPLEMENTED,
-)
+from tests.interop.grpc_client import Remote, served
+from tests.interop.grpc_pair import EARLY, INVALID, NOT_HERE, Pair, missing, refused
 
 
 @pytest.fixture(scope="module")
@@ -30,61 +17,6 @@ def remote() -> Iterator[Remote]:
         remote = Remote(address)
         yield remote
         remote.close()
-
-
-class Pair:
-    """ann and ben in a group; `ask` their client."""
-
-    def __init__(self, remote: Remote, encrypt: bool) -> None:
-        self.remote = remote
-        self.play = Play(1, encrypt, dict.fromkeys(("ann", "ben", "cleo", "gate"), remote))
-        self.step("createGroup", "ann", members=["ben"])
-
-    def step(self, action: str, actor: str, **fields: object) -> dict[str, bytes]:
-        """One step of a script; what it left."""
-        self.play.outputs.append({})
-        ACTIONS[action](self.play, actor, Parameters(fields))
-        return self.play.outputs[-1]
-
-    @property
-    def ann(self) -> int:
-        return self.play.states["ann"]
-
-    @property
-    def ben(self) -> int:
-        return self.play.states["ben"]
-
-    def handle(self, commit: bytes, *proposals: bytes) -> api.HandleCommitRequest:
-        """What ben is asked to handle."""
-        return api.HandleCommitRequest(self.ben, proposals, commit)
-
-    @contextmanager
-    def refused(self, status: grpc.StatusCode, code: str, rule: str | None = None) -> Iterator[None]:
-        """The call within is refused so, and both are where they were."""
-        before = [self.remote.call("StateAuth", api.StateRequest(state)) for state in (self.ann, self.ben)]
-        with refused(status, code, rule):
-            yield
-        assert before == [self.remote.call("StateAuth", api.StateRequest(state)) for state in (self.ann, self.ben)]
-
-    def go_on(self) -> None:
-        """Each commits once, and the other follows."""
-        self.step("fullCommit", "ann", members=["ben"])
-        self.step("fullCommit", "ben", members=["ann"])
-
-
-@contextmanager
-def refused(status: grpc.StatusCode, code: str, rule: str | None = None) -> Iterator[None]:
-    """The call within ends with this status, code and rule."""
-    with pytest.raises(grpc.RpcError) as caught:
-        yield
-    error = caught.value
-    assert isinstance(error, grpc.Call)
-    marks = {key: value for key, value in error.trailing_metadata() or () if key.startswith("roomkey-")}
-    expected = {"roomkey-code": code, **({"roomkey-rule": rule} if rule else {})}
-    if rule is None:
-        marks.pop("roomkey-rule", None)
-    assert (error.code(), marks) == (status, expected)
-    assert error.details().startswith(f"{code}: ")
 
 
 @pytest.fixture(params=[False, True], ids=["public", "private"])
@@ -279,68 +211,3 @@ def test_an_export_has_its_length(pair: Pair) -> None:
     with pair.refused(EARLY, "bad-argument"):
         pair.remote.call("Export", api.ExportRequest(pair.ann, "label", b"", 255 * 32 + 1))
     assert len(pair.remote.call("Export", api.ExportRequest(pair.ann, "label", b"", 255 * 32)).exported_secret) == 8160
-
-
-@contextmanager
-def missing() -> Iterator[None]:
-    """The call within names something that is not there."""
-    with pytest.raises(grpc.RpcError) as caught:
-        yield
-    assert isinstance(caught.value, grpc.Call)
-    assert caught.value.code() == MISSING
-
-
-NUMBERS = {"state_id", "transaction_id", "state_or_transaction_id", "signer_id", "reinit_id"}
-NUMBERED = [name for name, rpc in RPCS.items() if NUMBERS.intersection(getattr(rpc.request, "_fields", ()))]
-
-
-@pytest.mark.parametrize("name", NUMBERED)
-def test_numbers_of_nothing(remote: Remote, name: str) -> None:
-    make: Callable[..., object] = RPCS[name].request
-    fields = NUMBERS.intersection(getattr(make, "_fields", ()))
-    with missing():
-        remote.call(name, make(**dict.fromkeys(fields, NOBODY)))
-
-
-@pytest.mark.parametrize(
-    "name", [name for name in NUMBERED if "state_id" in getattr(RPCS[name].request, "_fields", ())]
-)
-def test_a_freed_state_is_gone(remote: Remote, name: str) -> None:
-    pair = Pair(remote, False)
-    remote.call("Free", api.StateRequest(pair.ann))
-    make: Callable[..., object] = RPCS[name].request
-    with missing():
-        remote.call(name, make(state_id=pair.ann))
-    pair.step("fullCommit", "ben", members=[])  # the other's is not
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        ("CreateGroup", api.CreateGroupRequest(b"g", 0x7777, False, b"ann")),
-        ("CreateKeyPackage", api.CreateKeyPackageRequest(0x7777, b"ann")),
-        ("CreateExternalSigner", api.CreateExternalSignerRequest(0x10001, b"ann")),
-    ],
-    ids=lambda item: item[0],
-)
-def test_other_suites_are_not_implemented(remote: Remote, request_: tuple[str, object]) -> None:
-    assert 0x7777 not in SUITES
-    with refused(NOT_HERE, "unsupported-suite"):
-        remote.call(*request_)
-
-
-def test_bytes_that_are_no_request(remote: Remote) -> None:
-    raw = grpc.insecure_channel(remote.address)
-    with raw, pytest.raises(grpc.RpcError) as caught:
-        raw.unary_unary(f"/{PACKAGE}.{SERVICE}/CreateGroup")(b"\xff\xff", timeout=DEADLINE)
-    assert isinstance(caught.value, grpc.Call)
-    assert caught.value.code() == INVALID
-    assert remote.call("Name", api.Empty()).name == "Roomkey"
-
-
-def test_calls_that_are_not_of_the_interface(remote: Remote) -> None:
-    raw = grpc.insecure_channel(remote.address)
-    with raw, pytest.raises(grpc.RpcError) as caught:
-        raw.unary_unary(f"/{PACKAGE}.{SERVICE}/Nothing")(b"", timeout=DEADLINE)
-    assert isinstance(caught.value, grpc.Call)
-    assert caught.value.code() == NOT_HERE
