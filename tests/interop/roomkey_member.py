@@ -77,7 +77,7 @@ class RoomkeyMember:
     async def publish(self) -> KeyPackage:
         (signature,) = await self.crypto.generate_keys(self.suite.scheme, 1)
         init, encryption = await self.crypto.generate_keys(self.suite.group, 2)
-        capabilities = own_capabilities([suite.number for suite in COMMON_SUITES])
+        capabilities = own_capabilities(sorted({suite.number for suite in (*COMMON_SUITES, self.suite)}))
         capabilities = capabilities.replace(
             extensions=(*capabilities.extensions, *self.extension_types), credentials=self.credential_types
         )

@@ -5,10 +5,10 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
-const [, , modules] = process.argv; // the node_modules folder
+export const [, , modules] = process.argv; // the node_modules folder
 const home = path.join(modules, "ts-mls", "dist", "src");
 export const part = (name) => import(pathToFileURL(path.join(home, name)).href);
-const hpkeCore = () => import(pathToFileURL(createRequire(path.join(home, "index.js")).resolve("@hpke/core")).href);
+export const hpkeCore = () => import(pathToFileURL(createRequire(path.join(home, "index.js")).resolve("@hpke/core")).href);
 
 export const mls = await part("index.js");
 const { getCiphersuiteNameFromId } = await part("crypto/ciphersuite.js");
@@ -21,6 +21,9 @@ export async function suite(number) {
   if (!suites.has(number)) suites.set(number, await makeSuite(number));
   return suites.get(number);
 }
+
+/** Has a suite of somebody else's making stand under this number. */
+export const offer = (number, made) => suites.set(number, made);
 
 async function makeSuite(number) {
   const description = mls.getCiphersuiteFromName(getCiphersuiteNameFromId(number));
