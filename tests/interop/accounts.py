@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -214,7 +215,8 @@ class TsMlsAccount:
         self.member.ask("ds_send", client=self.number, message=data, to=list(to))
 
     async def take(self) -> bytes:
-        made = self.member.ask("ds_next", client=self.number)
+        # Beside the loop: a sender of ours may still be at work in it.
+        made = await asyncio.to_thread(self.member.ask, "ds_next", client=self.number)
         self.taken = made["sequence"]
         return unpack(made["message"])
 

@@ -79,8 +79,7 @@ function readBundle(reader, decodeKeyPackage, asked) {
   const id = reader.opaque(1);
   const suites = new Reader(reader.opaque(1)).all((item) => fromDraft(Number(item.uint(2))));
   const initKeys = new Reader(reader.opaque(2)).all((item) => item.opaque(2));
-  if (reader.uint(1) !== 0n) throw new Error("expected a basic credential");
-  const owner = { identity: reader.opaque(2), algorithm: Number(reader.uint(2)), raw: reader.opaque(2) };
+  const owner = readCredential(reader);
   const signature = reader.opaque(2);
   const list = reader.vector();
   const packages = new Reader(list).all((item) => item.foreign(decodeKeyPackage));
@@ -98,6 +97,18 @@ function readBundle(reader, decodeKeyPackage, asked) {
     expect(owner.identity.equals(leafNode.credential.identity), "the identity of the index");
   });
   return { identity: identity.toString(), client: sha256(owner.raw), suites, packages };
+}
+
+/** Who a leaf says it is: identity, and client by the credential's key or by the leaf's own. */
+export function claimedBy({ credential: { identity }, signaturePublicKey, extensions }) {
+  const vouch = extensions.find(({ extensionType }) => extensionType === ROOMKEY_CLIENT);
+  const raw = vouch === undefined ? signaturePublicKey : readCredential(new Reader(vouch.extensionData)).raw;
+  return { identity: Buffer.from(identity).toString(), client: sha256(raw) };
+}
+
+function readCredential(reader) {
+  if (reader.uint(1) !== 0n) throw new Error("expected a basic credential");
+  return { identity: reader.opaque(2), algorithm: Number(reader.uint(2)), raw: reader.opaque(2) };
 }
 
 const credential = ({ identity, algorithm, raw }) =>

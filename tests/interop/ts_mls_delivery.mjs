@@ -1,7 +1,7 @@
 // ts-mls on the delivery service: what its clients do there, as operations of the peer.
 
 import { DeliveryClient } from "./delivery_client.mjs";
-import { CredentialKey, ROOMKEY_CLIENT } from "./init_key_sets.mjs";
+import { CredentialKey, claimedBy } from "./init_key_sets.mjs";
 import { b64, bytes, get, hold } from "./json_lines.mjs";
 import { Reader } from "./presentation.mjs";
 import { mls, part, suite } from "./ts_mls_suites.mjs";
@@ -31,8 +31,8 @@ const keyPackageMessage = (keyPackage) =>
 const entries = (numbers) =>
   numbers.map((number) => {
     const { publicPackage } = get(number);
-    const number_ = mls.ciphersuites[publicPackage.cipherSuite];
-    return { suite: number_, initKey: publicPackage.initKey, bytes: encodeKeyPackage(publicPackage) };
+    const { cipherSuite, initKey } = publicPackage;
+    return { suite: mls.ciphersuites[cipherSuite], initKey, bytes: encodeKeyPackage(publicPackage) };
   });
 
 export const operations = {
@@ -49,11 +49,6 @@ export const operations = {
     return {};
   },
 
-  /** The leaf extension for a key package of another signature scheme than the credential's. */
-  async ds_vouch({ client, leaf_key }) {
-    return { extension: [ROOMKEY_CLIENT, b64(get(client).key.vouch(bytes(leaf_key)))] };
-  },
-
   async ds_publish({ client, sets }) {
     return get(client).publish(sets.map(entries));
   },
@@ -65,6 +60,18 @@ export const operations = {
         identity, client: b64(id),
         packages: packages.map(({ value }) => [mls.ciphersuites[value.cipherSuite], keyPackageMessage(value)]),
       })),
+    };
+  },
+
+  /** The members' leaves: index, identity and client. */
+  async ds_members({ state }) {
+    const nodes = get(state).mls.ratchetTree.map((node, place) => ({ node, place }));
+    const leaves = nodes.filter(({ node }) => node?.nodeType === "leaf");
+    return {
+      members: leaves.map(({ node: { leaf }, place }) => {
+        const { identity, client } = claimedBy(leaf);
+        return [place / 2, identity, b64(client)];
+      }),
     };
   },
 

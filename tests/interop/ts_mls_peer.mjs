@@ -5,6 +5,7 @@
 //
 // Comments that begin with "Not ts-mls:" mark what its API lacks and this file adds, with its own parts.
 
+import { ROOMKEY_CLIENT } from "./init_key_sets.mjs";
 import { b64, bytes, get, hold, serve } from "./json_lines.mjs";
 import { operations as delivery } from "./ts_mls_delivery.mjs";
 import { mls, part, provider, suite } from "./ts_mls_suites.mjs";
@@ -62,11 +63,13 @@ const kind = (result, before) => {
 // ---- operations
 
 const operations = {
-  async key_package({ suite: number, identity, not_before, not_after, extension_types = [], generated = false, again }) {
+  async key_package({ suite: number, identity, not_before, not_after, extension_types = [], generated = false, again,
+    suites, voucher }) {
     const cs = await suite(number);
     const credential = { credentialType: "basic", identity: bytes(identity) };
     const capabilities = mls.defaultCapabilities(); // with GREASE
     capabilities.extensions.push(...extension_types);
+    if (suites !== undefined) capabilities.ciphersuites = suites.map(getCiphersuiteNameFromId);
     const window = () => ({ notBefore: BigInt(not_before), notAfter: BigInt(not_after) });
     const lifetime = not_after === undefined ? mls.defaultLifetime : window();
     const untouched = () => mls.getCiphersuiteImpl(mls.getCiphersuiteFromName(cs.name)); // as ts-mls makes it
@@ -75,7 +78,8 @@ const operations = {
       signKey: privatePackage.signaturePrivateKey, publicKey: publicPackage.leafNode.signaturePublicKey,
     });
     const signature = again === undefined ? await impl.signature.keygen() : earlier(get(again));
-    const made = await mls.generateKeyPackageWithKey(credential, capabilities, lifetime, [], signature, impl);
+    const vouched = voucher === undefined ? [] : [[ROOMKEY_CLIENT, b64(get(voucher).key.vouch(signature.publicKey))]];
+    const made = await mls.generateKeyPackageWithKey(credential, capabilities, lifetime, [], signature, impl, extensions(vouched));
     const message = { version: "mls10", wireformat: "mls_key_package", keyPackage: made.publicPackage };
     return { keys: hold(made), message: b64(mls.encodeMlsMessage(message)) };
   },

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from roomkey.conference import answering, commits, messages, receiving, records, upkeep
+from roomkey.conference import answering, commits, messages, ordering, receiving, records, upkeep
 from roomkey.conference.changes import Changes
 from roomkey.conference.commits import Plan
 from roomkey.conference.epoch_keys import EpochKeys
@@ -121,7 +121,7 @@ class Conference:
         def plan(group: Group) -> Plan | None:
             present = {member.client for member in self._session.members}
             adds = tuple(proposal(Add(package)) for client, package in wanted.items() if client not in present)
-            return Plan(adds, mark=use) if adds else None
+            return Plan((*adds, *ordering.naming(group, self.ordering)), mark=use) if adds else None
 
         await self._change(plan)
         added = tuple(member for member in self.members if member.client in wanted.keys() - before)

@@ -11,9 +11,11 @@ from __future__ import annotations
 import hashlib
 
 from roomkey.errors import RoomkeyError
-from roomkey.federation.identity import check_domain
+from roomkey.federation.client_leaf import read_claim
+from roomkey.federation.identity import check_domain, domain_of
 from roomkey.mls.extensions import Extension, ExtensionType, find_extension
 from roomkey.mls.group import Group
+from roomkey.mls.proposals import GroupContextExtensions, Proposal, proposal
 from roomkey.tls import Opaque, Struct, opaque
 
 MAX_NAME = 200  # bytes of UTF-8: a line on a screen
@@ -48,6 +50,19 @@ def ordering_domain(group: Group) -> str | None:
     if not domain.isascii():
         raise RoomkeyError("malformed", "ordering_domain: expected ASCII", field="ordering_domain")
     return check_domain(domain.decode("ascii"))
+
+
+def naming(group: Group, domain: str) -> tuple[Proposal, ...]:
+    """What a commit that invites somebody needs so that they find the ordering service, which is `domain`'s: nothing,
+    or the proposal by which a group that names none names it. Whoever comes takes the inviter's home service for the
+    creator's, and that may be another.
+    """
+    own = group.tree.leaf(group.own_leaf)
+    assert own is not None
+    if ordering_domain(group) is not None or domain_of(read_claim(group.suite, own).identity) == domain:
+        return ()
+    named = Extension(ExtensionType.ROOMKEY_GROUP, RoomkeyGroup(domain.encode("ascii")).encode())
+    return (proposal(GroupContextExtensions((*group.context.extensions, named))),)
 
 
 def name_of(group: Group) -> str:
