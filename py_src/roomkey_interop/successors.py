@@ -9,7 +9,8 @@ from roomkey.errors import RoomkeyError
 from roomkey.mls.committing import PendingCommit
 from roomkey.mls.framing import message
 from roomkey.mls.group import Group, Psks
-from roomkey.mls.joining import join
+from roomkey.mls.joining import Joined, join
+from roomkey.mls.psk import USAGE_BRANCH, USAGE_REINIT
 from roomkey.mls.successor import branch_group, reinit_group
 
 from roomkey_interop import changes, descriptions
@@ -51,6 +52,7 @@ async def handle_reinit_welcome(client: Client, request: api.HandleReInitWelcome
         it.join.crypto, request.welcome, [it.join.keys], tree=request.ratchet_tree or None, former=[it.ended.group],
         max_lifetime=ANY_LIFETIME,
     )  # fmt: skip
+    _expect_link(joined, USAGE_REINIT)
     _follow(client, request.reinit_id, it)
     number = client.members.add(it.join.member(joined.group, it.ended.encrypt_handshake))
     return api.JoinGroupResponse(number, joined.group.epoch_authenticator)
@@ -74,6 +76,7 @@ async def handle_branch(client: Client, request: api.HandleBranchRequest) -> api
         ours.crypto, request.welcome, [ours.keys], tree=request.ratchet_tree or None,
         psks=Psks(ours.external_psks), former=[parent.group], max_lifetime=ANY_LIFETIME,
     )  # fmt: skip
+    _expect_link(joined, USAGE_BRANCH)
     client.joins.drop(request.transaction_id)
     number = client.members.add(ours.member(joined.group, parent.encrypt_handshake))
     return api.HandleBranchResponse(number, joined.group.epoch_authenticator)
@@ -90,6 +93,12 @@ def _ended(client: Client, state_id: int, member: Member, ours: Join) -> api.Han
     number = client.successors.add(Successor(state_id, member, ours))
     package = message(ours.keys.key_package).encode()
     return api.HandleReInitCommitResponse(number, package, member.group.epoch_authenticator)
+
+
+def _expect_link(joined: Joined, usage: int) -> None:
+    """`join` has proved what a group of this usage must be; one without the PSK follows on nothing."""
+    if joined.link is None or joined.link.usage != usage:
+        raise RoomkeyError("invalid-welcome", f"expected a group by a PSK of usage {usage}, got one without it")
 
 
 def _follow(client: Client, number: int, it: Successor) -> None:

@@ -29,6 +29,13 @@ def altered(data: bytes) -> bytes:
     return data[:-1] + bytes([data[-1] ^ 1])
 
 
+def ordinary_welcome(remote: Remote, key_package: bytes) -> bytes:
+    """To a new group that follows on none."""
+    state = remote.call("CreateGroup", api.CreateGroupRequest(b"elsewhere", 1, False, b"ann")).state_id
+    add = api.ProposalDescription(b"add", key_package=key_package)
+    return bytes(remote.call("Commit", api.CommitRequest(state, by_value=(add,))).welcome)
+
+
 def test_an_altered_commit_changes_nothing(pair: Pair) -> None:
     commit = pair.step("commit", "ann")["commit"]
     code, rule = ("decryption-failed", None) if pair.play.encrypt else ("invalid-tag", "message-membership-tag")
@@ -128,6 +135,9 @@ def test_commits_with_and_without_reinit_have_calls_of_their_own(pair: Pair) -> 
     with refused(INVALID, "invalid-welcome", "successor-members"):
         pair.remote.call("ReInitWelcome", api.ReInitWelcomeRequest(ours.reinit_id))
     made = pair.remote.call("ReInitWelcome", api.ReInitWelcomeRequest(ours.reinit_id, (theirs.key_package,)))
+    elsewhere = api.HandleReInitWelcomeRequest(theirs.reinit_id, ordinary_welcome(pair.remote, theirs.key_package))
+    with refused(INVALID, "invalid-welcome"):
+        pair.remote.call("HandleReInitWelcome", elsewhere)
     joined = pair.remote.call("HandleReInitWelcome", api.HandleReInitWelcomeRequest(theirs.reinit_id, made.welcome))
     assert joined.epoch_authenticator == made.epoch_authenticator
     with missing():
@@ -203,6 +213,8 @@ def test_branches_hold_members_alone(pair: Pair) -> None:
     with pair.refused(INVALID, "psk-unknown", "psk-unknown"):  # it follows on another group than this
         elsewhere = Pair(pair.remote, False).ben
         pair.remote.call("HandleBranch", handle._replace(state_id=elsewhere))
+    with pair.refused(INVALID, "invalid-welcome"):
+        pair.remote.call("HandleBranch", handle._replace(welcome=ordinary_welcome(pair.remote, ours.key_package)))
     assert pair.remote.call("HandleBranch", handle).epoch_authenticator == made.epoch_authenticator
     pair.go_on()
 

@@ -63,7 +63,8 @@ async def join(around: Surroundings, pool: Pool, welcome: Welcome, data: bytes) 
 
 async def _join(around: Surroundings, pool: Pool, found: Found, data: bytes, changes: Changes) -> Session:
     # 2.
-    group, _, signer = await joining.join(around.crypto, data, [found.keys])
+    joined = await joining.join(around.crypto, data, [found.keys])
+    group, signer = joined.group, joined.signer
     # What is learnt of the others is kept once the invitation is accepted.
     leaves = dict(group.tree.members())
     (inviter,) = await around.admission.admit(group, [(signer, leaves[signer])], Changes())

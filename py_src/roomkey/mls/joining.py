@@ -27,11 +27,14 @@ from roomkey.mls.welcome import (
 
 
 class Joined(NamedTuple):
-    """The group, the KeyPackage that the Welcome used, and the leaf index of who signed it: who added us."""
+    """The group, the KeyPackage that the Welcome used, and the leaf index of who signed it: who added us. `link` is the
+    PSK by which it follows on a former group of ours, None for one that follows on none.
+    """
 
     group: Group
     keys: JoinKeys
     signer: int
+    link: PreSharedKeyID | None = None
 
 
 async def join(
@@ -116,7 +119,7 @@ async def join(
     if link is not None and old is not None:
         check_successor(old, link, context, ratchet_tree, who)
     group = begin_epoch(suite, context, ratchet_tree, own, keys.leaf.signature, path_keys, epoch, info.confirmation_tag)
-    return Joined(group, keys, info.signer)
+    return Joined(group, keys, info.signer, link)
 
 
 def _link(psk_ids: Sequence[PreSharedKeyID]) -> PreSharedKeyID | None:
