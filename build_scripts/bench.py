@@ -18,7 +18,7 @@ from pathlib import Path
 from playwright.sync_api import Page, Playwright, sync_playwright
 
 from build_scripts import bench_pages, bench_report, browser, build, paths, sizes
-from build_scripts.bench_report import ENGINES, KEY_PACKAGES, OURS, STEPS, Measure, step_name
+from build_scripts.bench_report import ENGINES, KEY_PACKAGES, OURS, POST_QUANTUM, STEPS, Measure, step_name
 
 MEMBERS = (2, 10, 100)
 ROUNDS = 7
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="writes all samples, medians and ratios")
     parser.add_argument("--members", type=int, nargs="+", default=list(MEMBERS), help="sizes of groups; 1000 works")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"per size; default {ROUNDS}")
-    parser.add_argument("--only", choices=("groups", "start", "bytes"), help="one part of it")
+    parser.add_argument("--only", choices=("groups", "start", "bytes", POST_QUANTUM), help="one part of it")
     options = parser.parse_args(arguments)
     if options.rounds < 1 or min(options.members) < 2:
         parser.error("expected at least one round and two members")
@@ -56,6 +56,10 @@ def main(arguments: list[str]) -> int:
         with sync_playwright() as playwright, bench_pages.serving(bench_pages.site()) as origin:
             if options.only in (None, "groups"):
                 measures += groups(playwright, found, origin, options.members, options.rounds)
+            if options.only == POST_QUANTUM:
+                engines = (OURS, POST_QUANTUM)
+                measures += groups(playwright, found, origin, options.members, options.rounds, engines)
+                print(bench_report.post_quantum_table(measures))
             if options.only in (None, "start"):
                 measures += starts(playwright, found, origin)
     except BenchError as error:
@@ -63,7 +67,8 @@ def main(arguments: list[str]) -> int:
         return 1
     if options.only in (None, "bytes"):
         measures += downloads()
-    print(bench_report.table(measures))
+    if options.only != POST_QUANTUM:
+        print(bench_report.table(measures))
     missed = bench_report.missed(measures)
     for sentence in missed:
         print(f"aim missed: {sentence}")
@@ -79,7 +84,12 @@ def main(arguments: list[str]) -> int:
 
 
 def groups(
-    playwright: Playwright, found: browser.Browser, origin: str, sizes_of_groups: list[int], rounds: int
+    playwright: Playwright,
+    found: browser.Browser,
+    origin: str,
+    sizes_of_groups: list[int],
+    rounds: int,
+    engines: tuple[str, ...] = ENGINES,
 ) -> list[Measure]:
     """The steps of a group's life at each size, and key packages, all engines in one page."""
     chromium = browser.launch(playwright, found)
@@ -87,19 +97,21 @@ def groups(
         page = chromium.new_page()
         page.set_default_timeout(ROUND_SECONDS * 1000)
         visit(page, f"{origin}/page.html", "measure")
-        measures = take_turns(page, None, (KEY_PACKAGES,), rounds)
+        measures = take_turns(page, None, (KEY_PACKAGES,), rounds, engines)
         for members in sizes_of_groups:
-            measures += take_turns(page, members, STEPS, rounds)
+            measures += take_turns(page, members, STEPS, rounds, engines)
         return measures
     finally:
         chromium.close()
 
 
-def take_turns(page: Page, members: int | None, steps: tuple[str, ...], rounds: int) -> list[Measure]:
+def take_turns(
+    page: Page, members: int | None, steps: tuple[str, ...], rounds: int, engines: tuple[str, ...]
+) -> list[Measure]:
     """One uncounted round of each engine, then `rounds` of each in turn."""
-    samples: dict[str, dict[str, list[float]]] = {step: {engine: [] for engine in ENGINES} for step in steps}
+    samples: dict[str, dict[str, list[float]]] = {step: {engine: [] for engine in engines} for step in steps}
     for count in range(rounds + 1):
-        for engine in ENGINES:
+        for engine in engines:
             times = page.evaluate("([engine, members]) => measure(engine, members)", [engine, members])
             if count == 0:
                 continue

@@ -9,6 +9,9 @@ from statistics import median
 OURS = "roomkey"
 PEERS = ("ts-mls", "core-crypto")
 ENGINES = (OURS, *PEERS)
+POST_QUANTUM = (
+    "post-quantum"  # ours in the experimental suite: no peer has it, so suite 1 is what it is measured against
+)
 
 STEPS = ("add", "join", "commit", "process", "exports", "remove")  # as web/bench/scenario.ts runs them
 KEY_PACKAGES = "key packages"
@@ -71,6 +74,17 @@ def table(measures: Iterable[Measure]) -> str:
         "  ".join([row[0].ljust(first), *(cell.rjust(width) for cell, width in zip(row[1:], widths, strict=True))])
         for row in rows
     )
+
+
+def post_quantum_table(measures: Iterable[Measure]) -> str:
+    """One line per measure: the experimental suite, suite 1, and how many times slower the first is."""
+    lines = [f"{'':<28}{POST_QUANTUM:>14}{'suite 1':>10}{'ratio':>7}"]
+    for measure in measures:
+        found = measure.medians()
+        slow, fast = found[POST_QUANTUM], found[OURS]
+        name = f"{measure.name} ({measure.unit})"
+        lines.append(f"{name:<28}{_number(slow, measure.unit):>14}{_number(fast, measure.unit):>10}{slow / fast:>7.2f}")
+    return "\n".join(lines)
 
 
 def _number(value: float | None, unit: str) -> str:

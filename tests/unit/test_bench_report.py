@@ -8,7 +8,16 @@ import re
 import pytest
 
 from build_scripts import paths
-from build_scripts.bench_report import AIM_MEMBERS, KEY_PACKAGES, STEPS, Measure, missed, step_name, table
+from build_scripts.bench_report import (
+    AIM_MEMBERS,
+    KEY_PACKAGES,
+    STEPS,
+    Measure,
+    missed,
+    post_quantum_table,
+    step_name,
+    table,
+)
 
 COMMIT = step_name("commit", AIM_MEMBERS)
 
@@ -56,6 +65,12 @@ def test_the_table_has_a_line_per_measure() -> None:
     assert lines[0].split() == ["roomkey", "ts-mls", "core-crypto", "ratio", "of", "minima"]
     assert lines[1].split() == ["commit,", "100", "members", "(ms)", "1.2", "2.5", "-", "0.50", "0.50"]
     assert lines[2].split() == ["download", "(bytes)", "1,234,567", "-", "-"]
+
+
+def test_the_post_quantum_suite_stands_beside_suite_1() -> None:
+    lines = post_quantum_table([measure({"roomkey": [2.0, 1.0, 9.0], "post-quantum": [3.0]})]).splitlines()
+    assert lines[0].split() == ["post-quantum", "suite", "1", "ratio"]
+    assert lines[1].split() == ["commit,", "100", "members", "(ms)", "3.0", "2.0", "1.50"]
 
 
 def test_what_is_written_can_be_computed_again() -> None:

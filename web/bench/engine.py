@@ -19,7 +19,6 @@ from roomkey.mls.leaf_node import Lifetime, own_capabilities
 from roomkey.mls.processing import process
 from roomkey.mls.proposals import Add, Remove, proposal
 
-SUITE = SUITES[1]
 HOUR = 3600
 
 
@@ -28,12 +27,12 @@ def lifetime():
     return Lifetime(now - HOUR, now + 24 * HOUR)
 
 
-async def client(crypto, name):
+async def client(crypto, suite, name):
     """A fresh client with one key package."""
-    (signature,) = await crypto.generate_keys(SUITE.scheme, 1)
-    init, encryption = await crypto.generate_keys(SUITE.group, 2)
+    (signature,) = await crypto.generate_keys(suite.scheme, 1)
+    init, encryption = await crypto.generate_keys(suite.group, 2)
     (package,) = await make_key_packages(
-        crypto, SUITE, Credential.basic(name.encode()), signature, [PackageKeys(init, encryption)], lifetime(),
+        crypto, suite, Credential.basic(name.encode()), signature, [PackageKeys(init, encryption)], lifetime(),
         own_capabilities(SUITES),
     )  # fmt: skip
     return JoinKeys(package, init, OwnKeys(signature, encryption))
@@ -57,20 +56,20 @@ def another_member():
 
 
 class Bench:
-    def __init__(self, crypto):
-        self.crypto = crypto
+    def __init__(self, crypto, suite):
+        self.crypto, self.suite = crypto, suite
 
     async def prepare(self, members):
-        clients = [await client(self.crypto, f"member-{member}") for member in range(members)]
+        clients = [await client(self.crypto, self.suite, f"member-{member}") for member in range(members)]
         another_member()
         return Group(self.crypto, clients)
 
     async def make_key_packages(self, count):
-        (signature,) = await self.crypto.generate_keys(SUITE.scheme, 1)
-        keys = await self.crypto.generate_keys(SUITE.group, 2 * count)
+        (signature,) = await self.crypto.generate_keys(self.suite.scheme, 1)
+        keys = await self.crypto.generate_keys(self.suite.group, 2 * count)
         pairs = [PackageKeys(init, encryption) for init, encryption in zip(keys[::2], keys[1::2], strict=True)]
         packages = await make_key_packages(
-            self.crypto, SUITE, Credential.basic(b"member-0"), signature, pairs, lifetime(), own_capabilities(SUITES)
+            self.crypto, self.suite, Credential.basic(b"member-0"), signature, pairs, lifetime(), own_capabilities(SUITES)
         )
         for package in packages:
             package.encode()
@@ -115,5 +114,5 @@ class Group:
         return ours == theirs
 
 
-def create(host, algorithms):
-    return Bench(BrowserCrypto(host, algorithms))
+def create(host, algorithms, suite):
+    return Bench(BrowserCrypto(host, algorithms), SUITES[suite])

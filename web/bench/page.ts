@@ -35,6 +35,7 @@ const inWorker = (url: string): Measure => {
 
 const engines: Record<string, Measure> = {
   "roomkey": inWorker("/bench/worker.js"),
+  "post-quantum": inWorker(`/bench/worker.js?suite=${0xf0c1}`),
   "ts-mls": here(createTsMls),
   "core-crypto": here(createCoreCrypto),
 };

@@ -17,7 +17,7 @@ interface PythonGroup extends PyProxy {
 }
 
 interface PythonBench extends PyProxy {
-  create(host: CryptoHost, algorithms: readonly string[]): PythonBench;
+  create(host: CryptoHost, algorithms: readonly string[], suite: number): PythonBench;
   prepare(members: number): Promise<PythonGroup>;
   make_key_packages(count: number): Promise<void>;
 }
@@ -29,6 +29,8 @@ export interface Order {
 }
 
 const STALL_MILLISECONDS = 30_000;
+/** By its number, in the worker's address. */
+const suite = Number(new URL(self.location.href).searchParams.get("suite") ?? 1);
 const assets = new URL("/roomkey/", self.location.href).href;
 
 async function start(): Promise<Engine> {
@@ -40,7 +42,7 @@ async function start(): Promise<Engine> {
   const python = await boot({ assets, manifest, stallTimeout: STALL_MILLISECONDS, onProgress: () => undefined });
   python.FS.writeFile("/lib/bench_engine.py", source);
   python.runPython("sys.path.insert(0, '/lib')");
-  const bench = (python.pyimport("bench_engine") as PythonBench).create(new CryptoHost(), algorithms);
+  const bench = (python.pyimport("bench_engine") as PythonBench).create(new CryptoHost(), algorithms, suite);
   let last: PythonGroup | undefined;
   return {
     prepare: async (members) => {
