@@ -54,6 +54,7 @@ export type RoomkeyErrorCode =
   | "replayed"
   | "no-common-suite"
   | "downgrade"
+  | "wrong-log"
   | "log-proof-invalid"
   | "invalid-leaf-node"
   | "invalid-key-package"
@@ -160,6 +161,7 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "replayed": { fault: "peer", retryable: false, sentence: "These keys were delivered before; somebody may be repeating an old answer." },
   "no-common-suite": { fault: "environment", retryable: false, sentence: "There is no kind of encryption that everyone here supports." },
   "downgrade": { fault: "peer", retryable: false, sentence: "Everyone could use better encryption than this group uses; it was not joined." },
+  "wrong-log": { fault: "service", retryable: false, sentence: "The delivery service answered with somebody else's log of keys." },
   "log-proof-invalid": { fault: "service", retryable: false, sentence: "The delivery service's proof that these keys are the logged ones is wrong; they were refused." },
   "invalid-leaf-node": { fault: "peer", retryable: false, sentence: "A participant's data does not follow the rules of the group; it was refused." },
   "invalid-key-package": { fault: "peer", retryable: false, sentence: "A participant's published keys do not follow the rules; they were refused." },
