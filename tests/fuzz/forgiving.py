@@ -24,6 +24,7 @@ from roomkey.crypto.suites import AeadName, Group, Scheme
 
 _REFUSED = 0xFF
 _TAG = bytes(range(16))
+_BASE_POINT = (9).to_bytes(32, "little")
 
 
 def _digest(*parts: bytes) -> bytes:
@@ -40,6 +41,12 @@ def _public(kind: Group | Scheme, secret: bytes) -> bytes:
         return ed25519.Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
     private = ec.derive_private_key(int.from_bytes(seed, "big") >> 1, ec.SECP256R1())
     return private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+
+
+def signature_of(message: bytes) -> bytes:
+    """64 bytes that both schemes take for the form of a signature."""
+    first, second = _digest(b"r", message), _digest(b"s", message)
+    return b"\x05" + first[1:31] + b"\x05" + second[:31] + b"\0"
 
 
 def _dh(group: Group, peer: bytes) -> bytes | None:
@@ -72,14 +79,15 @@ class Forgiving:
         return [_public(group, secret) for secret in private]
 
     async def dh(self, items: Sequence[DhItem]) -> list[bytes | None]:
-        return [_dh(item.group, item.peer) for item in items]
+        # With the base point of X25519 the question is whether a key may be admitted (crypto/admission.py).
+        return [item.peer if item.key.public == _BASE_POINT else _dh(item.group, item.peer) for item in items]
 
     async def ephemeral_dh(self, group: Group, peers: Sequence[bytes]) -> list[tuple[bytes, bytes] | None]:
         made = [(_public(group, self.random(32)), _dh(group, peer)) for peer in peers]
         return [None if shared is None else (public, shared) for public, shared in made]
 
     async def sign(self, items: Sequence[SignItem]) -> list[bytes]:
-        return [bytes(1) + hashlib.sha512(item.message).digest()[1:] for item in items]
+        return [signature_of(item.message) for item in items]
 
     async def verify(self, items: Sequence[VerifyItem]) -> list[bool]:
         return [item.signature[:1] != b"\xff" for item in items]

@@ -50,7 +50,7 @@ from roomkey.mls.psk import USAGE_APPLICATION, external_psk, resumption_psk
 from roomkey.mls.treekem import UpdatePath, new_path, seal_path
 from roomkey.mls.version import MLS10
 
-from tests.fuzz.forgiving import Forgiving
+from tests.fuzz.forgiving import Forgiving, signature_of
 from tests.support.mls_world import NOW, join_keys
 
 SUITE = SUITES[1]
@@ -96,7 +96,7 @@ class Scene:
 async def make_scene() -> Scene:
     """The group, before bob received its proposals."""
     scene = Scene({}, {}, {})
-    service = ExternalSenders((ExternalSender(bytes(32), Credential.basic(b"service")),))
+    service = ExternalSenders((ExternalSender(signature_of(b"")[:32], Credential.basic(b"service")),))
     extensions = [
         Extension(ExtensionType.REQUIRED_CAPABILITIES, RequiredCapabilities((ExtensionType.ROOMKEY_NAME,)).encode()),
         Extension(ExtensionType.EXTERNAL_SENDERS, service.encode()),
@@ -116,6 +116,17 @@ async def make_scene() -> Scene:
     return scene
 
 
+async def make_pair() -> Group:
+    """A small group with something of everything that is stored: alice's, of two, with a proposal of her own."""
+    scene = Scene({}, {}, {})
+    crypto = Forgiving("alice")
+    scene.cryptos["alice"], keys = crypto, await join_keys(crypto, SUITE, b"alice", CAPABILITIES)
+    scene.groups["alice"] = await create_group(crypto, keys, b"pair", NOW)
+    added = await scene.commit("alice", proposal(Add((await scene.client("bob")).key_package)), path=True)
+    after, _ = await propose_update(crypto, added.group)
+    return after
+
+
 def frame(group: Group, sender: Sender, kind: int, content: Content) -> FramedContent:
     return FramedContent(group.group_id, group.epoch, sender, b"", kind, content)
 
@@ -125,7 +136,7 @@ def public(framed: FramedContent) -> bytes:
     tag = bytes(32)
     confirmation = tag if framed.content_type == COMMIT else None
     membership = tag if framed.sender.leaf_index is not None else None
-    return message(PublicMessage(framed, bytes(64), confirmation, membership)).encode()
+    return message(PublicMessage(framed, signature_of(b""), confirmation, membership)).encode()
 
 
 def kinds(scene: Scene, newcomer: JoinKeys) -> dict[str, Proposal]:

@@ -173,6 +173,11 @@ class PrivateMessage(Struct):
     ciphertext: Opaque
 
 
+# Bytes of one message, which delivery services take no longer ones of either: a Welcome for 10,000 members with its
+# ratchet tree has 4 MB and more. Copies for decryption included, refusing one stays below 64 MB.
+MAX_MLS_MESSAGE = 8 << 20
+
+
 class MLSMessage(Struct):
     """Whatever travels between clients; unverified.
 
@@ -189,6 +194,7 @@ class MLSMessage(Struct):
     } MLSMessage;
     """
 
+    _limit = MAX_MLS_MESSAGE
     version: ProtocolVersion
     wire_format: Annotated[int, one_of(uint16, PUBLIC_MESSAGE, PRIVATE_MESSAGE, WELCOME, GROUP_INFO, KEY_PACKAGE)]
     body: Annotated[

@@ -92,6 +92,7 @@ class FirstPast(Struct):
 
 
 class StoredGroup(Struct):
+    _elements = 1 << 24  # our own bytes: the members of several epochs, as many as there are
     version: Annotated[int, one_of(uint16, _FIRST, _VERSION)]
     context: GroupContext
     tree: Opaque

@@ -10,13 +10,14 @@ Vectors come in both kinds: with a fixed-width length (`opaque<0..2^16-1>` is `o
 variable-size length of RFC 9420 section 2.1.2 (`opaque<V>` is `opaque()`). Decoding is strict: every block is consumed
 exactly, lengths use their shortest form, enums and tags are known values, and every failure is a `RoomkeyError`
 "malformed" (or "too-large") that names the field. Lengths are checked against what is left before anything is read, so
-work is linear in the input's size.
+work is linear in the input's size; the number of elements before they are, so memory is bounded (`MAX_ELEMENTS`).
 
 Structs are values: never changed after they are made. `encode()` remembers its bytes; what was decoded keeps the bytes
 it came from, which strict decoding makes the only encoding there is.
 """
 
 from roomkey.tls.codec import (
+    MAX_ELEMENTS,
     MAX_MESSAGE,
     U8,
     U16,
@@ -43,6 +44,7 @@ from roomkey.tls.codec import (
 from roomkey.tls.struct import Struct, When
 
 __all__ = [
+    "MAX_ELEMENTS",
     "MAX_MESSAGE",
     "U8",
     "U16",

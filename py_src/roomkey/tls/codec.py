@@ -8,23 +8,36 @@ from roomkey.errors import RoomkeyError
 
 T = TypeVar("T")
 
-# One message is at most this long: a group of 10,000 members has a ratchet tree of about 4 MB.
+# One encoding is at most this long: a group of 10,000 members has a ratchet tree of about 4 MB, and takes three times
+# as much stored, with the members of the epochs before. What comes from others has lower limits of its own (`_limit`).
 MAX_MESSAGE = 1 << 24
+# What one encoding may unfold into, because the smallest items take 70 times as much memory as on the wire. Counted
+# before they are read: a struct as 8, another item of a vector (a number, a byte string) as 1. At some 220 and 40 bytes
+# each that is 30 MB. A ratchet tree of 16,000 members fits, and a commit that adds 10,000.
+MAX_ELEMENTS = 1 << 20
+STRUCT_ELEMENTS = 8
+# An encoding that is longer is not remembered by what was decoded from it: nested structs would each hold a copy.
+MAX_REMEMBERED = 1 << 16
 
 
 def malformed(field: str, expected: str, got: object) -> RoomkeyError:
     return RoomkeyError("malformed", f"{field}: expected {expected}, got {got}", field=field)
 
 
+def too_large(limit: int, what: str, got: str) -> RoomkeyError:
+    return RoomkeyError("too-large", f"expected at most {limit} {what}, got {got}")
+
+
 class Reader:
-    """A cursor over immutable bytes; `end` bounds the block being read."""
+    """A cursor over immutable bytes; `end` bounds the block being read, `room` how many elements may still come."""
 
-    __slots__ = ("data", "end", "pos")
+    __slots__ = ("data", "end", "pos", "room")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, room: int = MAX_ELEMENTS) -> None:
         self.data = data
         self.pos = 0
         self.end = len(data)
+        self.room = room
 
     def take(self, count: int) -> bytes:
         start = self.pos
@@ -37,9 +50,18 @@ class Reader:
     def remaining(self) -> int:
         return self.end - self.pos
 
+    def unfold(self, elements: int) -> None:
+        """To be called before so many are read. Errors: "too-large"."""
+        self.room -= elements
+        if self.room < 0:
+            raise too_large(MAX_ELEMENTS, "elements", "more")
+
 
 class Codec(Generic[T]):
-    """How one type stands on the wire."""
+    """How one type stands on the wire. `width` is its size in bytes, where that is always the same."""
+
+    width: int | None = None
+    elements = 1  # what one value counts for, see MAX_ELEMENTS
 
     def read(self, r: Reader) -> T:
         raise NotImplementedError
@@ -47,9 +69,11 @@ class Codec(Generic[T]):
     def write(self, out: bytearray, value: T) -> None:
         raise NotImplementedError
 
-    def decode(self, data: bytes) -> T:
-        """Decodes exactly `data`; trailing bytes are malformed."""
-        r = Reader(data)
+    def decode(self, data: bytes, *, limit: int = MAX_MESSAGE, elements: int = MAX_ELEMENTS) -> T:
+        """Decodes exactly `data`; trailing bytes are malformed. Errors: "malformed", "too-large"."""
+        if len(data) > limit:
+            raise too_large(limit, "bytes", f"{len(data)}")
+        r = Reader(data, elements)
         value = self.read(r)
         if r.pos != r.end:
             raise malformed("", "end of data", f"{r.end - r.pos} more bytes")
@@ -72,6 +96,8 @@ def codec_of(item: Codec[Any] | type[Declared]) -> Codec[Any]:
 
 
 class _UInt(Codec[int]):
+    width: int
+
     def __init__(self, width: int) -> None:
         self.width = width
         self.limit = 1 << (8 * width)
@@ -148,7 +174,7 @@ def opaque(length: Codec[int] = varint, minimum: int = 0, maximum: int = MAX_MES
 
 class _Fixed(Codec[bytes]):
     def __init__(self, size: int) -> None:
-        self.size = size
+        self.size = self.width = size
 
     def read(self, r: Reader) -> bytes:
         return r.take(self.size)
@@ -192,9 +218,19 @@ class _Vector(Codec[tuple[T, ...]]):
             raise malformed("", f"{size} bytes", f"{r.end - r.pos}")
         outer, r.end = r.end, stop
         items: list[T] = []
-        read = self.item.read
-        while r.pos < stop:
-            items.append(read(r))
+        item = self.item
+        read = item.read
+        if item.width:
+            r.unfold(size // item.width)
+            while r.pos < stop:
+                items.append(read(r))
+        elif item.elements:
+            while r.pos < stop:
+                r.unfold(item.elements)
+                items.append(read(r))
+        else:  # structs count themselves
+            while r.pos < stop:
+                items.append(read(r))
         r.end = outer
         return tuple(items)
 
@@ -243,7 +279,7 @@ def optional(item: Codec[T] | type[Declared]) -> Codec[T | None]:
 
 class _Const(Codec[int]):
     def __init__(self, item: Codec[int], allowed: frozenset[int]) -> None:
-        self.item, self.allowed = item, allowed
+        self.item, self.allowed, self.width = item, allowed, item.width
 
     def read(self, r: Reader) -> int:
         value = self.item.read(r)

@@ -7,7 +7,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self, cast, dataclass_transform, get_args
 
 from roomkey.errors import RoomkeyError
-from roomkey.tls.codec import MAX_MESSAGE, Codec, Declared, Reader, codec_of
+from roomkey.tls.codec import (
+    MAX_ELEMENTS,
+    MAX_MESSAGE,
+    MAX_REMEMBERED,
+    STRUCT_ELEMENTS,
+    Codec,
+    Declared,
+    Reader,
+    codec_of,
+    too_large,
+)
 
 
 class When:
@@ -45,8 +55,12 @@ class Struct(Declared):
     A method `check(self) -> None`, if there is one, proves what single fields cannot (equal counts, say): decoding
     calls it.
     Text forms show the type's name only: structs may hold secrets.
+    A subclass may set `_limit`, the bytes that `decode` takes, and `_elements`, what they may unfold into
+    (`MAX_ELEMENTS`).
     """
 
+    _limit: ClassVar[int] = MAX_MESSAGE
+    _elements: ClassVar[int] = MAX_ELEMENTS
     _fields: ClassVar[tuple[tuple[str, Codec[Any] | When], ...] | None] = None
     _names: ClassVar[tuple[str, ...]] = ()
     _encoded: bytes | None
@@ -70,10 +84,8 @@ class Struct(Declared):
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """The struct that `data` encodes, exactly. Errors: "malformed", "too-large"."""
-        if len(data) > MAX_MESSAGE:
-            raise RoomkeyError("too-large", f"{cls.__name__}: expected at most {MAX_MESSAGE} bytes, got {len(data)}")
         try:
-            return cast(Self, cls._codec.decode(data))
+            return cast(Self, cls._codec.decode(data, limit=cls._limit, elements=cls._elements))
         except RoomkeyError as error:
             raise _located(error, cls.__name__) from None
 
@@ -131,14 +143,17 @@ def _resolve(cls: type[Struct]) -> tuple[tuple[str, Codec[Any] | When], ...]:
 
 def _located(error: RoomkeyError, where: str) -> RoomkeyError:
     """The same error with its place spelled one level further out."""
-    if error.code != "malformed":
+    if error.code not in ("malformed", "too-large"):
         return error
-    inner, _, text = error.text.partition(": ")
+    inner = str(error.details.get("field", ""))
+    text = error.text.removeprefix(f"{inner}: ")
     path = f"{where}.{inner}" if inner else where
-    return RoomkeyError("malformed", f"{path}: {text}", field=path)
+    return RoomkeyError(error.code, f"{path}: {text}", field=path)
 
 
 class _StructCodec(Codec[Any]):
+    elements = 0  # counted as they are read, wherever they stand
+
     def __init__(self, cls: type[Struct]) -> None:
         self.cls = cls
         self.check: Callable[[Any], None] | None = getattr(cls, "check", None)
@@ -146,6 +161,9 @@ class _StructCodec(Codec[Any]):
     def read(self, r: Reader) -> Any:
         cls = self.cls
         fields = cls._fields or _resolve(cls)
+        r.room -= STRUCT_ELEMENTS
+        if r.room < 0:
+            raise too_large(cls._elements, "elements", "more")
         start = r.pos
         obj = cls.__new__(cls)
         values = obj.__dict__
@@ -159,7 +177,7 @@ class _StructCodec(Codec[Any]):
                     values[name] = codec.read(r)  # type: ignore[union-attr]
         except RoomkeyError as error:
             raise _located(error, name) from None
-        values["_encoded"] = r.data[start : r.pos]
+        values["_encoded"] = r.data[start : r.pos] if r.pos - start <= MAX_REMEMBERED else None
         if self.check is not None:
             self.check(obj)
         return obj
