@@ -110,8 +110,10 @@ async def encrypt_with_label(
     crypto: CryptoProvider, suite: CipherSuite, items: Sequence[Sealing]
 ) -> list[HPKECiphertext]:
     """EncryptWithLabel (RFC 9420 section 5.1.3): HPKE base mode, one message each. Errors: "invalid-key"."""
+    # The recipients of a Welcome share a context of megabytes: it is copied and hashed once, not for each of them.
+    infos = {key: _two(_PREFIX + key[0], key[1]) for key in {(i.label, i.context) for i in items}}
     sealed = await hpke.seal(
-        crypto, suite, [hpke.Seal(i.public, _two(_PREFIX + i.label, i.context), b"", i.plaintext) for i in items]
+        crypto, suite, [hpke.Seal(i.public, infos[i.label, i.context], b"", i.plaintext) for i in items]
     )
     return [HPKECiphertext(kem_output, ciphertext) for kem_output, ciphertext in sealed]
 
