@@ -7,7 +7,7 @@ credential is 0 here and 1 there. Numbers cross only by these functions, never b
     P256_SHA256_AES128GCM                        0x0000    0x0002
     X25519_SHA256_AES128GCM                      0x0001    0x0001
     (0x0002 in a draft message is a crossed number: refused; 0x0000 is reserved in MLS)
-    0x0003 and above                             the same number in both
+    0x0003 and above                             the same number in both, 0xF0C1 (experimental, for private use) too
 
     credential                                   draft     MLS
     basic                                        0         1
@@ -15,7 +15,7 @@ credential is 0 here and 1 there. Numbers cross only by these functions, never b
 
     signature scheme                             draft     here
     ecdsa_secp256r1_sha256                       0x0403    the scheme of MLS suite 0x0002
-    ed25519                                      0x0807    the scheme of MLS suites 0x0001 and 0x0003
+    ed25519                                      0x0807    the scheme of MLS suites 0x0001, 0x0003 and 0xF0C1
 """
 
 from __future__ import annotations
