@@ -15,15 +15,14 @@ if TYPE_CHECKING:
 
 
 async def enter(room: Room, name: str, by: str) -> None:
-    """Somebody of another engine joins with a GroupInfo from a member, who also hands the commit to the register: a
+    """Somebody joins with a GroupInfo from a member, who also hands the commit to the register: a
     newcomer does not have the token of the epoch that the commit ends.
     """
     newcomer, member, tree = room.person(name), room.person(by), room.tree()
-    assert isinstance(newcomer, TsMlsMember | CoreCryptoMember)
+    assert isinstance(newcomer, RoomkeyMember | TsMlsMember | CoreCryptoMember)
     assert isinstance(member, TsMlsMember | RoomkeyMember)
-    assert tree is not None
     if isinstance(member, TsMlsMember):
-        info = await member.group_info()
+        info = await member.group_info(bare=isinstance(newcomer, TsMlsMember))
     else:
         # ts-mls reads the external key bare (`faults.BARE_EXTERNAL_PUB`)
         bare = await member.bare_external_key() if isinstance(newcomer, TsMlsMember) else None
@@ -33,7 +32,7 @@ async def enter(room: Room, name: str, by: str) -> None:
         message = await newcomer.join_from_outside(info)
     except Refused as refused:
         refusal = refused.text
-    if isinstance(newcomer, TsMlsMember) and faults.refuses_tree(tree):
+    if isinstance(newcomer, TsMlsMember) and tree is not None and faults.refuses_tree(tree):
         assert faults.UNMERGED_LEAVES in refusal, name
         return
     assert not refusal, refusal

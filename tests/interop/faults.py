@@ -36,6 +36,7 @@ BLANK_ROOT = {"a": "Could not verify confirmation tag", "b": "commit-confirmatio
 # external_pub holds `struct { HPKEPublicKey external_pub; } ExternalPub` (section 12.4.3.2), a vector with its length;
 # ts-mls reads, and writes, the bare key.
 BARE_EXTERNAL_PUB = "DeserializeError"
+ITS_EXTERNAL_PUB = "malformed|welcome-external-pub"  # a key's first byte taken for a length
 
 # external_senders holds `ExternalSender external_senders<V>` (section 12.1.8.1); ts-mls reads a single one.
 ONE_EXTERNAL_SENDER = "Could not decode external_senders"

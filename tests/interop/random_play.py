@@ -46,7 +46,7 @@ class Play:
             elif draw < 0.55:
                 yield from self._change()
             elif draw < 0.6 and len(self.room.inside) < self.limit:
-                yield Enter(self._newcomer(THEIRS), self._one())
+                yield Enter(self._newcomer(self.rng.choice((OURS, THEIRS))), self._one())
             elif draw < 0.75:
                 yield Say(self._one())
             elif draw < 0.85:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from roomkey.crypto.provider import CryptoProvider
+from roomkey.crypto.provider import CryptoProvider, KeyPair
 from roomkey.crypto.suites import CipherSuite
 from roomkey.errors import RoomkeyError
 from roomkey.host.native_crypto import NativeCrypto
@@ -14,6 +14,7 @@ from roomkey.mls.commit_processing import CommitProcessed
 from roomkey.mls.committing import commit, group_info, propose, propose_update
 from roomkey.mls.credential import BASIC, Credential
 from roomkey.mls.extensions import Extension, ExtensionType
+from roomkey.mls.external import external_commit, propose_own_add, read_group_info
 from roomkey.mls.framing import PRIVATE_MESSAGE, PUBLIC_MESSAGE, message
 from roomkey.mls.group import STRICT, Group, JoinKeys, OwnKeys, Policy, Psks, create_group
 from roomkey.mls.joining import join
@@ -23,6 +24,7 @@ from roomkey.mls.leaf_node import own_capabilities
 from roomkey.mls.processing import ApplicationMessage, ProposalReceived, process, protect
 from roomkey.mls.proposals import Proposal
 from roomkey.mls.state import decode_group, encode_group
+from roomkey.mls.successor import branch_group, reinit_group
 from roomkey.mls.tree_hash import tree_hash
 from roomkey.mls.welcome import sign_group_info
 
@@ -40,6 +42,7 @@ from tests.interop.members import (
     View,
     client_id,
     lifetime,
+    read_key_package,
 )
 
 
@@ -74,8 +77,10 @@ class RoomkeyMember:
     async def key_package(self) -> bytes:
         return message(await self.publish()).encode()
 
-    async def publish(self) -> KeyPackage:
-        (signature,) = await self.crypto.generate_keys(self.suite.scheme, 1)
+    async def publish(self, signature: KeyPair | None = None) -> KeyPackage:
+        """A KeyPackage by this signature key, or a fresh one."""
+        if signature is None:
+            (signature,) = await self.crypto.generate_keys(self.suite.scheme, 1)
         init, encryption = await self.crypto.generate_keys(self.suite.group, 2)
         capabilities = own_capabilities(sorted({suite.number for suite in (*COMMON_SUITES, self.suite)}))
         capabilities = capabilities.replace(
@@ -108,12 +113,12 @@ class RoomkeyMember:
         try:
             made = await commit(
                 self.crypto, self._group, time.time(), proposals=proposals, path=path or None, psks=Psks(psks),
-                policy=self.policy, wire_format=PUBLIC_MESSAGE if public else PRIVATE_MESSAGE,
+                policy=self.policy, wire_format=PUBLIC_MESSAGE if public else PRIVATE_MESSAGE, with_tree=tree_inside,
             )  # fmt: skip
         except RoomkeyError as error:
             raise self._refused(error) from error
         self.pending = made.group
-        return Commit(made.message, made.welcome, None)
+        return Commit(made.message, made.welcome, None if tree_inside else made.group.tree.encode())
 
     def adopt(self) -> None:
         assert self.pending is not None
@@ -164,6 +169,39 @@ class RoomkeyMember:
         stored = encode_group(self._group)
         self.group = decode_group(stored)
         assert encode_group(self.group) == stored
+
+    async def join_from_outside(self, group_info: bytes, *, resync: bool = False) -> bytes:
+        """Joins by an external commit, whose message this is; `resync` removes our earlier self with it."""
+        await self.publish(self._group.signature if resync else None)
+        assert self.keys is not None
+        try:
+            made = await external_commit(self.crypto, group_info, self.keys, time.time())
+        except RoomkeyError as error:
+            raise self._refused(error) from error
+        assert (made.replaced is not None) == resync
+        self.group = made.group
+        return made.message
+
+    async def propose_own_add(self, group_info: bytes) -> bytes:
+        """Asks to be added: a proposal from outside."""
+        await self.publish()
+        assert self.keys is not None
+        known = await read_group_info(self.crypto, group_info)
+        return await propose_own_add(self.crypto, known.context, self.keys, time.time())
+
+    async def resume(
+        self, old: Group, packages: Sequence[bytes], group_id: bytes, usage: str, *, with_tree: bool
+    ) -> Commit:
+        """Founds the group that resumes the old one; its first commit adds everybody else and is adopted."""
+        await self.publish()
+        assert self.keys is not None
+        others, now = [read_key_package(package) for package in packages], time.time()
+        if usage == "branch":
+            made = await branch_group(self.crypto, old, self.keys, others, group_id, now, with_tree=with_tree)
+        else:
+            made = await reinit_group(self.crypto, old, self.keys, others, now, with_tree=with_tree)
+        self.group = made.group
+        return Commit(made.message, made.welcome, None if with_tree else made.group.tree.encode())
 
     async def group_info(self, external_pub: Extension | None = None) -> bytes:
         """A GroupInfo for strangers, or one with this extension in place of the key for external commits."""

@@ -78,7 +78,7 @@ class Reload:
 
 @dataclass(frozen=True)
 class Enter:
-    """Somebody of another engine joins by an external commit, with a GroupInfo from a member."""
+    """Somebody joins by an external commit, with a GroupInfo from a member."""
 
     name: str
     by: str

@@ -1,4 +1,4 @@
-"""Branches and reinitialised groups (RFC 9420 sections 11.2 and 11.3) founded by ts-mls, joined by both engines."""
+"""Branches and reinitialised groups (RFC 9420 sections 11.2 and 11.3) founded and joined by both engines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.interop.steps import Commit, Create
 from tests.interop.ts_mls_member import TsMlsMember
 
 PEOPLE = ("a1", "b1", "a2", "b2")
-FOUNDER = "b1"
+FOUNDERS = ("a1", "b1")
 
 
 async def _old(ts_mls: Peer) -> Room:
@@ -27,8 +27,8 @@ async def _old(ts_mls: Peer) -> Room:
     return room
 
 
-async def _resume(old: Room, usage: str, suite: CipherSuite) -> Room:
-    """The group that resumes `old` with the same people, in its first epoch."""
+async def _resume(old: Room, usage: str, suite: CipherSuite, founder: str, *, with_tree: bool = False) -> Room:
+    """The group that resumes `old` with the same people, in its first epoch; ts-mls puts no tree into its Welcome."""
     new = Room(suite, old.peer, group_id=b"resumed")
     packages: list[bytes] = []
     for name in PEOPLE:
@@ -40,23 +40,30 @@ async def _resume(old: Room, usage: str, suite: CipherSuite) -> Room:
             assert isinstance(person, TsMlsMember)
             assert isinstance(before, TsMlsMember)
             person.resuming = before.state
-        if name != FOUNDER:
+        if name != founder:
             packages.append(await person.key_package())
-    founder, before = new.person(FOUNDER), old.person(FOUNDER)
-    assert isinstance(founder, TsMlsMember)
-    assert isinstance(before, TsMlsMember)
-    made = await founder.resume(before, packages, new.group_id, usage, suite)
+    maker, before = new.person(founder), old.person(founder)
+    if isinstance(maker, RoomkeyMember):
+        assert isinstance(before, RoomkeyMember)
+        assert before.group is not None
+        made = await maker.resume(before.group, packages, new.group_id, usage, with_tree=with_tree)
+    else:
+        assert isinstance(maker, TsMlsMember)
+        assert isinstance(before, TsMlsMember)
+        made = await maker.resume(before, packages, new.group_id, usage, suite)
     assert made.welcome is not None
     for name in PEOPLE:
-        if name != FOUNDER:
+        if name != founder:
             await new.person(name).join(made.welcome, made.tree, {})
     new.inside, new.epoch = list(PEOPLE), 1
     assert (await new.agree()).epoch == 1
     return new
 
 
-async def test_a_branch(ts_mls: Peer) -> None:
-    new = await _resume(await _old(ts_mls), "branch", SUITES[1])
+@pytest.mark.parametrize("with_tree", [True, False], ids=["tree_inside", "tree_beside"])
+@pytest.mark.parametrize("founder", FOUNDERS)
+async def test_a_branch(ts_mls: Peer, founder: str, with_tree: bool) -> None:
+    new = await _resume(await _old(ts_mls), "branch", SUITES[1], founder, with_tree=with_tree)
     await new.talk()
     await new.play(Commit("a2", remove=("b2",)))
     await new.play(Commit("b1"))
@@ -78,7 +85,8 @@ async def test_a_branch_needs_the_old_group(ts_mls: Peer) -> None:
 
 @pytest.mark.parametrize("suite", COMMON_SUITES, ids=lambda suite: f"to_suite{suite.number}")
 @pytest.mark.parametrize("committer", ["a2", "b2"])
-async def test_a_reinitialised_group(ts_mls: Peer, committer: str, suite: CipherSuite) -> None:
+@pytest.mark.parametrize("founder", FOUNDERS)
+async def test_a_reinitialised_group(ts_mls: Peer, founder: str, committer: str, suite: CipherSuite) -> None:
     old = await _old(ts_mls)
     person = old.person(committer)
     if isinstance(person, TsMlsMember):
@@ -94,7 +102,7 @@ async def test_a_reinitialised_group(ts_mls: Peer, committer: str, suite: Cipher
         with pytest.raises((Refused, RoomkeyError)) as refused:
             await old.person(name).protect(b"too late")
         assert "suspended pending reinit" in str(refused.value) or getattr(refused.value, "code", "") == "group-ended"
-    new = await _resume(old, "reinit", suite)
+    new = await _resume(old, "reinit", suite, founder)
     await new.talk()
     await new.play(Commit("a1"))
     await new.play(Commit("b2"))

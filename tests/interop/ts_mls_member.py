@@ -113,8 +113,9 @@ class TsMlsMember:
         await self.key_package()
         return unpack(self.ask("propose_own_add", keys=self.keys, group_info=group_info)["message"])
 
-    async def group_info(self) -> bytes:
-        return unpack(self.ask("group_info", state=self.state)["message"])
+    async def group_info(self, *, bare: bool = True) -> bytes:
+        """`bare`: with external_pub as ts-mls writes it (`faults.BARE_EXTERNAL_PUB`)."""
+        return unpack(self.ask("group_info", state=self.state, bare=bare)["message"])
 
     async def reinit(self, group_id: bytes, suite: CipherSuite) -> bytes:
         """Ends the group in favour of another: the commit, adopted."""

@@ -7,15 +7,18 @@
 
 import { ROOMKEY_CLIENT } from "./init_key_sets.mjs";
 import { b64, bytes, get, hold, serve } from "./json_lines.mjs";
+import { vector } from "./presentation.mjs";
 import { operations as delivery } from "./ts_mls_delivery.mjs";
 import { mls, part, provider, suite } from "./ts_mls_suites.mjs";
 
+const { createGroupInfoWithRatchetTree } = await part("createCommit.js");
 const { decodeProposal } = await part("proposal.js");
 const { signLeafNodeCommit } = await part("leafNode.js");
 const { decodeRatchetTree, encodeRatchetTree } = await part("ratchetTree.js");
 const { encodeGroupContext } = await part("groupContext.js");
 const { treeHashRoot } = await part("treeHash.js");
 const { getCiphersuiteNameFromId } = await part("crypto/ciphersuite.js");
+const { signWithLabel } = await part("crypto/signature.js");
 
 const decoded = (decoder, text) => {
   const data = bytes(text);
@@ -227,9 +230,20 @@ const operations = {
     };
   },
 
-  async group_info({ state }) {
+  /** Not ts-mls where `bare` is false: it writes external_pub without the length of its vector. */
+  async group_info({ state, bare = true }) {
     const now = get(state).mls;
-    const groupInfo = await mls.createGroupInfoWithExternalPubAndRatchetTree(now, [], await suiteOf(now));
+    const cs = await suiteOf(now);
+    let groupInfo;
+    if (bare) {
+      groupInfo = await mls.createGroupInfoWithExternalPubAndRatchetTree(now, [], cs);
+    } else {
+      const { publicKey } = await cs.hpke.deriveKeyPair(now.keySchedule.externalSecret);
+      const key = new Uint8Array(vector(await cs.hpke.exportPublicKey(publicKey)));
+      const more = [{ extensionType: "external_pub", extensionData: key }];
+      const { groupContext, confirmationTag, ratchetTree } = now;
+      groupInfo = await createGroupInfoWithRatchetTree(groupContext, confirmationTag, now, ratchetTree, more, cs);
+    }
     return { message: b64(mls.encodeMlsMessage({ version: "mls10", wireformat: "mls_group_info", groupInfo })) };
   },
 
@@ -248,6 +262,15 @@ const operations = {
     const { groupInfo } = decoded(mls.decodeMlsMessage, group_info);
     const message = await mls.proposeAddExternal(groupInfo, publicPackage, privatePackage, cs);
     return { message: b64(mls.encodeMlsMessage(message)) };
+  },
+
+  /** For attacks: what a member signs who keeps to no rule. Of a state, or of a key package's owner. */
+  async sign({ state, keys, label, content }) {
+    const { signaturePrivateKey } = state === undefined ? get(keys).privatePackage : get(state).mls;
+    const cs = await (state === undefined
+      ? suite(mls.ciphersuites[get(keys).publicPackage.cipherSuite])
+      : suiteOf(get(state).mls));
+    return { signature: b64(await signWithLabel(signaturePrivateKey, label, bytes(content), cs.signature)) };
   },
 
   async reload({ state }) {
