@@ -1,6 +1,8 @@
-"""`python3 build_scripts check [--update]`: format, lint, types, layers, locks, error codes, API report.
+"""`python3 build_scripts check [--update]`: format, lint, types, layers, locks, error codes, API report, validation
+table.
 
-`--update` first writes what can be written: the format, the table of error codes and the API report.
+`--update` first writes what can be written: the format, the error codes, the API report and the table
+of validation rules.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
-from build_scripts import api_report, environment, error_codes, layers, locks, paths
+from build_scripts import api_report, environment, error_codes, layers, locks, paths, validation_table
 
 PYTHON_FOLDERS = ("py_src", "build_scripts", "tests")
 
@@ -48,6 +50,7 @@ def checks() -> dict[str, Callable[[], Iterable[str]]]:
         "typescript workers": typescript("tsconfig.worker.json", "src/worker"),
         "error codes": error_codes.problems,
         "api report": api_report.problems,
+        "validation table": validation_table.problems,
     }
 
 
@@ -75,6 +78,7 @@ def main(arguments: list[str]) -> int:
             )
         error_codes.update()
         api_report.update()
+        validation_table.update()
     failed = run_checks()
     print(f"check: {f'{failed} of {len(checks())} failed' if failed else 'all well'}")
     return 1 if failed else 0

@@ -212,9 +212,18 @@ class Scene:
     # -- external commits --
 
     async def external(
-        self, name: str, *, removed: int | None = None, change: Change = unchanged, **leaf: Any
+        self,
+        name: str,
+        *,
+        removed: int | None = None,
+        change: Change = unchanged,
+        signer: KeyPair | None = None,
+        by: str | None = None,
+        **leaf: Any,
     ) -> bytes:
-        """An external commit by a new client `name`, which may remove a leaf; `leaf` alters what its own leaf says."""
+        """An external commit by a new client `name`, which may remove a leaf; `leaf` alters what its own leaf says.
+        The message is signed with `signer`, a key of `by`'s, if not with the leaf's.
+        """
         keys, crypto, group = await self.world.client(name), self.crypto(name), self.group("alice")
         door = await external_key_pair(self.crypto("alice"), SUITE, group.secrets.external_secret)
         kem_output, init_secret = await make_external_init(crypto, SUITE, door.public)
@@ -231,8 +240,8 @@ class Scene:
         path = await seal_path(crypto, new, (), provisional.encode())
         content = change(Commit(tuple(by_value(item) for item in items), path))
         framed = FramedContent(group.group_id, group.epoch, Sender(NEW_MEMBER_COMMIT), b"", COMMIT, content)
-        signing = (keys.leaf.signature, PUBLIC_MESSAGE, framed)
-        (signature,) = await protection.sign(crypto, SUITE, group.context, [signing])
+        signing = (signer or keys.leaf.signature, PUBLIC_MESSAGE, framed)
+        (signature,) = await protection.sign(self.crypto(by or name), SUITE, group.context, [signing])
         confirmed = confirmed_transcript_hash(SUITE, group.interim_transcript_hash, PUBLIC_MESSAGE, framed, signature)
         context = provisional.replace(confirmed_transcript_hash=confirmed)
         epoch = next_epoch(SUITE, init_secret, new.commit_secret, bytes(SUITE.nh), context)

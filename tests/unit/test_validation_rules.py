@@ -14,6 +14,7 @@ import pytest
 from roomkey import mls
 from roomkey.errors import CODES, RoomkeyError
 from roomkey.mls.commit_processing import CommitProcessed
+from roomkey.mls.extensions import GREASE, Extension
 from roomkey.mls.group import Psks
 from roomkey.mls.joining import join
 from roomkey.mls.policy import POLICIES
@@ -94,7 +95,8 @@ async def test_unaltered_external_commits_are_taken_where_the_policy_says() -> N
 async def test_unaltered_welcomes_are_taken() -> None:
     scene = await Scene.create()
     keys = await scene.world.client("dave")
-    joined = await join(scene.crypto("dave"), await scene.welcome(keys), [keys])
+    grease = (Extension(GREASE[3], b"ignored"),)  # as RFC 9420 section 12.4.3 asks
+    joined = await join(scene.crypto("dave"), await scene.welcome(keys, extensions=grease), [keys])
     assert (joined.group.own_leaf, joined.signer, joined.group.epoch) == (3, 1, 3)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from roomkey.mls.commit import Commit
 from roomkey.mls.extensions import Extension, ExtensionType, RequiredCapabilities
 from roomkey.mls.group import Policy, Psks
+from roomkey.mls.key_schedule import external_key_pair
 from roomkey.mls.proposals import (
     Add,
     ExternalInit,
@@ -248,3 +250,30 @@ async def back_with_the_old_key(scene: Scene) -> Attempt:
         "carol again", removed=2, credential=carol.credential, encryption_key=carol.encryption_key
     )
     return heard(scene, back, policy=OPEN)
+
+
+@breaks("message-signature", "invalid-signature")
+async def signed_by_another_key_than_the_leafs(scene: Scene) -> Attempt:
+    """Erin sends dave's leaf as her own."""
+    erin = await scene.world.client("erin")
+    return heard(scene, await scene.external("dave", signer=erin.leaf.signature, by="erin"), policy=OPEN)
+
+
+@breaks("commit-confirmation", "invalid-commit")
+async def with_another_init_secret(scene: Scene) -> Attempt:
+    """The KEM output is good, but not the one whose secret dave used."""
+    other = await external_key_pair(scene.crypto("bob"), SUITE, b"x" * SUITE.nh)
+
+    def altered(item: Commit) -> Commit:
+        return item.replace(proposals=(by_value(proposal(ExternalInit(other.public))), *item.proposals[1:]))
+
+    return heard(scene, await scene.external("dave", change=altered), policy=OPEN)
+
+
+@breaks("leaf-required-proposals", "invalid-leaf-node")
+async def an_add_that_lacks_what_the_same_commit_requires(scene: Scene) -> Attempt:
+    """Extensions go before Adds, wherever they stand in the list (section 12.3)."""
+    can = scene.world.capabilities.replace(proposals=(CUSTOM_PROPOSAL,))
+    dave = await scene.package("dave", lambda package: package, capabilities=can)
+    both = (CUSTOM_PROPOSAL, OPTIONAL_PROPOSAL)
+    return await committed(scene, Add(dave), context(scene, required=REQUIRED.replace(proposal_types=both)))
