@@ -19,7 +19,6 @@ const { encodeGroupContext } = await part("groupContext.js");
 const { treeHashRoot } = await part("treeHash.js");
 const { getCiphersuiteNameFromId } = await part("crypto/ciphersuite.js");
 const { signWithLabel } = await part("crypto/signature.js");
-const { signWithLabel } = await part("crypto/signature.js");
 
 const decoded = (decoder, text) => {
   const data = bytes(text);
@@ -263,15 +262,6 @@ const operations = {
     const { groupInfo } = decoded(mls.decodeMlsMessage, group_info);
     const message = await mls.proposeAddExternal(groupInfo, publicPackage, privatePackage, cs);
     return { message: b64(mls.encodeMlsMessage(message)) };
-  },
-
-  /** For attacks: what a member signs who keeps to no rule. Of a state, or of a key package's owner. */
-  async sign({ state, keys, label, content }) {
-    const { signaturePrivateKey } = state === undefined ? get(keys).privatePackage : get(state).mls;
-    const cs = await (state === undefined
-      ? suite(mls.ciphersuites[get(keys).publicPackage.cipherSuite])
-      : suiteOf(get(state).mls));
-    return { signature: b64(await signWithLabel(signaturePrivateKey, label, bytes(content), cs.signature)) };
   },
 
   /** For attacks: what a member signs who keeps to no rule. Of a state, or of a key package's owner. */
