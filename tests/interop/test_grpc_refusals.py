@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from roomkey.crypto.suites import suite_by_number
+from roomkey.mls.commit import Commit
+from roomkey.mls.framing import MLSMessage, PublicMessage
+from roomkey.mls.ratchet_tree import RatchetTree
 from roomkey_interop import interface as api
 
 from tests.interop.grpc_client import Remote, served
@@ -76,6 +80,28 @@ def test_application_data_opens_once_and_unaltered(pair: Pair) -> None:
     assert pair.remote.call("HandleCommit", pair.handle(commit)).epoch_authenticator == pair.play.pending("ann")
 
 
+def test_what_was_read_while_a_commit_waited_is_not_read_again(pair: Pair) -> None:
+    sealed = pair.step("protect", "ben", plaintext="once")["ciphertext"]
+    commit = pair.step("commit", "ann")["commit"]
+    request = api.UnprotectRequest(pair.ann, sealed)
+    assert pair.remote.call("Unprotect", request).plaintext == b"once"
+    assert pair.remote.call("HandleCommit", pair.handle(commit)).epoch_authenticator == pair.play.pending("ann")
+    with pair.refused(INVALID, "key-consumed"):
+        pair.remote.call("Unprotect", request)
+
+
+def test_a_path_comes_where_it_is_asked_for(remote: Remote) -> None:
+    pair = Pair(remote, False)
+    for forced in (False, True):
+        package = remote.call("CreateKeyPackage", api.CreateKeyPackageRequest(1, b"cleo")).key_package
+        add = api.ProposalDescription(b"add", key_package=package)
+        made = remote.call("Commit", api.CommitRequest(pair.ann, (), (add,), forced))
+        body = MLSMessage.decode(made.commit).body
+        assert isinstance(body, PublicMessage)
+        assert isinstance(body.content.content, Commit)
+        assert (body.content.content.path is not None) == forced
+
+
 def test_data_waits_for_the_commit_of_a_proposal(pair: Pair) -> None:
     pair.step("updateProposal", "ann")
     with pair.refused(EARLY, "commit-first"):
@@ -105,6 +131,8 @@ def test_a_commit_carries_what_was_named_or_is_not_made(pair: Pair) -> None:
     made = pair.remote.call("Commit", request._replace(by_reference=(theirs,)))
     done = pair.remote.call("HandleCommit", pair.handle(made.commit, theirs))
     assert done.epoch_authenticator == pair.play.pending("ann")
+    with pair.refused(INVALID, "wrong-epoch"):
+        pair.remote.call("Commit", request._replace(by_reference=(theirs,)))
 
 
 def test_a_commit_that_removes_us_has_no_answer(pair: Pair) -> None:
@@ -180,6 +208,10 @@ def test_outsiders_are_held_to_the_group_info(pair: Pair) -> None:
         pair.remote.call("ExternalJoin", join._replace(group_info=altered(shown)))
     with pair.refused(EARLY, "no-such-member"):
         pair.remote.call("ExternalJoin", join._replace(remove_prior=True))
+    bare = pair.play.show("ann", True)
+    with pair.refused(INVALID, "invalid-welcome", "welcome-tree"):
+        pair.remote.call("ExternalJoin", join._replace(group_info=bare.group_info))
+    assert pair.remote.call("ExternalJoin", join._replace(group_info=bare.group_info, ratchet_tree=bare.ratchet_tree))
     with pair.refused(EARLY, "bad-argument"):
         package = pair.step("createKeyPackage", "cleo")["key_package"]
         pair.remote.call("NewMemberAddProposal", api.NewMemberAddProposalRequest(package, b"cleo"))
@@ -198,6 +230,14 @@ def test_outsiders_are_held_to_the_group_info(pair: Pair) -> None:
     with pair.refused(EARLY, "bad-argument"):
         pair.remote.call("ExternalSignerProposal", listed)
     assert pair.remote.call("ExternalSignerProposal", listed._replace(signer_index=0)).proposal
+
+
+def test_who_comes_back_leaves_no_old_leaf(pair: Pair) -> None:
+    for prior in (True, False):
+        pair.step("externalJoin", "ann", joiner="ben", removePrior=prior)
+        tree = RatchetTree.decode(suite_by_number(1), pair.play.show("ben", True).ratchet_tree)
+        names = [leaf.credential.identity for _, leaf in tree.members()]
+        assert names == ([b"ann", b"ben"] if prior else [b"ann", b"ben", b"ben"])
 
 
 def test_branches_hold_members_alone(pair: Pair) -> None:
