@@ -7,6 +7,7 @@ machine does meets all of them; medians are compared. One round of each is run f
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import platform
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, Playwright, sync_playwright
 
-from build_scripts import bench_pages, bench_report, browser, build, paths, sizes
+from build_scripts import bench_hostile, bench_pages, bench_report, browser, build, paths, sizes
 from build_scripts.bench_report import ENGINES, KEY_PACKAGES, OURS, POST_QUANTUM, STEPS, Measure, step_name
 
 MEMBERS = (2, 10, 100)
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="writes all samples, medians and ratios")
     parser.add_argument("--members", type=int, nargs="+", default=list(MEMBERS), help="sizes of groups; 1000 works")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"per size; default {ROUNDS}")
-    parser.add_argument("--only", choices=("groups", "start", "bytes", POST_QUANTUM), help="one part of it")
+    parser.add_argument("--only", choices=("groups", "start", "bytes", "hostile", POST_QUANTUM), help="one part of it")
     options = parser.parse_args(arguments)
     if options.rounds < 1 or min(options.members) < 2:
         parser.error("expected at least one round and two members")
@@ -67,8 +68,11 @@ def main(arguments: list[str]) -> int:
         return 1
     if options.only in (None, "bytes"):
         measures += downloads()
-    if options.only != POST_QUANTUM:
+    hostile = bench_hostile.measure(say) if options.only in (None, "hostile") else []
+    if measures and options.only != POST_QUANTUM:
         print(bench_report.table(measures))
+    if hostile:
+        print(bench_hostile.table(hostile))
     missed = bench_report.missed(measures)
     for sentence in missed:
         print(f"aim missed: {sentence}")
@@ -77,6 +81,7 @@ def main(arguments: list[str]) -> int:
             "machine": machine(found),
             "rounds": options.rounds,
             "measures": [measure.as_json() for measure in measures],
+            "hostile": [dataclasses.asdict(row) for row in hostile],
             "missed": missed,
         }
         options.json.write_text(json.dumps(content, indent=1) + "\n")

@@ -62,6 +62,7 @@ class Codec(Generic[T]):
 
     width: int | None = None
     elements = 1  # what one value counts for, see MAX_ELEMENTS
+    takes_none = False
 
     def read(self, r: Reader) -> T:
         raise NotImplementedError
@@ -253,6 +254,8 @@ def vector(
 
 
 class _Optional(Codec[T | None]):
+    takes_none = True
+
     def __init__(self, item: Codec[T]) -> None:
         self.item = item
 

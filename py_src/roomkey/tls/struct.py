@@ -201,7 +201,7 @@ def _write_fields(out: bytearray, value: Struct) -> None:
                 if item is not None:
                     raise RoomkeyError("bad-argument", f"{name}: expected none for {codec.tag} {tag}")
                 continue
-            if item is None:
+            if item is None and not chosen.takes_none:
                 raise RoomkeyError("bad-argument", f"{name}: expected a value for {codec.tag} {tag}")
             chosen.write(out, item)
         else:
