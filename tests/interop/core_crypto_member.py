@@ -1,7 +1,8 @@
 """OpenMLS, by core-crypto in Node, as a member of a mixed group, for what its API allows.
 
-It commits Adds, or Removes, or nothing, always with a path but for Adds, and proposes nothing; it adopts its commits at
-once, and shows of an epoch its number and one exporter. It insists on identities of its own form (`members.client_id`)
+It commits Adds, or Removes, or nothing, always with a path but for Adds, commits what others propose, takes external
+commits and external proposals, and proposes nothing; it has no PSKs, ReInit or branches, adopts its commits at once,
+and shows of an epoch its number and one exporter. It insists on identities of its own form (`members.client_id`)
 and, in groups it creates, on members whose capabilities list X.509 credentials.
 """
 
@@ -33,6 +34,7 @@ class CoreCryptoMember:
     who: Callable[[int], ClientId]
     client: int | None = None
     leaf: int = -1
+    info: bytes = b""  # the GroupInfo of its last commit, for strangers
 
     @property
     def identity(self) -> str:
@@ -42,9 +44,12 @@ class CoreCryptoMember:
         made = self._ask("key_package", client=self._client())
         return message(KeyPackage.decode(unpack(made["message"]))).encode()  # it knows them bare only
 
-    async def create(self, group_id: bytes, extensions: Sequence[Extension] = ()) -> None:
+    async def create(
+        self, group_id: bytes, extensions: Sequence[Extension] = (), *, sender: bytes | None = None
+    ) -> None:
+        """`sender`: the key of whom the group lets propose from outside."""
         assert not extensions
-        self._ask("create", client=self._client(), group_id=group_id)
+        self._ask("create", client=self._client(), group_id=group_id, sender=sender)
 
     async def join(self, welcome: bytes, tree: bytes | None, psks: Mapping[bytes, bytes]) -> None:
         assert tree is None
@@ -54,7 +59,7 @@ class CoreCryptoMember:
         """Joins by an external commit, whose message this is."""
         info = MLSMessage.decode(group_info).body  # it knows them bare only
         assert isinstance(info, GroupInfo)
-        return unpack(self._ask("enter", client=self._client(), group_info=info.encode())["message"])
+        return self._made(self._ask("enter", client=self._client(), group_info=info.encode())).message
 
     async def commit(
         self, proposals: Sequence[Proposal], *, path: bool, public: bool, psks: Mapping[bytes, bytes], tree_inside: bool
@@ -69,8 +74,7 @@ class CoreCryptoMember:
             made = self._ask("remove", client=self.client, group_id=self.group_id, names=removes)
         else:
             made = self._ask("update", client=self.client, group_id=self.group_id)
-        welcome = None if made["welcome"] is None else unpack(made["welcome"])
-        return Commit(unpack(made["message"]), welcome, None)
+        return self._made(made)
 
     def adopt(self) -> None:
         """It did at once."""
@@ -78,7 +82,11 @@ class CoreCryptoMember:
     async def commit_proposals(self) -> Commit:
         """A commit of what others proposed."""
         made = self._ask("commit_proposals", client=self.client, group_id=self.group_id)
-        return Commit(unpack(made["message"]), None if made["welcome"] is None else unpack(made["welcome"]), None)
+        return self._made(made)
+
+    async def renew(self) -> Commit:
+        """A commit that should give our leaf another credential's key."""
+        return self._made(self._ask("renew", client=self.client, group_id=self.group_id, suite=self.suite.number))
 
     async def propose(self, proposal: Proposal | None, *, public: bool) -> bytes:
         raise NotImplementedError("core-crypto has no operation for proposals")
@@ -96,6 +104,10 @@ class CoreCryptoMember:
 
     async def reload(self) -> None:
         """Its state is in its database all along."""
+
+    def _made(self, made: dict[str, Any]) -> Commit:
+        self.info = unpack(made["group_info"])
+        return Commit(unpack(made["message"]), None if made["welcome"] is None else unpack(made["welcome"]), None)
 
     def _client(self) -> int:
         if self.client is None:

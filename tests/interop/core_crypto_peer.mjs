@@ -50,9 +50,24 @@ await serve({
     return { message: b64(made.serialize()) };
   },
 
-  async create({ client, group_id }) {
-    await transaction(client, (context) => context.createConversation(conversation(group_id), get(client).credential));
+  /** `sender`: the Ed25519 key of whom the group's external_senders shall list. */
+  async create({ client, group_id, sender }) {
+    const { credential } = get(client);
+    const listed =
+      sender === undefined ? undefined : core.ExternalSender.parsePublicKey(bytes(sender), core.SignatureScheme.Ed25519);
+    await transaction(client, (context) => context.createConversation(conversation(group_id), credential, listed));
     return {};
+  },
+
+  /** A commit for another credential of the client. */
+  async renew({ client, group_id, suite }) {
+    const made = get(client);
+    await transaction(client, async (context) => {
+      const again = core.Credential.basic(core.cipherSuiteFromU16(suite), made.id);
+      made.credential = await context.addCredential(again);
+      await context.setConversationCredential(conversation(group_id), made.credential);
+    });
+    return bundle(made);
   },
 
   async join({ client, welcome }) {

@@ -6,13 +6,17 @@ from __future__ import annotations
 
 import pytest
 from roomkey.crypto.suites import SUITES, CipherSuite
-from roomkey.mls.group import Policy
+from roomkey.mls.commit import Commit as CommitContent
+from roomkey.mls.external import propose_external
+from roomkey.mls.framing import MLSMessage, PublicMessage
+from roomkey.mls.policy import EXTERNAL_JOINS, POLICIES
 from roomkey.mls.proposals import Remove, proposal
 
 from tests.interop.core_crypto_member import CoreCryptoMember
 from tests.interop.members import COMMIT, COMMON_SUITES, PROPOSAL, REMOVED, Refused
 from tests.interop.peer import Peer
 from tests.interop.room import Room
+from tests.interop.roomkey_member import RoomkeyMember
 from tests.interop.scenarios import Scenario
 from tests.interop.steps import Commit, Create, Enter, Open, Say, Seal
 
@@ -68,7 +72,7 @@ SUITE_SCENARIOS = frozenset({"each_removes", "late_and_out_of_order"})
     ],
 )
 async def test_scenario(ts_mls: Peer, core_crypto: Peer, suite: CipherSuite, scenario: Scenario) -> None:
-    room = Room(suite, ts_mls, core_crypto=core_crypto, policy=Policy(external_commits=True))
+    room = Room(suite, ts_mls, core_crypto=core_crypto, policy=POLICIES[EXTERNAL_JOINS])
     for step in scenario.steps:
         await room.play(step)
     await room.talk()
@@ -97,6 +101,91 @@ async def test_it_commits_what_we_propose(ts_mls: Peer, core_crypto: Peer) -> No
     await room.talk()
 
 
+async def _its_group(ts_mls: Peer, core_crypto: Peer) -> tuple[Room, CoreCryptoMember]:
+    """Its group, with c2 and one of ours."""
+    room = Room(SUITES[1], ts_mls, core_crypto=core_crypto, policy=POLICIES[EXTERNAL_JOINS])
+    await room.play(Create("c1"))
+    await room.play(Commit("c1", add=("a1", "c2")))
+    creator = room.person("c1")
+    assert isinstance(creator, CoreCryptoMember)
+    return room, creator
+
+
+async def _taken(room: Room, message: bytes, kind: str, *, but: str = "") -> None:
+    for name in room.inside:
+        if name != but:
+            assert (await room.person(name).process(message, {})).kind == kind, name
+
+
+async def test_ours_joins_its_group_from_outside(ts_mls: Peer, core_crypto: Peer) -> None:
+    room, creator = await _its_group(ts_mls, core_crypto)
+    newcomer = room.person("a2")
+    assert isinstance(newcomer, RoomkeyMember)
+    await _taken(room, await newcomer.join_from_outside(creator.info), COMMIT)
+    room.inside.append("a2")
+    room.epoch += 1
+    await room.agree()
+    await room.play(Commit("c2"))
+    await room.play(Commit("a2"))
+    await room.talk()
+
+
+async def test_it_lets_ours_ask_to_be_added(ts_mls: Peer, core_crypto: Peer) -> None:
+    room, creator = await _its_group(ts_mls, core_crypto)
+    newcomer = room.person("a2")
+    assert isinstance(newcomer, RoomkeyMember)
+    await _taken(room, await newcomer.propose_own_add(creator.info), PROPOSAL)
+    made = await creator.commit_proposals()
+    assert made.welcome is not None
+    await _taken(room, made.message, COMMIT, but="c1")
+    await newcomer.join(made.welcome, None, {})
+    room.inside.append("a2")
+    room.epoch += 1
+    await room.agree()
+    await room.talk()
+
+
+async def test_both_take_proposals_of_an_external_sender(ts_mls: Peer, core_crypto: Peer) -> None:
+    room = Room(SUITES[1], ts_mls, core_crypto=core_crypto)
+    creator, ours = room.person("c1"), room.person("a1")
+    assert isinstance(creator, CoreCryptoMember)
+    assert isinstance(ours, RoomkeyMember)
+    (key,) = await ours.crypto.generate_keys(SUITES[1].scheme, 1)
+    await creator.create(room.group_id, sender=key.public)
+    room.inside, room.since["c1"] = ["c1"], 0
+    await room.play(Commit("c1", add=("a1", "c2")))
+    assert ours.group is not None
+    gone = room.leaf("c2")
+    await _taken(room, await propose_external(ours.crypto, ours.group.context, key, proposal(Remove(gone))), PROPOSAL)
+    made = await creator.commit_proposals()
+    assert (await ours.process(made.message, {})).kind == COMMIT
+    assert (await room.person("c2").process(made.message, {})).kind == REMOVED
+    room.inside.remove("c2")
+    room.epoch += 1
+    await room.agree()
+
+
+async def test_nobody_follows_its_change_of_credential(ts_mls: Peer, core_crypto: Peer) -> None:
+    """It signs that commit by the new key, while the leaf in it still has the old one; the signature is to be by the
+    key of the sender's leaf (RFC 9420 section 6.1).
+    """
+    room, creator = await _its_group(ts_mls, core_crypto)
+    tree = room.tree()
+    assert tree is not None
+    before = tree.leaf(room.leaf("c1"))
+    made = await creator.renew()
+    for name, words in (("a1", "message-signature"), ("c2", "signature is invalid")):
+        with pytest.raises(Refused, match=words):
+            await room.person(name).process(made.message, {})
+    body = MLSMessage.decode(made.message).body
+    assert isinstance(body, PublicMessage)
+    assert isinstance(body.content.content, CommitContent)
+    path = body.content.content.path
+    assert before is not None
+    assert path is not None
+    assert path.leaf_node.signature_key == before.signature_key
+
+
 async def test_it_takes_public_handshakes_only(ts_mls: Peer, core_crypto: Peer) -> None:
     """Its policy, not RFC 9420's: section 6 leaves the choice to the application."""
     room = Room(SUITES[1], ts_mls, core_crypto=core_crypto)
@@ -108,7 +197,7 @@ async def test_it_takes_public_handshakes_only(ts_mls: Peer, core_crypto: Peer) 
 
 
 async def test_three_engines_in_one_group(ts_mls: Peer, core_crypto: Peer) -> None:
-    room = Room(SUITES[1], ts_mls, core_crypto=core_crypto, policy=Policy(external_commits=True))
+    room = Room(SUITES[1], ts_mls, core_crypto=core_crypto, policy=POLICIES[EXTERNAL_JOINS])
     await room.play(Create("a1"))
     await room.play(Commit("a1", add=("b1", "c1", "a2", "b2", "c2")))
     for name in ("b1", "c2", "a2", "b2", "c1"):
