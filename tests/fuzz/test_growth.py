@@ -162,3 +162,22 @@ def test_items_of_a_fixed_size_are_counted_before_the_first(item: tls.Codec[Any]
     data = codec.length.encode(count * (item.width or 1)) + bytes(count * (item.width or 1))  # type: ignore[attr-defined]
     lines = lines_run(partial(refused, partial(codec.decode, data)))
     assert lines < 100
+
+
+def test_many_updates_copy_the_tree_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit of 2,000 Updates in a group of 10,000 would else copy 20,000 nodes 2,000 times."""
+    tree = group_targets.bob().tree
+    updates = [(index, leaf.replace(encryption_key=bytes([index]) * 32)) for index, leaf in tree.members()]
+    one_by_one = tree
+    for index, leaf in updates:
+        one_by_one = one_by_one.update(index, leaf)
+    made: list[RatchetTree] = []
+    plain = RatchetTree._change
+
+    def counting(self: RatchetTree, *args: Any) -> RatchetTree:
+        made.append(plain(self, *args))
+        return made[-1]
+
+    monkeypatch.setattr(RatchetTree, "_change", counting)
+    assert tree.update_all(updates).encode() == one_by_one.encode()
+    assert len(made) == 1

@@ -228,8 +228,8 @@ async def apply_proposals(
     await _verify_leaves(crypto, group, updates, packages, needs, now, policy.max_lifetime)
     tree = group.tree
     removed = [(index, leaf) for index in removes if (leaf := tree.leaf(index)) is not None]
-    for index, leaf in updates:
-        tree = tree.update(index, leaf)
+    if updates:
+        tree = tree.update_all(updates)
     if removes:
         tree = tree.remove(removes)
     added: list[int] = []

@@ -234,7 +234,11 @@ class RatchetTree:
 
     def update(self, leaf_index: int, leaf: LeafNode) -> RatchetTree:
         """The tree with a member's leaf replaced and its direct path blanked. Errors: "invalid-tree" (tree-member)."""
-        return self._change([(self._member(leaf_index), leaf)])
+        return self.update_all([(leaf_index, leaf)])
+
+    def update_all(self, leaves: Iterable[tuple[int, LeafNode]]) -> RatchetTree:
+        """`update` for many members, in one copy of the tree."""
+        return self._change([(self._member(index), leaf) for index, leaf in leaves])
 
     def remove(self, leaf_indexes: Iterable[int]) -> RatchetTree:
         """The tree without these members, truncated. Errors: "invalid-tree" (tree-member, tree-empty)."""
