@@ -252,9 +252,7 @@ json.dumps([found.hex(), gone])
 
 
 def test_a_damaged_library_is_refused_and_asked_for_again(browsing: Browsing) -> None:
-    if browsing.way != "library":
-        pytest.skip("this browser needs no library")
-    good = browsing.site.files[LIBRARY]
+    good, needed = browsing.site.files[LIBRARY], browsing.way == "library"
     python = browsing.tab()
     code = f"""
 try:
@@ -266,9 +264,9 @@ json.dumps(answer)
 """
     try:
         browsing.site.files[LIBRARY] = good.replace(b"3329", b"3327")
-        assert python.run(CRYPTO + code) == ["asset-altered", "ml-kem.js"]
+        assert python.run(CRYPTO + code) == (["asset-altered", "ml-kem.js"] if needed else "made")
         del browsing.site.files[LIBRARY]
-        assert python.run(CRYPTO + code) == ["asset-not-found", "ml-kem.js"]
+        assert python.run(CRYPTO + code) == (["asset-not-found", "ml-kem.js"] if needed else "made")
     finally:
         browsing.site.files[LIBRARY] = good
     assert python.run(CRYPTO + code) == "made"
