@@ -8,7 +8,7 @@ each of its messages is valid (`test_validation_rules` proves that), so a refusa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from roomkey.crypto.labels import Signing, mac, sign_with_label
@@ -31,8 +31,10 @@ from roomkey.mls.framing import (
     COMMIT,
     MEMBER,
     NEW_MEMBER_COMMIT,
+    PRIVATE_MESSAGE,
     PROPOSAL,
     PUBLIC_MESSAGE,
+    AuthenticatedContent,
     Content,
     FramedContent,
     FramedContentTBS,
@@ -79,6 +81,7 @@ class Scene:
 
     world: World
     service: KeyPair  # the external sender's, in `crypto("service")`
+    private: bool = False  # whether members' forgeries travel as PrivateMessages
 
     @classmethod
     async def create(cls) -> Scene:
@@ -117,16 +120,26 @@ class Scene:
         confirmation: bytes | None = None,
         change: Callable[[FramedContent], FramedContent] = lambda framed: framed,
     ) -> bytes:
-        """A PublicMessage that `name` signs with `key` (a member's own if none is given), tagged if from a member."""
+        """A PublicMessage that `name` signs with `key` (a member's own if none is given), tagged if from a member. In a
+        private scene a member's proposals and commits come as PrivateMessages.
+        """
         group = self.world.groups.get(name) or self.group("alice")  # outsiders know the group's public side
         kind = APPLICATION if isinstance(content, bytes) else COMMIT if isinstance(content, Commit) else PROPOSAL
         sender = member(group.own_leaf) if sender is None else sender
         framed = change(FramedContent(group.group_id, group.epoch, sender, b"", kind, content))
         if kind == COMMIT and confirmation is None:
             confirmation = bytes(SUITE.nh)
-        signing = (group.signature if key is None else key, PUBLIC_MESSAGE, framed)
+        wire_format = PRIVATE_MESSAGE if self.private and sender.sender_type == MEMBER else PUBLIC_MESSAGE
+        signing = (group.signature if key is None else key, wire_format, framed)
         (signature,) = await protection.sign(self.crypto(name), SUITE, group.context, [signing])
-        return message(tagged(group, PublicMessage(framed, signature, confirmation))).encode()
+        if wire_format == PUBLIC_MESSAGE:
+            return message(tagged(group, PublicMessage(framed, signature, confirmation))).encode()
+        after, (sealed,) = await protection.protect_private(
+            self.crypto(name), group.context, group.secrets.sender_data_secret, group.messages,
+            [AuthenticatedContent(PRIVATE_MESSAGE, framed, signature, confirmation)],
+        )  # fmt: skip
+        self.world.groups[name] = replace(group, messages=after)
+        return message(sealed).encode()
 
     async def proposed(self, name: str, item: Proposal) -> bytes:
         """A proposal by `name` that everybody remembers; its reference."""
