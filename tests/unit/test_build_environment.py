@@ -51,8 +51,10 @@ def test_a_failing_pip_is_explained(clone: Path, output: str, sentence: str) -> 
         environment.pip_download(paths.FREEZE_LOCK, clone, "3.14")
 
 
-@pytest.mark.parametrize(("text", "version"), [("v24.1.0", 24), ("v18.20.1", 18), ("nonsense", 0)])
-def test_the_version_of_node_is_read(clone: Path, monkeypatch: pytest.MonkeyPatch, text: str, version: int) -> None:
+@pytest.mark.parametrize(("text", "version"), [("v24.1.0", (24, 1)), ("v20.9.1", (20, 9)), ("nonsense", (0, 0))])
+def test_the_version_of_node_is_read(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, text: str, version: tuple[int, int]
+) -> None:
     paths.VENV_PYTHON.parent.mkdir(parents=True)
     Path(python_that_says(paths.VENV_PYTHON.parent, text, 0)).rename(paths.VENV_PYTHON.parent / "node")
     monkeypatch.setenv("PATH", "/nowhere")
