@@ -10,8 +10,9 @@ from functools import cache
 from typing import Annotated, Any
 
 from roomkey.bridge.arguments import Arguments
-from roomkey.crypto.admission import admit_dh_key, admit_signature_key
+from roomkey.crypto.admission import admit_dh_key, admit_signature_keys
 from roomkey.crypto.signatures import from_der, to_der
+from roomkey.crypto.suites import Scheme
 from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery import _requests, _sets
 from roomkey.federation.delivery_messages import (
@@ -37,6 +38,7 @@ from roomkey.federation.requests import (
     content_digest,
     parse_signature,
 )
+from roomkey.host.native_crypto import NativeCrypto
 from roomkey.tls import U8, Opaque, Struct, vector
 from roomkey_delivery import init_keys
 from roomkey_delivery.app import make_app
@@ -44,6 +46,7 @@ from roomkey_delivery.config import Rate, Rates, ServiceConfig
 from roomkey_delivery.service import Service
 from roomkey_delivery.store.interface import Client, StockCount
 
+from tests.fuzz.answer_targets import _loop
 from tests.fuzz.federation_targets import _client
 from tests.fuzz.forgiving import Forgiving
 from tests.fuzz.group_targets import messages_to_bob
@@ -226,9 +229,13 @@ def run_der(data: bytes) -> bool:
     return True
 
 
+def _admit(scheme: Scheme, public: bytes) -> None:
+    _loop().run_until_complete(admit_signature_keys(NativeCrypto(), [(scheme, public)]))
+
+
 _ADMISSIONS: tuple[Callable[[bytes], None], ...] = (
-    lambda data: admit_signature_key("ed25519", data),
-    lambda data: admit_signature_key("ecdsa_secp256r1_sha256", data),
+    lambda data: _admit("ed25519", data),
+    lambda data: _admit("ecdsa_secp256r1_sha256", data),
     lambda data: admit_dh_key("X25519", data),
     lambda data: admit_dh_key("P-256", data),
 )

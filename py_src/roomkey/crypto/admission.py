@@ -6,27 +6,26 @@
 3. P-256 keys are uncompressed points on the curve (SEC 1 section 3.2.2); its order is prime, so nothing else is needed.
 4. Hybrid keys are an ML-KEM-768 key whose coefficients are below q (FIPS 203 section 7.2), and an X25519 key as in 2.
 
-This is arithmetic on public values, so it need not take constant time. No host offers it: WebCrypto has no scalar
-multiplication of Ed25519 points, and libraries check less. Errors of all functions: "invalid-key".
+All of this is work on public values, so it need not take constant time. Errors of all functions: "invalid-key".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from roomkey.crypto import hybrid_kem
+from roomkey.crypto import edwards, hybrid_kem
+from roomkey.crypto.provider import CryptoProvider, DhItem, KeyPair
 from roomkey.crypto.suites import Group, Scheme
 from roomkey.errors import RoomkeyError
 
-# About a millisecond of work each is remembered for this many keys, the members of several large groups.
+# Admitted Ed25519 keys cost a Diffie-Hellman each, so this many are remembered: the members of several large groups.
 REMEMBERED: Final = 4096
 
-_P: Final = 2**255 - 19
-_L: Final = 2**252 + 27742317777372353535851937790883648493  # order of the base point (RFC 8032 section 5.1)
-_D: Final = -121665 * pow(121666, -1, _P) % _P
-_ROOT: Final = pow(2, (_P - 1) // 4, _P)  # a square root of -1
+_P: Final = edwards.FIELD
+
+# The private key of `_of_prime_order`, with its public key: the base point's inverse has the same u coordinate.
+_MINUS_ONE: Final = KeyPair((9).to_bytes(32, "little"), (5 * edwards.ORDER - 1).to_bytes(32, "little"))
 
 # u coordinates of the points of low order on Curve25519 and its twist: orders 4, 1 and 2, 8, 8, 4.
 _LOW_ORDER_U: Final = frozenset({
@@ -40,12 +39,25 @@ _LOW_ORDER_U: Final = frozenset({
 _P256_P: Final = 2**256 - 2**224 + 2**192 + 2**96 - 1
 _P256_B: Final = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
 
-_Point = tuple[int, int, int, int]  # extended coordinates X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z
+_admitted: dict[bytes, None] = {}  # Ed25519 keys, oldest first
 
 
-def admit_signature_key(scheme: Scheme, public: bytes) -> None:
-    """Refuses a signature key that is not of the form above."""
-    good = _is_prime_order(public) if scheme == "ed25519" else _on_p256(public)
+async def admit_signature_keys(crypto: CryptoProvider, keys: Iterable[tuple[Scheme, bytes]]) -> None:
+    """Refuses signature keys one of which is not of the form above; one Diffie-Hellman for each new Ed25519 key."""
+    new: dict[bytes, None] = {}
+    for scheme, public in keys:
+        if scheme != "ed25519":
+            _require(scheme, _on_p256(public))
+        elif public not in _admitted:
+            new[public] = None
+    for good in await _of_prime_order(crypto, list(new)):
+        _require("ed25519", good)
+    _admitted.update(new)
+    while len(_admitted) > REMEMBERED:
+        del _admitted[next(iter(_admitted))]
+
+
+def _require(scheme: Scheme, good: bool) -> None:
     if not good:
         raise RoomkeyError("invalid-key", f"signature key: expected a valid {scheme} key, got another")
 
@@ -56,12 +68,30 @@ def admit_dh_key(group: Group, public: bytes) -> None:
         raise RoomkeyError("invalid-key", f"encryption key: expected a valid {group} key, got another")
 
 
-@lru_cache(maxsize=REMEMBERED)
-def _is_prime_order(public: bytes) -> bool:
-    point = _decompress(public)
-    if point is None or _is_neutral(point):
-        return False
-    return _is_neutral(_multiply(point, _L))
+async def _of_prime_order(crypto: CryptoProvider, keys: Sequence[bytes]) -> list[bool]:
+    """Whether each Ed25519 key is canonical and of prime order L, by one X25519 of the host.
+
+    X25519 is that curve in other coordinates (RFC 7748 section 4.1), where a point and its inverse have one u. The
+    scalar 5L-1 is as X25519 wants them: 2^254 <= 5L-1 < 2^255, a multiple of 8. It leaves u unchanged
+
+    - for points of order L, which it takes to their inverse;
+    - for no other point P of the curve, whose order divides 8L: (5L-1)P = P means that P's order divides 5L-2, which
+      has no factor in common with 8L, and (5L-1)P = -P that it divides 5L and so L;
+    - for no u that is not on the curve: such a u is on the twist, whose order 2(p+1)-8L is four times a prime, and
+      neither 5L-2 nor 5L has a factor in common with that.
+    """
+    results = [False] * len(keys)
+    asked: list[int] = []
+    batch: list[DhItem] = []
+    for index, public in enumerate(keys):
+        y = edwards.y_of(public)
+        if y is not None:
+            u = (1 + y) * pow(1 - y, -1, _P) % _P
+            asked.append(index)
+            batch.append(DhItem("X25519", _MINUS_ONE, u.to_bytes(32, "little")))
+    for index, item, shared in zip(asked, batch, await crypto.dh(batch), strict=True):
+        results[index] = shared == item.peer
+    return results
 
 
 def _is_not_low_order(public: bytes) -> bool:
@@ -85,58 +115,3 @@ _GOOD_DH_KEY: Final[Mapping[Group, Callable[[bytes], bool]]] = {
     "P-256": _on_p256,
     "MLKEM768-X25519": _is_good_hybrid,
 }
-
-
-def _decompress(public: bytes) -> _Point | None:
-    """The point of an encoding (RFC 8032 section 5.1.3); None for one that is not canonical or not on the curve."""
-    if len(public) != 32:
-        return None
-    number = int.from_bytes(public, "little")
-    y, negative = number & (2**255 - 1), number >> 255
-    if y >= _P:
-        return None
-    u, v = (y * y - 1) % _P, (_D * y * y + 1) % _P
-    x = u * pow(v, 3, _P) * pow(u * pow(v, 7, _P), (_P - 5) // 8, _P) % _P
-    if (v * x * x - u) % _P:
-        x = x * _ROOT % _P
-        if (v * x * x - u) % _P:
-            return None
-    if x == 0 and negative:
-        return None
-    if x & 1 != negative:
-        x = _P - x
-    return x, y, 1, x * y % _P
-
-
-def _is_neutral(point: _Point) -> bool:
-    x, y, z, _ = point
-    return x == 0 and y == z
-
-
-def _multiply(point: _Point, scalar: int) -> _Point:
-    result = point
-    for bit in bin(scalar)[3:]:
-        result = _double(result)
-        if bit == "1":
-            result = _add(result, point)
-    return result
-
-
-def _double(point: _Point) -> _Point:
-    x, y, z, _ = point
-    a, b = x * x % _P, y * y % _P
-    h = a + b
-    e = h - (x + y) * (x + y) % _P
-    g = a - b
-    f = 2 * z * z + g
-    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
-
-
-def _add(left: _Point, right: _Point) -> _Point:
-    """RFC 8032 section 5.1.4; complete, so that points of any order may meet."""
-    x1, y1, z1, t1 = left
-    x2, y2, z2, t2 = right
-    a, b = (y1 - x1) * (y2 - x2) % _P, (y1 + x1) * (y2 + x2) % _P
-    c, d = 2 * _D * t1 * t2 % _P, 2 * z1 * z2 % _P
-    e, f, g, h = b - a, d - c, d + c, b + a
-    return e * f % _P, g * h % _P, f * g % _P, e * h % _P

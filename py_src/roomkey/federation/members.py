@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from roomkey.crypto.admission import admit_dh_key, admit_signature_key
+from roomkey.crypto.admission import admit_dh_key, admit_signature_keys
 from roomkey.crypto.provider import CryptoProvider
 from roomkey.crypto.suites import CipherSuite
 from roomkey.errors import RoomkeyError
@@ -50,10 +50,10 @@ async def check_members(
     claims = [read_claim(suite, leaf) for leaf in leaves]
     if not all(await vouched(crypto, suite, leaves)):
         raise RoomkeyError("invalid-signature", "roomkey_client: expected the credential key's signature", step=2)
-    for claim, leaf in zip(claims, leaves, strict=True):
-        admit_signature_key(claim.scheme, claim.public_key)
-        admit_signature_key(suite.scheme, leaf.signature_key)
+    for leaf in leaves:
         admit_dh_key(suite.group, leaf.encryption_key)
+    keys = [(claim.scheme, claim.public_key) for claim in claims]
+    await admit_signature_keys(crypto, keys + [(suite.scheme, leaf.signature_key) for leaf in leaves])
     by_identity: dict[str, list[ClientPin]] = {}
     for claim, leaf in zip(claims, leaves, strict=True):
         can = leaf.capabilities

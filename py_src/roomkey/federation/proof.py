@@ -26,7 +26,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from roomkey.crypto.admission import admit_dh_key, admit_signature_key
+from roomkey.crypto.admission import admit_dh_key, admit_signature_keys
 from roomkey.crypto.provider import CryptoProvider
 from roomkey.crypto.suites import SUITES
 from roomkey.errors import RoomkeyError
@@ -126,6 +126,7 @@ async def prove(crypto: CryptoProvider, answer: UnverifiedInitKeySets, terms: Te
     trust = _at(5, lambda: _judge(answer.identity, candidates, terms))
     failures = await _key_package_failures(crypto, candidates, terms)
     _at(6, lambda: _check_key_packages(candidates, failures, terms))
+    await _admit(crypto, candidates)
     _at(7, lambda: _check_not_seen(sets, terms.seen))
     return ProvedIdentity(answer.identity, tuple(_verified(candidate) for candidate in candidates), trust)
 
@@ -183,11 +184,20 @@ def _check_key_packages(candidates: Sequence[_Candidate], failures: Sequence[Roo
     for failure in failures:
         raise RoomkeyError("invalid-key-package", failure.text, rule=failure.details.get("rule")) from failure
     for candidate in candidates:
-        admit_signature_key(candidate.client.scheme, candidate.client.public_key)
         for number, package in candidate.packages.items():
-            admit_signature_key(SUITES[number].scheme, package.leaf_node.signature_key)
             admit_dh_key(SUITES[number].group, package.init_key)
             admit_dh_key(SUITES[number].group, package.leaf_node.encryption_key)
+
+
+async def _admit(crypto: CryptoProvider, candidates: Sequence[_Candidate]) -> None:
+    """The rest of step 6: the signature keys of all sets, in one call of the host."""
+    keys = [(c.client.scheme, c.client.public_key) for c in candidates]
+    keys += [(SUITES[n].scheme, p.leaf_node.signature_key) for c in candidates for n, p in c.packages.items()]
+    try:
+        await admit_signature_keys(crypto, keys)
+    except RoomkeyError as error:
+        error.details["step"] = 6
+        raise
 
 
 def check_lifetime(package: KeyPackage, now: float, max_lifetime: float) -> None:
