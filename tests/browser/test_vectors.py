@@ -1,11 +1,10 @@
-"""The official MLS vectors inside Pyodide in Chromium, on WebCrypto: what passes on CPython passes here."""
+"""The vectors inside Pyodide in Chromium, on WebCrypto: what passes on CPython passes here, case by case."""
 
 from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Coroutine
-from pathlib import Path
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from roomkey.host.native_crypto import NativeCrypto
 from build_scripts import paths
 from tests.browser.support.python import BrowserPython
 from tests.conftest import Vectors
+from tests.vectors import edge_cases, test_hpke, test_wycheproof
 from tests.vectors.support import PASSED_IN_BROWSER
 
 RUNNERS = paths.ROOT / "tests" / "vectors" / "runners"
@@ -48,34 +48,53 @@ json.dumps(list((await runner.run(await standalone_crypto(test_host), cases)).it
 """
 
 
+WYCHEPROOF = tuple(name.removesuffix(".json") for name in test_wycheproof.FILES)
+MADE: dict[str, Callable[[], Any]] = {
+    "hpke": lambda: json.loads(test_hpke.APPENDIX_A.read_text()),
+    "edge_keys": edge_cases.key_cases,
+    "edge_signatures": edge_cases.signature_cases,
+}
+
+
 def runner_of(name: str) -> str:
     return "passive_client" if name.startswith("passive-client-") else name.replace("-", "_")
 
 
 def test_every_runner_runs_here() -> None:
-    assert {runner_of(name) for name in NAMES} == {path.stem for path in RUNNERS.glob("*.py")}
+    assert {runner_of(name) for name in NAMES} | {"wycheproof", *MADE} == {path.stem for path in RUNNERS.glob("*.py")}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_vectors_pass_in_the_browser_as_on_cpython(python: BrowserPython, vectors: Vectors, name: str) -> None:
-    path, runner = vectors.path("mls", f"{name}.json"), runner_of(name)
-    python.site.files[f"/vectors/{path.name}"] = path.read_bytes()
+    path = vectors.path("mls", f"{name}.json")
+    passes_as_on_cpython(python, path.name, runner_of(name), path.read_bytes())
+
+
+@pytest.mark.parametrize("name", WYCHEPROOF)
+def test_wycheproof_gets_the_same_verdicts(python: BrowserPython, vectors: Vectors, name: str) -> None:
+    path = vectors.path("wycheproof", f"{name}.json")
+    passes_as_on_cpython(python, path.name, "wycheproof", path.read_bytes())
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_keys_signatures_and_hpke_get_the_same_verdicts(python: BrowserPython, name: str) -> None:
+    passes_as_on_cpython(python, name, name, json.dumps(MADE[name]()).encode())
+
+
+def passes_as_on_cpython(python: BrowserPython, name: str, runner: str, content: bytes) -> None:
+    """Every case passes on both, and as many of each suite: at least one."""
+    python.site.files[f"/vectors/{name}"] = content
     passed = python.run(
         CODE,
         runner=runner,
         source=(RUNNERS / f"{runner}.py").read_text(),
-        address=f"{python.site.address}vectors/{path.name}",
+        address=f"{python.site.address}vectors/{name}",
     )
-    assert dict(passed) == on_cpython(runner, path)
-    PASSED_IN_BROWSER[path.name] = dict(passed)
-
-
-def on_cpython(runner: str, path: Path) -> dict[int, int]:
-    """The cases that pass here, by suite: at least one."""
     module = importlib.import_module(f"tests.vectors.runners.{runner}")
-    counts: dict[int, int] = finished(module.run(NativeCrypto(), json.loads(path.read_text())))
-    assert sum(counts.values()) > 0, f"{path.name}: no case for our suites"
-    return counts
+    counts: dict[int, int] = finished(module.run(NativeCrypto(), json.loads(content)))
+    assert sum(counts.values()) > 0, f"{name}: no case for our suites"
+    assert dict(passed) == counts
+    PASSED_IN_BROWSER[name] = dict(passed)
 
 
 def finished(work: Coroutine[Any, Any, Any]) -> Any:

@@ -17,16 +17,20 @@ from roomkey.host.native_crypto import NativeCrypto
 
 from tests.conftest import Vectors
 
-Runner = Callable[[CryptoProvider, list[Any]], Awaitable[dict[int, int]]]
+Runner = Callable[[CryptoProvider, Any], Awaitable[dict[int, int]]]
 
 # What passed, for the summary at the end of the run: file name -> suite -> cases.
 PASSED: dict[str, dict[int, int]] = {}
 PASSED_IN_BROWSER: dict[str, dict[int, int]] = {}
 
 
-async def check_file(vectors: Vectors, name: str, runner: Runner) -> None:
-    """Runs every case of `mls/NAME` on this Python. A file none of whose cases ran is a failure."""
-    cases = json.loads(vectors.path("mls", name).read_text())
+async def check_file(vectors: Vectors, name: str, runner: Runner, kind: str = "mls") -> None:
+    """Runs every case of `KIND/NAME` on this Python. A file none of whose cases ran is a failure."""
+    await check_cases(name, json.loads(vectors.path(kind, name).read_text()), runner)
+
+
+async def check_cases(name: str, cases: Any, runner: Runner) -> None:
+    """The same for cases at hand."""
     passed = await runner(NativeCrypto(), cases)
     assert sum(passed.values()) > 0, f"{name}: no case for our suites"
     PASSED[name] = passed

@@ -31,8 +31,10 @@ class Seal(NamedTuple):
 
 
 def expand(hash_name: str, prk: bytes, info: bytes, length: int) -> bytes:
-    """HKDF-Expand (RFC 5869 section 2.3)."""
+    """HKDF-Expand (RFC 5869 section 2.3). Errors: "bad-argument" for more than 255 blocks."""
     block = hmac.digest(prk, info + b"\x01", hash_name)
+    if length > 255 * len(block):
+        raise RoomkeyError("bad-argument", f"expected a length of at most {255 * len(block)} bytes, got {length}")
     out = block
     counter = 1
     while len(out) < length:

@@ -101,8 +101,8 @@ class CryptoProvider(Protocol):
         ...
 
     async def dh(self, items: Sequence[DhItem]) -> list[bytes | None]:
-        """Shared secrets (32 bytes; P-256: the x coordinate; the hybrid 64). None where the peer's key is invalid or a
-        Diffie-Hellman's result is all zero.
+        """Shared secrets (32 bytes; P-256: the x coordinate; the hybrid 64). None where the peer's key is invalid or an
+        X25519's result is all zero; P-256 has a good point with x = 0.
         """
         ...
 

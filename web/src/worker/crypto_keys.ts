@@ -53,8 +53,8 @@ export async function deriveShared(kind: KeyKind, key: CryptoKey, peer: Bytes): 
   const shared = await unlessInvalid(subtle.deriveBits({ name, public: peerKey }, key, SHARED_BITS));
   if (shared === null) return null;
   const bytes = new Uint8Array(shared);
-  // RFC 7748 section 6.1: WebCrypto refuses it already; older browsers let it pass.
-  return bytes.reduce((all, byte) => all | byte, 0) === 0 ? null : bytes;
+  // X25519 alone (RFC 7748 section 6.1; WebCrypto refuses it already, older browsers let it pass): P-256 has a good point with x = 0.
+  return kind === "X25519" && bytes.every((byte) => byte === 0) ? null : bytes;
 }
 
 export async function ephemeralDh(kind: KeyKind, peer: Bytes): Promise<[Bytes, Bytes] | [null, null]> {
