@@ -412,7 +412,6 @@ async def test_step_6_key_packages_and_keys() -> None:
         ({"encryption": short}, "invalid-key-package"),
         ({"encryption": low}, "invalid-key"),
         ({"init": low}, "invalid-key"),
-        ({"extensions": (Extension(0xF0FF, b""),)}, "invalid-key-package"),
     ):
         await refused(crypto, [await with_package(crypto, client, item, **changes)], code, 6)
     first = item.key_packages[0]
