@@ -151,7 +151,9 @@ class Play:
         if made.welcome is not None:
             for name, keys in newcomers.items():
                 crypto = self.cryptos.pop(name)
-                joined = drive(join(crypto, made.welcome, [keys], psks=PSKS))
+                # A newcomer gets the group's own resumption PSKs from whoever invited them.
+                known = PSKS._replace(resumption={(b"group", epoch): psk for epoch, psk in person.group.resumption})
+                joined = drive(join(crypto, made.welcome, [keys], psks=known))
                 self.people[name] = Person(name, crypto, joined.group, joined.group.epoch)
         return True
 

@@ -179,6 +179,20 @@ def _content_type(body: bytes) -> int:
     return inner.content_type if isinstance(inner, PrivateMessage) else 0
 
 
+async def test_who_left_in_an_epoch_that_has_ended_since_is_seen_off(alice: Person, bob: Person, carol: Person) -> None:
+    """Bob's word that he goes is on its way while the others go on to other epochs."""
+    conference = await call(alice, bob, carol)
+    bob.host.unreachable.add(ORDERING)
+    await bob.conference.leave()
+    for _ in range(2):
+        await conference.update()
+    bob.host.unreachable.clear()
+    bob.client._outbox.wake()
+    await until(lambda: len(conference.members) == 2, "bob to be seen off")
+    await together(conference, carol)
+    assert alice.errors == carol.errors == []
+
+
 async def test_an_unknown_group_waits_for_its_welcome(simulation: Simulation, alice: Person, bob: Person) -> None:
     fetched = await alice.client.fetch([bob.identity])
     conference = await alice.client.create_conference("")

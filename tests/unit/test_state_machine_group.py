@@ -42,8 +42,10 @@ forms = st.sampled_from([PRIVATE_MESSAGE, PUBLIC_MESSAGE])
 class Groups(RuleBasedStateMachine):
     play: Play
 
-    @initialize(suite=st.sampled_from(SUITES), outsiders=st.booleans(), size=st.integers(1, 5))
-    def begin(self, suite: object, outsiders: bool, size: int) -> None:
+    @initialize(suite=st.sampled_from(SUITES), outsiders=st.booleans(), size=st.integers(1, 5), stores=st.booleans())
+    def begin(self, suite: object, outsiders: bool, size: int, stores: bool) -> None:
+        """`stores`: everybody's state goes to the disk and back after every step."""
+        self.stores = stores
         extensions = (policy_extension(EXTERNAL_JOINS),) if outsiders else ()
         self.play = Play(suite, extensions)  # type: ignore[arg-type]
         self.outsiders = outsiders
@@ -332,6 +334,8 @@ class Groups(RuleBasedStateMachine):
     @invariant()
     def all_is_well(self) -> None:
         if hasattr(self, "play"):
+            for person in self.play.people.values() if self.stores else ():
+                self.play.reload(person)
             self.play.check()
 
     def teardown(self) -> None:

@@ -1,7 +1,7 @@
 """What arrives for a conference, from inboxes and from its ordering service, and what becomes of it.
 
     epoch      commit                          proposal                       application message
-    earlier    ends the epoch for who left     ignored                        stored, while its epoch's keys are kept
+    earlier    ends the epoch for who left     a member's own leaving counts  stored, while its epoch's keys are kept
     current    held until the register has it  a member's own leaving counts  stored
     later      held; the commits in between are fetched from the ordering service, then it is tried again
 
@@ -63,6 +63,9 @@ async def receive(session: Session, data: bytes) -> None:
         await catch_up(session, shown=epoch)
     elif epoch == group.epoch or content_type == framing.APPLICATION:
         await _process(session, group, data)
+    else:
+        after, leaf = await processing.process_departure(session.around.crypto, group, data)
+        await _write(session, after, _departing(session.marked(data), leaf), Changes())
 
 
 async def catch_up(session: Session, shown: int | None = None) -> None:
@@ -221,8 +224,12 @@ async def _note_proposal(session: Session, after: Group, event: ProposalReceived
     body = event.proposal.body
     record = session.marked(data)
     if isinstance(body, Remove) and body.removed == event.sender.leaf_index:
-        record = record.replace(departing=tuple(sorted({*record.departing, body.removed})))
+        record = _departing(record, body.removed)
     await _write(session, after, record, Changes())
+
+
+def _departing(record: records.ConferenceRecord, leaf: int) -> records.ConferenceRecord:
+    return record.replace(departing=tuple(sorted({*record.departing, leaf})))
 
 
 async def _take_commit(session: Session, after: Group, event: CommitProcessed, data: bytes) -> None:

@@ -8,6 +8,7 @@
     members/KEY                      MembersRecord: who is in it and how each was proved
     group/KEY                        the current group (mls/state)
     commit/KEY                       PendingCommit: ours, written before it is submitted
+    entry/KEY                        PendingEntry: our way in by a ticket, written before it is submitted
     held/KEY/EPOCH/HASH              a message of an epoch that we have not reached
     message/KEY/SEQUENCE             StoredMessage
     stranger/GROUP/HASH              Stranger: a message of a group that we do not know, perhaps not yet
@@ -32,6 +33,7 @@ INVITED = 1  # joined by a Welcome; its person has not answered
 ACTIVE = 2
 REMOVED = 3  # the keys are gone; messages can be read
 FAILED = 4  # we went, because going on was not safe; as REMOVED
+ENTERING = 5  # by a ticket: the group is ours if our external commit wins (`entering`)
 
 # Delivery.kind
 WELCOME = 1
@@ -49,7 +51,7 @@ RECENT_BYTES = 16
 class ConferenceRecord(Struct):
     """A conference apart from its group. `ordering` is a domain, `created` Unix seconds, `inviter` a leaf index."""
 
-    status: Annotated[int, one_of(uint8, CREATING, INVITED, ACTIVE, REMOVED, FAILED)]
+    status: Annotated[int, one_of(uint8, CREATING, INVITED, ACTIVE, REMOVED, FAILED, ENTERING)]
     name: Opaque
     ordering: Opaque
     created: U64
@@ -94,6 +96,17 @@ class PendingCommit(Struct):
     commit: Opaque
     candidate: Opaque
     members: Annotated[tuple[MemberRecord, ...], vector(MemberRecord)]
+    deliveries: Annotated[tuple[Delivery, ...], vector(Delivery)]
+
+
+class PendingEntry(Struct):
+    """Our external commit that ends `epoch`, which may or may not have won: the token by which it is submitted, and what
+    goes to whom if it did. The group that it makes is the conference's own.
+    """
+
+    epoch: U64
+    token: Annotated[bytes, fixed(32)]
+    commit: Opaque
     deliveries: Annotated[tuple[Delivery, ...], vector(Delivery)]
 
 
@@ -144,6 +157,10 @@ def group_name(key: str) -> str:
 
 def commit_name(key: str) -> str:
     return f"commit/{key}"
+
+
+def entry_name(key: str) -> str:
+    return f"entry/{key}"
 
 
 def held_name(key: str, epoch: int | None = None, digest: bytes = b"") -> str:

@@ -35,7 +35,7 @@ from roomkey.mls.leaf_node import LeafNode
 from roomkey.mls.policy import STRICT, Policy, in_force
 from roomkey.mls.private_content import PAD_256, Padding
 from roomkey.mls.proposal_list import may_come_from_outside
-from roomkey.mls.proposals import Add, Proposal, proposal_ref
+from roomkey.mls.proposals import Add, Proposal, Remove, proposal_ref
 from roomkey.mls.protection import VerifiedContent
 from roomkey.mls.selection import sound
 from roomkey.mls.validation import violation
@@ -184,8 +184,36 @@ async def protect_all(
     return replace(group, messages=tree), [message(item).encode() for item in private]
 
 
+async def process_departure(crypto: CryptoProvider, group: Group, data: bytes) -> tuple[Group, int]:
+    """A member's wish to be removed, proposed in an epoch that has ended since: the group without the message's key,
+    and the member's leaf index. The proposal itself is void; somebody may propose the same anew.
+
+    Errors: "malformed", "wrong-group", "wrong-epoch" also for a member who is gone since, "invalid-message" for
+    anything else, "invalid-signature", "decryption-failed", "key-consumed", "generation-too-far".
+    """
+    body = MLSMessage.decode(data).body
+    if not isinstance(body, PrivateMessage) or body.content_type != PROPOSAL:
+        raise RoomkeyError("invalid-message", "expected a private message that proposes")
+    after, framed, leaf = await _open_past(crypto, group, body)
+    index, content = framed.sender.leaf_index or 0, framed.content
+    if not (isinstance(content, Proposal) and isinstance(content.body, Remove) and content.body.removed == index):
+        raise RoomkeyError("invalid-message", "expected a member's own removal, got another proposal")
+    now = group.tree.leaf(index)
+    if now is None or (now.credential, now.signature_key) != (leaf.credential, leaf.signature_key):
+        raise violation("message-epoch", "expected somebody who is still a member, got one who is gone")
+    return after, index
+
+
 async def _process_past(crypto: CryptoProvider, group: Group, body: PrivateMessage) -> Processed:
-    """Application data of an ended epoch, which only that epoch's keys and members can prove."""
+    """Application data of an ended epoch."""
+    after, framed, leaf = await _open_past(crypto, group, body)
+    return Processed(after, _application(framed, leaf))
+
+
+async def _open_past(
+    crypto: CryptoProvider, group: Group, body: PrivateMessage
+) -> tuple[Group, FramedContent, LeafNode]:
+    """A content of an ended epoch, which only that epoch's keys and members can prove, and its sender's leaf then."""
     if body.group_id != group.group_id:
         raise violation("message-group")
     past = group.past_epoch(body.epoch)
@@ -200,7 +228,7 @@ async def _process_past(crypto: CryptoProvider, group: Group, body: PrivateMessa
     leaf = past.members[content.content.sender.leaf_index or 0]
     (verified,) = await protection.verify(crypto, group.suite, past.context, [(content, leaf.signature_key)])
     kept = tuple(p._replace(messages=tree) if p is past else p for p in group.past)
-    return Processed(replace(group, past=kept), _application(verified.framed, leaf))
+    return replace(group, past=kept), verified.framed, leaf
 
 
 def _application(framed: FramedContent, leaf: LeafNode | None) -> ApplicationMessage:
