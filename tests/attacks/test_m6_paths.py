@@ -9,13 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from roomkey.conference import ordering
 from roomkey.crypto import labels
+from roomkey.crypto.provider import CryptoProvider
 from roomkey.errors import RoomkeyError
 from roomkey.mls import protection
 from roomkey.mls.commit import Commit
 from roomkey.mls.committing import group_info
 from roomkey.mls.external import external_commit
-from roomkey.mls.framing import COMMIT, PUBLIC_MESSAGE, FramedContent, PublicMessage, member, message
+from roomkey.mls.framing import (
+    COMMIT,
+    PRIVATE_MESSAGE,
+    PUBLIC_MESSAGE,
+    AuthenticatedContent,
+    FramedContent,
+    PublicMessage,
+    member,
+    message,
+)
+from roomkey.mls.group import Group, begin_epoch
 from roomkey.mls.key_schedule import next_epoch
 from roomkey.mls.policy import EXTERNAL_JOINS, policy_by_name
 from roomkey.mls.processing import process
@@ -25,45 +37,66 @@ from roomkey.mls.transcript import confirmation_tag, confirmed_transcript_hash
 from roomkey.mls.tree_hash import tree_hash
 from roomkey.mls.treekem import UpdatePath, new_path, seal_path
 
-from tests.attacks.foreigners import SUITE, Table, refused
+from tests.attacks.foreigners import Table, refused
+from tests.attacks.mallory import crypto_of, group_of, heard, put
 from tests.interop.conftest import ts_mls
 from tests.interop.peer import Peer
 from tests.support.mls_forge import Scene, tagged
 from tests.support.mls_world import NOW
+from tests.support.people import Person, call, together
+from tests.support.simulator import until
 
 __all__ = ["ts_mls"]
 
 OPEN = policy_by_name(EXTERNAL_JOINS)
 
 
-async def fragmenting(scene: Scene) -> bytes:
-    """Bob's commit with a path of which alice gets a secret that is not the path's; all else is right, the confirmation
-    tag too.
+async def fragmenting(
+    crypto: CryptoProvider, group: Group, victim: int, wire_format: int = PUBLIC_MESSAGE
+) -> tuple[bytes, Group]:
+    """A member's commit, and the group after it, with a path whose secret for one leaf is not the path's. All else is
+    right, the confirmation tag too.
     """
-    group, crypto = scene.group("bob"), scene.crypto("bob")
-    (pair,) = await crypto.generate_keys(SUITE.group, 1)
+    suite = group.suite
+    (pair,) = await crypto.generate_keys(suite.group, 1)
     new = await new_path(crypto, group.tree, group.own_leaf, group.leaf, pair, group.signature, group.group_id)
     provisional = group.context.replace(epoch=group.epoch + 1, tree_hash=tree_hash(new.tree))
     path = await seal_path(crypto, new, (), provisional.encode())
-    sealing = labels.Sealing(
-        scene.group("alice").leaf.encryption_key, b"UpdatePathNode", provisional.encode(), bytes(SUITE.nh)
-    )
-    sealed = tuple(await labels.encrypt_with_label(crypto, SUITE, [sealing]))
-    nodes = (path.nodes[0].replace(encrypted_path_secret=sealed), *path.nodes[1:])
-    content = Commit((), path.replace(nodes=nodes))
+    hit = group.tree.leaf(victim)
+    assert hit is not None
+    sealing = labels.Sealing(hit.encryption_key, b"UpdatePathNode", provisional.encode(), bytes(suite.nh))
+    (wrong,) = await labels.encrypt_with_label(crypto, suite, [sealing])
+    nodes = [
+        node.replace(
+            encrypted_path_secret=tuple(
+                wrong if at == 2 * victim else sealed
+                for at, sealed in zip(group.tree.resolution(copath), node.encrypted_path_secret, strict=True)
+            )
+        )
+        for (_, copath), node in zip(new.path, path.nodes, strict=True)
+    ]
+    assert nodes != list(path.nodes)
+    content = Commit((), path.replace(nodes=tuple(nodes)))
     framed = FramedContent(group.group_id, group.epoch, member(group.own_leaf), b"", COMMIT, content)
-    (signature,) = await protection.sign(crypto, SUITE, group.context, [(group.signature, PUBLIC_MESSAGE, framed)])
-    confirmed = confirmed_transcript_hash(SUITE, group.interim_transcript_hash, PUBLIC_MESSAGE, framed, signature)
+    (signature,) = await protection.sign(crypto, suite, group.context, [(group.signature, wire_format, framed)])
+    confirmed = confirmed_transcript_hash(suite, group.interim_transcript_hash, wire_format, framed, signature)
     context = provisional.replace(confirmed_transcript_hash=confirmed)
-    epoch = next_epoch(SUITE, group.secrets.init_secret, new.commit_secret, bytes(SUITE.nh), context)
-    tag = confirmation_tag(SUITE, epoch.secrets.confirmation_key, confirmed)
-    return message(tagged(group, PublicMessage(framed, signature, tag))).encode()
+    epoch = next_epoch(suite, group.secrets.init_secret, new.commit_secret, bytes(suite.nh), context)
+    tag = confirmation_tag(suite, epoch.secrets.confirmation_key, confirmed)
+    after = begin_epoch(suite, context, new.tree, group.own_leaf, group.signature, new.keys, epoch, tag, before=group)
+    if wire_format == PUBLIC_MESSAGE:
+        return message(tagged(group, PublicMessage(framed, signature, tag))).encode(), after
+    _, (sealed_message,) = await protection.protect_private(
+        crypto, group.context, group.secrets.sender_data_secret, group.messages,
+        [AuthenticatedContent(wire_format, framed, signature, tag)],
+    )  # fmt: skip
+    return message(sealed_message).encode(), after
 
 
 async def fragmented() -> Scene:
     """Carol has followed bob; alice could not, and has her old state. Bob has gone."""
     scene = await Scene.create()
-    data = await fragmenting(scene)
+    data, _ = await fragmenting(scene.crypto("bob"), scene.group("bob"), 0)
     before = encode_group(scene.group("alice"))
     with pytest.raises(RoomkeyError) as caught:
         await process(scene.crypto("alice"), scene.group("alice"), data)
@@ -99,6 +132,31 @@ async def test_who_was_locked_out_is_removed_and_invited_again() -> None:
     await world.add("carol", "alice", referenced=False)
     world.agree()
     await world.say("alice", b"here I am again")
+
+
+async def test_who_is_locked_out_of_a_conference_comes_back(alice: Person, bob: Person, mallory: Person) -> None:
+    """Mallory's commit wins its epoch. Alice follows, bob says that he cannot; he goes, and is invited again."""
+    conference = await call(alice, mallory, bob)  # mallory's path reaches each of the others by a secret of their own
+    group = group_of(mallory)
+    data, after = await fragmenting(crypto_of(mallory), group, group_of(bob).own_leaf, PRIVATE_MESSAGE)
+    await mallory.client.home.submit_commit(
+        group.group_id, group.epoch, data, ordering.token(group), ordering.token(after)
+    )
+    for person in (alice, bob):
+        await put(mallory, data, person)
+    await until(lambda: conference.epoch == group.epoch + 1, "alice to follow")
+    await until(lambda: bob.errors, "bob to say why he does not")
+    assert set(bob.errors) == {"group-stuck"}
+    assert bob.conference.epoch == group.epoch
+
+    await conference.remove(identity=mallory.identity)
+    await conference.remove(identity=bob.identity)
+    await bob.conference.leave()
+    fetched = await alice.client.fetch([bob.identity])
+    await alice.client.invite(conference, fetched.keys)
+    await bob.invited()
+    await together(conference, bob)
+    await heard(alice, bob, b"here you are again")
 
 
 def nodes(change: Callable[[UpdatePath], UpdatePath]) -> Callable[[Commit], Commit]:

@@ -13,6 +13,8 @@ from roomkey.mls.framing import (
     member,
     message,
 )
+from roomkey.mls.group import PAST_EPOCHS
+from roomkey.mls.processing import protect
 from roomkey.mls.proposals import ExternalInit, Remove, proposal
 
 from tests.support.mls_forge import Scene
@@ -38,6 +40,14 @@ async def a_commit_of_the_last_epoch(scene: Scene) -> Attempt:
     late = await scene.honest("bob", REMOVE_CAROL)
     await scene.world.commit("bob", path=True)
     return heard(scene, late.message)
+
+
+@breaks("message-epoch", "wrong-epoch")
+async def a_text_of_an_epoch_that_nobody_keeps(scene: Scene) -> Attempt:
+    _, late = await protect(scene.crypto("bob"), scene.group("bob"), b"better late than never")
+    for _ in range(PAST_EPOCHS + 1):
+        await scene.world.commit("carol", path=True)
+    return heard(scene, late)
 
 
 @breaks("message-sender-member", "invalid-message")
