@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from tests.interop.accounts import Address, TsMlsAccount
 from tests.interop.members import COMMIT, Received, lifetime, read_key_package
 from tests.interop.peer import Peer, unpack
 from tests.interop.ts_mls_member import TsMlsMember
-from tests.support.simulator import until
+from tests.support import simulator
 
 # What a leaf must list to be in a Roomkey conference: the types in its context, and the one of leaves like this.
 TYPES = (
@@ -40,6 +40,9 @@ TYPES = (
     ExtensionType.ROOMKEY_NAME,
     ExtensionType.ROOMKEY_POLICY,
 )
+
+# Seconds for what takes a tenth of one on a machine that is not busy.
+DEADLINE = 60.0
 
 
 @dataclass
@@ -221,6 +224,11 @@ async def code_for(service: Running, identity: str) -> str:
         return await new_code(store, identity, service.domain, time.time())
     finally:
         await store.close()
+
+
+async def until(condition: Callable[[], object], what: str) -> None:
+    """Waits until something holds; a failure says what did not."""
+    await simulator.until(condition, what, DEADLINE)
 
 
 async def in_epoch(person: Ours, epoch: int) -> None:

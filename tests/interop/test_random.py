@@ -25,7 +25,7 @@ SEED = int(os.environ.get("ROOMKEY_INTEROP_SEED", "1"))
 
 # Members at most, the share of the steps, the suite, and whether they go over the delivery service, which costs as much
 # as the engines do. Large groups cost the most, small ones change shape the most.
-GROUPS = ((5, 0.4, 1, False), (9, 0.2, 3, False), (5, 0.1, 2, True), (9, 0.2, 1, True), (20, 0.1, 1, True))
+GROUPS = ((5, 0.5, 1, False), (9, 0.2, 3, False), (5, 0.1, 2, True), (9, 0.1, 1, True), (20, 0.1, 1, True))
 
 
 @pytest.mark.asyncio(loop_scope="module")
