@@ -13,7 +13,7 @@ have agreed on it elsewhere.
 The names are closed: capabilities list types, not names, so that a new name needs a new extension type.
 
 Custom proposals are no matter of the name. A client lists their types in its leaf's capabilities, which says to all
-members that it takes them (RFC 9420 section 13.1), and offers them here by `Policy`.
+members that it takes them (RFC 9420 section 13.2), and offers them here by `Policy`.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ RULES: dict[str, Rule] = {
     "message-application-encrypted": Rule("invalid-message", "6", "application data come in PrivateMessages"),
     "message-membership-tag": Rule("invalid-tag", "6.2", "the membership tag of a member's PublicMessage holds"),
     "message-signature": Rule("invalid-signature", "6.1", "the sender's signature over the content holds"),
-    "message-own": Rule("own-message", "15.2", "a message of our own is not processed as another's"),
+    "message-own": Rule("own-message", "9.2", "a message of our own is not processed as another's"),
     # -- leaf nodes --
     "leaf-source": Rule("invalid-leaf-node", "7.3", "a leaf's source is the one that its place demands"),
     "leaf-keys": Rule("invalid-leaf-node", "5.1, 7.2", "a leaf's public keys have the suite's sizes"),
@@ -68,7 +68,7 @@ RULES: dict[str, Rule] = {
     "tree-member": Rule("invalid-tree", "7.8, 12.1.2, 12.1.3", "only members' leaves are updated or removed"),
     "tree-empty": Rule("invalid-tree", "12.1.3", "somebody stays in the group"),
     # -- proposals, one by one --
-    "proposal-unknown": Rule("unsupported-proposal", "12.1.8, 13.1", "custom proposals are taken only by policy"),
+    "proposal-unknown": Rule("unsupported-proposal", "12.2, 13.2", "custom proposals are taken only by policy"),
     "proposal-external-type": Rule("invalid-proposal", "12.1.8", "external senders propose only what they may"),
     "proposal-external-sender": Rule("invalid-proposal", "12.1.8.1", "external_senders lists an external sender"),
     "proposal-new-member": Rule("invalid-proposal", "6.1, 12.1.8", "new members propose only an Add"),
@@ -86,7 +86,9 @@ RULES: dict[str, Rule] = {
     "context-policy": Rule("unsupported-policy", "12.2", "the group's policy is one that is known here"),
     "context-extensions": Rule("invalid-proposal", "12.1.7, 13.4", "all members support the new extensions, each once"),
     # -- proposals, as a list --
-    "proposal-type-supported": Rule("invalid-commit", "12.2", "all who stay support the types of custom proposals"),
+    "proposal-type-supported": Rule(
+        "invalid-commit", "12.2, 13.2", "all who stay support the types of custom proposals"
+    ),
     "commit-update-committer": Rule("invalid-commit", "12.2", "a commit has no Update by the committer"),
     "commit-removes-committer": Rule("invalid-commit", "12.2", "a commit does not remove the committer"),
     "commit-one-per-leaf": Rule("invalid-commit", "12.2", "a commit has at most one Update or Remove for a leaf"),

@@ -8,6 +8,7 @@ from roomkey.mls.framing import (
     NEW_MEMBER_COMMIT,
     NEW_MEMBER_PROPOSAL,
     MLSMessage,
+    PrivateMessage,
     PublicMessage,
     Sender,
     member,
@@ -27,6 +28,15 @@ REMOVE_CAROL = proposal(Remove(2))
 async def another_group(scene: Scene) -> Attempt:
     data = await scene.public("bob", REMOVE_CAROL, change=lambda framed: framed.replace(group_id=b"another"))
     return heard(scene, data)
+
+
+@breaks("message-group", "wrong-group")
+async def a_late_text_of_another_group(scene: Scene) -> Attempt:
+    _, data = await protect(scene.crypto("bob"), scene.group("bob"), b"late")
+    body = MLSMessage.decode(data).body
+    assert isinstance(body, PrivateMessage)
+    await scene.world.commit("carol", path=True)
+    return heard(scene, message(body.replace(group_id=b"another")).encode())
 
 
 @breaks("message-epoch", "wrong-epoch")
