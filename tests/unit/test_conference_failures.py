@@ -193,6 +193,18 @@ async def test_who_left_in_an_epoch_that_has_ended_since_is_seen_off(alice: Pers
     assert alice.errors == carol.errors == []
 
 
+async def test_who_left_while_the_ordering_service_refused_is_seen_off(
+    simulation: Simulation, alice: Person, bob: Person, carol: Person
+) -> None:
+    conference = await call(alice, bob, carol)
+    simulation.network.refuse.add(f"{ORDERING} /v1/commits")
+    await bob.conference.leave()
+    await until(lambda: "too-many-requests" in alice.errors and "too-many-requests" in carol.errors, "both to fail")
+    simulation.network.refuse.clear()
+    await until(lambda: len(conference.members) == 2, "bob to be seen off")
+    await together(conference, carol)
+
+
 async def test_an_unknown_group_waits_for_its_welcome(simulation: Simulation, alice: Person, bob: Person) -> None:
     fetched = await alice.client.fetch([bob.identity])
     conference = await alice.client.create_conference("")

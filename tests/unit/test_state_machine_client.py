@@ -154,7 +154,8 @@ class Clients(RuleBasedStateMachine):
             return
         self.count += 1
         text = b"%d" % self.count
-        readers = frozenset((member.identity, self.spells[member.identity]) for member in conference.members)
+        here = {one.identity for one in self.people if self.conference_of(one) or one.client.invitations()}
+        readers = frozenset((name, self.spells[name]) for name in here & {one.identity for one in conference.members})
         sent = self.act(person, lambda: conference.send(text), cut)
         if sent is not None:
             self.said.append(Said(person.identity, sent.epoch, text, readers))

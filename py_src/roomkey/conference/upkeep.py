@@ -88,21 +88,30 @@ async def renew(session: Session) -> None:
 
 
 async def see_off(session: Session) -> None:
-    """Commits the removal of members who asked for it, when our turn comes and nobody else has."""
-    if session.group is None:
-        return
-    departing = set(session.record.departing)
-    others = [member for member in session.members if member.leaf not in departing]
-    turn = next((place for place, member in enumerate(others) if member.own), None)
-    if turn is None:
-        return
-    await session.around.sleep(min(turn, MAX_TURNS) * TURN)
-    try:
-        async with session.lock:
-            if session.group is not None:
-                await commits.commit(session, lambda group: _plan(session, group), receiving.process_commits)
-    except RoomkeyError as error:
-        session.emit(Failed(error))
+    """Commits the removal of members who asked for it, when our turn comes and nobody else has; however long the
+    ordering service takes to answer.
+    """
+    failures = 0
+    while session.group is not None:
+        departing = set(session.record.departing)
+        others = [member for member in session.members if member.leaf not in departing]
+        turn = next((place for place, member in enumerate(others) if member.own), None)
+        if turn is None or not departing:
+            return
+        await session.around.sleep(min(turn, MAX_TURNS) * TURN)
+        try:
+            async with session.lock:
+                if session.group is not None:
+                    await commits.commit(session, lambda group: _plan(session, group), receiving.process_commits)
+            return
+        except RoomkeyError as error:
+            if failures == 0 or not error.retryable:
+                session.emit(Failed(error))
+            if not error.retryable:
+                return
+            wait = max(error.retry_after or 0.0, BACKOFF[min(failures, len(BACKOFF) - 1)])
+        failures += 1
+        await session.around.sleep(wait)
 
 
 def _plan(session: Session, group: Group) -> Plan | None:
