@@ -18,7 +18,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, Playwright, sync_playwright
 
-from build_scripts import bench_hostile, bench_pages, bench_report, browser, build, paths, sizes
+from build_scripts import bench_admission, bench_hostile, bench_pages, bench_report, browser, build, paths, sizes
 from build_scripts.bench_report import ENGINES, KEY_PACKAGES, OURS, POST_QUANTUM, STEPS, Measure, step_name
 
 MEMBERS = (2, 10, 100)
@@ -32,6 +32,9 @@ VISITS_BEFORE_WARM = 2
 START_PAGES = {OURS: "start_roomkey", "ts-mls": "start_ts_mls", "core-crypto": "start_core_crypto"}
 
 
+PARTS = ("groups", "start", "bytes", "hostile", bench_admission.ADMISSION, POST_QUANTUM)
+
+
 class BenchError(Exception):
     """A page does not start; the text says why."""
 
@@ -41,7 +44,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="writes all samples, medians and ratios")
     parser.add_argument("--members", type=int, nargs="+", default=list(MEMBERS), help="sizes of groups; 1000 works")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"per size; default {ROUNDS}")
-    parser.add_argument("--only", choices=("groups", "start", "bytes", "hostile", POST_QUANTUM), help="one part of it")
+    parser.add_argument("--only", choices=PARTS, help="one part of it")
     options = parser.parse_args(arguments)
     if options.rounds < 1 or min(options.members) < 2:
         parser.error("expected at least one round and two members")
@@ -53,6 +56,7 @@ def main(arguments: list[str]) -> int:
         print(f"roomkey: {error}", file=sys.stderr)
         return 1
     measures: list[Measure] = []
+    admissions: list[bench_admission.Row] = []
     try:
         with sync_playwright() as playwright, bench_pages.serving(bench_pages.site()) as origin:
             if options.only in (None, "groups"):
@@ -63,14 +67,19 @@ def main(arguments: list[str]) -> int:
                 print(bench_report.post_quantum_table(measures))
             if options.only in (None, "start"):
                 measures += starts(playwright, found, origin)
+            if options.only in (None, bench_admission.ADMISSION):
+                admissions = admission(playwright, found, origin, options.rounds)
     except BenchError as error:
         print(f"roomkey: {error}", file=sys.stderr)
         return 1
     if options.only in (None, "bytes"):
         measures += downloads()
+    bench_admission.add_native(admissions, options.rounds)
     hostile = bench_hostile.measure(say) if options.only in (None, "hostile") else []
     if measures and options.only != POST_QUANTUM:
         print(bench_report.table(measures))
+    if admissions:
+        print(bench_admission.table(admissions))
     if hostile:
         print(bench_hostile.table(hostile))
     missed = bench_report.missed(measures)
@@ -81,6 +90,7 @@ def main(arguments: list[str]) -> int:
             "machine": machine(found),
             "rounds": options.rounds,
             "measures": [measure.as_json() for measure in measures],
+            bench_admission.ADMISSION: [row._asdict() for row in admissions],
             "hostile": [dataclasses.asdict(row) for row in hostile],
             "missed": missed,
         }
@@ -106,6 +116,18 @@ def groups(
         for members in sizes_of_groups:
             measures += take_turns(page, members, STEPS, rounds, engines)
         return measures
+    finally:
+        chromium.close()
+
+
+def admission(playwright: Playwright, found: browser.Browser, origin: str, rounds: int) -> list[bench_admission.Row]:
+    """Whether public keys may be used, ours and @noble/curves in one page."""
+    chromium = browser.launch(playwright, found)
+    try:
+        page = chromium.new_page()
+        page.set_default_timeout(ROUND_SECONDS * 1000)
+        visit(page, f"{origin}/admission.html", "measure")
+        return bench_admission.measure(page, rounds, say)
     finally:
         chromium.close()
 

@@ -77,6 +77,25 @@ json.dumps(hexed([*publics, *shared, secret, handled.public, ephemeral]))
     assert answer[:5] == hexed(ours, theirs, *expected)
 
 
+def test_a_batch_of_several_keys_in_any_order(python: BrowserPython) -> None:
+    """Items in a row that have one key share its import; also the same bytes as keys of two groups."""
+    native = NativeCrypto()
+    ((_, one), (_, two)) = raw_pairs(native, "X25519", 2)
+    order: list[tuple[Group, bytes]] = [("X25519", one), ("X25519", one), ("X25519", two), ("X25519", one)]
+    order += [("P-256", one), ("P-256", one), ("X25519", one)]
+    peers = {group: raw_pairs(native, group, 1)[0][0] for group in GROUPS}
+    code = """
+items = []
+for group, private, peer in values["items"]:
+    (public,) = await crypto.public_keys(group, [unhex(private)])
+    items.append(DhItem(group, KeyPair(public, unhex(private)), unhex(peer)))
+json.dumps(hexed(await crypto.dh(items)))
+"""
+    items = [(group, private.hex(), peers[group].hex()) for group, private in order]
+    expected = run(native.dh([DhItem(group, KeyPair(b"", private), peers[group]) for group, private in order]))
+    assert python.run(CRYPTO + code, items=items) == hexed(*expected)
+
+
 @pytest.mark.parametrize(
     ("group", "bad"),
     [

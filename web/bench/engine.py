@@ -8,6 +8,7 @@ import functools
 import gc
 import time
 
+from bench_admission import Admission
 from roomkey.crypto.suites import SUITES
 from roomkey.host.browser import BrowserCrypto
 from roomkey.mls.committing import commit
@@ -58,6 +59,7 @@ def another_member():
 class Bench:
     def __init__(self, crypto, suite):
         self.crypto, self.suite = crypto, suite
+        self.admission = Admission(crypto)
 
     async def prepare(self, members):
         clients = [await client(self.crypto, self.suite, f"member-{member}") for member in range(members)]
@@ -69,7 +71,13 @@ class Bench:
         keys = await self.crypto.generate_keys(self.suite.group, 2 * count)
         pairs = [PackageKeys(init, encryption) for init, encryption in zip(keys[::2], keys[1::2], strict=True)]
         packages = await make_key_packages(
-            self.crypto, self.suite, Credential.basic(b"member-0"), signature, pairs, lifetime(), own_capabilities(SUITES)
+            self.crypto,
+            self.suite,
+            Credential.basic(b"member-0"),
+            signature,
+            pairs,
+            lifetime(),
+            own_capabilities(SUITES),
         )
         for package in packages:
             package.encode()

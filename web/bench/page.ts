@@ -1,5 +1,6 @@
 /** The page that build_scripts/bench.py drives: `measure(engine, members)` runs one round and gives its milliseconds by step. */
 import { createCoreCrypto } from "./core_crypto.js";
+import { inWorker } from "./in_worker.js";
 import { type Engine, measureGroup, measureKeyPackages, type Times } from "./scenario.js";
 import { createTsMls } from "./ts_mls.js";
 
@@ -10,26 +11,6 @@ const here = (create: () => Promise<Engine>): Measure => {
   return async (members) => {
     engine ??= create();
     return members === null ? measureKeyPackages(await engine) : measureGroup(await engine, members);
-  };
-};
-
-/** Ours runs and takes its times in a worker, where it lives. */
-const inWorker = (url: string): Measure => {
-  let worker: Worker | undefined;
-  let last = 0;
-  return (members) => {
-    worker ??= new Worker(url, { type: "module" });
-    const running = worker;
-    last += 1;
-    const id = last;
-    return new Promise((resolve, reject) => {
-      running.onmessage = ({ data }: MessageEvent<{ id: number; times?: Times; error?: string }>) => {
-        if (data.times !== undefined) resolve(data.times);
-        else reject(new Error(data.error));
-      };
-      running.onerror = (event) => reject(new Error(`worker: ${event.message}`));
-      running.postMessage({ id, members });
-    });
   };
 };
 

@@ -26,11 +26,15 @@ export interface Engine {
 
 export const EXPORTS = 1000;
 export const PACKAGES = 100;
+export const KEYS = 100;
 export const EXPORT_LABEL = "bench";
 export const EXPORT_BYTES = 32;
 
 /** In the order in which they are run. build_scripts/bench_report.py has the same list. */
 const STEPS = ["add", "join", "commit", "process", "exports", "remove"] as const;
+
+/** What a round measures: a group of so many members, null for key packages, or the admission of public keys. */
+export type What = number | null | "admission";
 
 /** Milliseconds by step. */
 export type Times = Record<string, number>;
@@ -49,6 +53,36 @@ export async function measureGroup(engine: Engine, members: number): Promise<Tim
 /** Makes key packages once. */
 export async function measureKeyPackages(engine: Engine): Promise<Times> {
   return { "key packages": await milliseconds(() => engine.makeKeyPackages()) };
+}
+
+/** Whether public keys may be used: KEYS of them in each step. A library that has no such step leaves it out. */
+export interface KeyChecks {
+  /** Fresh keys, for one round. */
+  prepare(): Promise<void>;
+  /** Prime order of new Ed25519 keys, asked for at once, as at a stranger's Welcome. */
+  ed25519_together?(): Promise<void>;
+  /** The same of others, one after another. */
+  ed25519_single?(): Promise<void>;
+  /** The first again. */
+  ed25519_known?(): Promise<void>;
+  /** That X25519 keys are not of low order. */
+  x25519_keys?(): Promise<void>;
+  /** That P-256 keys are on the curve. */
+  p256_keys?(): Promise<void>;
+}
+
+/** In the order in which they are run. build_scripts/bench_admission.py has the same list. */
+const CHECKS = ["ed25519_together", "ed25519_single", "ed25519_known", "x25519_keys", "p256_keys"] as const;
+
+/** Runs all checks once. */
+export async function measureKeyChecks(checks: KeyChecks): Promise<Times> {
+  await checks.prepare();
+  const times: Times = {};
+  for (const name of CHECKS) {
+    const check = checks[name];
+    if (check !== undefined) times[name] = await milliseconds(check);
+  }
+  return times;
 }
 
 async function milliseconds(work: () => Promise<void>): Promise<number> {

@@ -80,18 +80,24 @@ async def _of_prime_order(crypto: CryptoProvider, keys: Sequence[bytes]) -> list
     - for no u that is not on the curve: such a u is on the twist, whose order 2(p+1)-8L is four times a prime, and
       neither 5L-2 nor 5L has a factor in common with that.
     """
-    results = [False] * len(keys)
-    asked: list[int] = []
-    batch: list[DhItem] = []
-    for index, public in enumerate(keys):
-        y = edwards.y_of(public)
-        if y is not None:
-            u = (1 + y) * pow(1 - y, -1, _P) % _P
-            asked.append(index)
-            batch.append(DhItem("X25519", _MINUS_ONE, u.to_bytes(32, "little")))
-    for index, item, shared in zip(asked, batch, await crypto.dh(batch), strict=True):
-        results[index] = shared == item.peer
-    return results
+    ys = {key: y for key in keys if (y := edwards.y_of(key)) is not None}
+    batch = [DhItem("X25519", _MINUS_ONE, u.to_bytes(32, "little")) for u in _us(list(ys.values()))]
+    shared = await crypto.dh(batch)
+    good = {key: secret == item.peer for key, item, secret in zip(ys, batch, shared, strict=True)}
+    return [good.get(key, False) for key in keys]
+
+
+def _us(ys: Sequence[int]) -> list[int]:
+    """u = (1+y)/(1-y) of each, none of which is 1; one inversion for all, since it takes longer than the rest."""
+    products = [1]
+    for y in ys:
+        products.append(products[-1] * (1 - y) % _P)
+    inverse = pow(products.pop(), -1, _P)  # of the product of all that are left
+    us: list[int] = []
+    for y, before in zip(reversed(ys), reversed(products), strict=True):
+        us.append((1 + y) * inverse * before % _P)
+        inverse = inverse * (1 - y) % _P
+    return us[::-1]
 
 
 def _is_not_low_order(public: bytes) -> bool:

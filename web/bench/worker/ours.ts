@@ -3,7 +3,20 @@ import type { PyProxy } from "pyodide/ffi";
 import type { Manifest } from "../../src/protocol.js";
 import { boot } from "../../src/worker/boot.js";
 import { CryptoHost, supportedAlgorithms } from "../../src/worker/crypto.js";
-import { type Engine, EXPORT_BYTES, EXPORT_LABEL, EXPORTS, measureGroup, measureKeyPackages, PACKAGES } from "../scenario.js";
+import {
+  type Engine,
+  EXPORT_BYTES,
+  EXPORT_LABEL,
+  EXPORTS,
+  type KeyChecks,
+  KEYS,
+  measureGroup,
+  measureKeyChecks,
+  measureKeyPackages,
+  PACKAGES,
+  type Times,
+  type What,
+} from "../scenario.js";
 
 /** A group of engine.py: its coroutines come as promises. */
 interface PythonGroup extends PyProxy {
@@ -20,12 +33,23 @@ interface PythonBench extends PyProxy {
   create(host: CryptoHost, algorithms: readonly string[], suite: number): PythonBench;
   prepare(members: number): Promise<PythonGroup>;
   make_key_packages(count: number): Promise<void>;
+  readonly admission: PythonAdmission;
 }
 
-/** What the page asks: a group's round, or null members for key packages. */
+/** admission.py's: the checks that scenario.ts names. */
+interface PythonAdmission extends PyProxy {
+  prepare(count: number): Promise<void>;
+  ed25519_together(): Promise<void>;
+  ed25519_single(): Promise<void>;
+  ed25519_known(): Promise<void>;
+  x25519_keys(): Promise<void>;
+  p256_keys(): Promise<void>;
+}
+
+/** What the page asks. */
 export interface Order {
   readonly id: number;
-  readonly members: number | null;
+  readonly what: What;
 }
 
 const STALL_MILLISECONDS = 30_000;
@@ -33,18 +57,20 @@ const STALL_MILLISECONDS = 30_000;
 const suite = Number(new URL(self.location.href).searchParams.get("suite") ?? 1);
 const assets = new URL("/roomkey/", self.location.href).href;
 
-async function start(): Promise<Engine> {
-  const [manifest, source, algorithms] = await Promise.all([
+async function start(): Promise<{ engine: Engine; checks: KeyChecks }> {
+  const [manifest, source, admission, algorithms] = await Promise.all([
     fetch(`${assets}assets-manifest.json`).then((answer) => answer.json() as Promise<Manifest>),
     fetch("/bench/engine.py").then((answer) => answer.text()),
+    fetch("/bench/admission.py").then((answer) => answer.text()),
     supportedAlgorithms(),
   ]);
   const python = await boot({ assets, manifest, stallTimeout: STALL_MILLISECONDS, onProgress: () => undefined });
   python.FS.writeFile("/lib/bench_engine.py", source);
+  python.FS.writeFile("/lib/bench_admission.py", admission);
   python.runPython("sys.path.insert(0, '/lib')");
   const bench = (python.pyimport("bench_engine") as PythonBench).create(new CryptoHost(), algorithms, suite);
   let last: PythonGroup | undefined;
-  return {
+  const engine: Engine = {
     prepare: async (members) => {
       last?.destroy();
       const group = await bench.prepare(members);
@@ -61,15 +87,29 @@ async function start(): Promise<Engine> {
     },
     makeKeyPackages: () => bench.make_key_packages(PACKAGES),
   };
+  const admitting = bench.admission;
+  const checks: KeyChecks = {
+    prepare: () => admitting.prepare(KEYS),
+    "ed25519_together": () => admitting.ed25519_together(),
+    "ed25519_single": () => admitting.ed25519_single(),
+    "ed25519_known": () => admitting.ed25519_known(),
+    "x25519_keys": () => admitting.x25519_keys(),
+    "p256_keys": () => admitting.p256_keys(),
+  };
+  return { engine, checks };
 }
 
-const engine = start();
+const started = start();
+
+async function measure(what: What): Promise<Times> {
+  const { engine, checks } = await started;
+  if (what === "admission") return measureKeyChecks(checks);
+  return what === null ? measureKeyPackages(engine) : measureGroup(engine, what);
+}
 
 self.onmessage = async ({ data }: MessageEvent<Order>) => {
   try {
-    const ready = await engine;
-    const times = data.members === null ? await measureKeyPackages(ready) : await measureGroup(ready, data.members);
-    self.postMessage({ id: data.id, times });
+    self.postMessage({ id: data.id, times: await measure(data.what) });
   } catch (error) {
     self.postMessage({ id: data.id, error: error instanceof Error ? error.message : String(error) });
   }

@@ -35,7 +35,7 @@ export class CryptoHost {
   readonly #operations: Record<Operation, (packed: Bytes) => Promise<(Uint8Array | null)[]>> = {
     generate: (packed) => this.#generate(packed),
     publicKeys: (packed) => each(packed, 2, ([kind, raw]) => publicKey(kind, raw)),
-    dh: (packed) => each(packed, 4, ([kind, privateKey, own, peer]) => this.#dh(kind, privateKey, own, peer)),
+    dh: (packed) => this.#dh(packed),
     ephemeralDh: async (packed) => (await each(packed, 2, ephemeral)).flat(),
     sign: (packed) => each(packed, 4, ([kind, privateKey, own, message]) => this.#sign(keyKind(kind), privateKey, own, message)),
     verify: (packed) => each(packed, 4, verify),
@@ -71,11 +71,18 @@ export class CryptoHost {
     return made.flat();
   }
 
-  async #dh(code: Bytes, privateKey: Bytes, own: Bytes, peer: Bytes): Promise<Bytes | null> {
-    if (isHybridKind(code)) return hybrid.decapsulate(await this.#hybridKey(privateKey), peer);
-    const kind = keyKind(code);
-    const key = await this.#privateKey(kind, privateKey, own); // first: a missing handle is an error, a bad peer key is a value
-    return keys.deriveShared(kind, key, peer);
+  /** A private key is imported once for all items in a row that have it: admission of keys has one, and importing takes half of a DH. */
+  #dh(packed: Bytes): Promise<(Bytes | null)[]> {
+    let last: { kind: KeyKind; field: Bytes; key: Promise<CryptoKey> } | undefined;
+    return each(packed, 4, async ([code, privateKey, own, peer]) => {
+      if (isHybridKind(code)) return hybrid.decapsulate(await this.#hybridKey(privateKey), peer);
+      const kind = keyKind(code);
+      if (last?.kind !== kind || !same(last.field, privateKey)) {
+        last = { kind, field: privateKey, key: this.#privateKey(kind, privateKey, own) };
+      }
+      const key = await last.key; // first: a missing handle is an error, a bad peer key is a value
+      return keys.deriveShared(kind, key, peer);
+    });
   }
 
   async #sign(kind: KeyKind, privateKey: Bytes, own: Bytes, message: Bytes): Promise<Bytes> {
@@ -101,6 +108,8 @@ export class CryptoHost {
     return field[0] === HANDLE ? this.keys.get(new TextDecoder().decode(field.subarray(1))) : undefined;
   }
 }
+
+const same = (left: Bytes, right: Bytes): boolean => left.length === right.length && left.every((byte, index) => byte === right[index]);
 
 const notHeld = (): Failure => new Failure("key-not-found", "expected a private key that this host holds");
 
