@@ -133,6 +133,6 @@ async def test_a_members_commit_with_a_senseless_context(
     digits = bob.conference.verification_digits
     await bob.client._inbox.take(made.message)
     await until(lambda: bob.errors, "bob to say why")
-    assert bob.errors == ["group-stuck"]
+    assert set(bob.errors) == {"group-stuck"}  # told with each try
     assert bob.conference.verification_digits == digits
     await heard(alice, bob, b"we can still talk")

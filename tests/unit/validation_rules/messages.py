@@ -15,10 +15,11 @@ from roomkey.mls.framing import (
     message,
 )
 from roomkey.mls.group import PAST_EPOCHS
+from roomkey.mls.private_content import SenderData, sender_item
 from roomkey.mls.processing import protect
 from roomkey.mls.proposals import ExternalInit, Remove, proposal
 
-from tests.support.mls_forge import Scene
+from tests.support.mls_forge import SUITE, Scene
 from tests.unit.validation_rules.registry import Attempt, breaks, heard
 
 REMOVE_CAROL = proposal(Remove(2))
@@ -68,6 +69,18 @@ async def a_blank_leaf(scene: Scene) -> Attempt:
 @breaks("message-sender-member", "invalid-message")
 async def a_leaf_beyond_the_tree(scene: Scene) -> Attempt:
     return heard(scene, await scene.public("bob", REMOVE_CAROL, sender=member(2**32 - 1)))
+
+
+@breaks("message-sender-member", "invalid-message")
+async def a_late_text_of_a_blank_leaf(scene: Scene) -> Attempt:
+    group, crypto = scene.group("bob"), scene.crypto("bob")
+    _, data = await protect(crypto, group, b"late")
+    body = MLSMessage.decode(data).body
+    assert isinstance(body, PrivateMessage)
+    claim = SenderData(3, 0, b"gard").encode()
+    (sealed,) = await crypto.seal([sender_item(SUITE, group.secrets.sender_data_secret, body, body.ciphertext, claim)])
+    await scene.world.commit("carol", path=True)
+    return heard(scene, message(body.replace(encrypted_sender_data=sealed)).encode())
 
 
 @breaks("message-sender-type", "invalid-message")
