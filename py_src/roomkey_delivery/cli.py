@@ -133,7 +133,7 @@ class _Server(uvicorn.Server):
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        # The protocol by its number: only then does asyncio turn Nagle's algorithm off, which holds answers up for 40 ms.
+        # Only with the protocol's number does asyncio turn off Nagle's algorithm, which holds answers up for 40 ms.
         listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
