@@ -83,7 +83,9 @@ CODES: dict[str, Code] = {
     # -- the shared log of keys --
     "wrong-log": Code("service", False, "The delivery service answered with somebody else's log of keys."),
     "log-proof-invalid": Code(
-        "service", False, "The delivery service's proof that these keys are the logged ones is wrong; they were refused."
+        "service",
+        False,
+        "The delivery service's proof that these keys are the logged ones is wrong; they were refused.",
     ),
     # -- the group's tree and key packages (RFC 9420 sections 7, 10) --
     "invalid-leaf-node": Code(
@@ -134,6 +136,16 @@ CODES: dict[str, Code] = {
     "commit-conflict": Code("peer", True, "Too many changes happened at the same time; try again."),
     "export-not-allowed": Code("caller", False, "This website is not set up to take keys out of the call."),
     "group-stuck": Code("peer", False, "Somebody made a change that nobody can follow; start a new conference."),
+    "invalid-ticket": Code("peer", False, "This ticket was altered, or is none; ask for a new one."),
+    "ticket-expired": Code(
+        "caller", False, "The conference has changed since this ticket was made; ask for a new one."
+    ),
+    "ticket-not-allowed": Code(
+        "caller", False, "This conference takes only people who are invited; it has no tickets."
+    ),
+    "unsupported-client": Code(
+        "peer", False, "This person's application does not know the rules of this conference, so they cannot join it."
+    ),
     "init-keys-used": Code("caller", False, "These keys were used already; fetch new ones."),
     "no-such-member": Code("caller", False, "This person is not in the conference."),
     "no-such-message": Code("caller", False, "This message is not stored here."),

@@ -88,6 +88,10 @@ export type RoomkeyErrorCode =
   | "commit-conflict"
   | "export-not-allowed"
   | "group-stuck"
+  | "invalid-ticket"
+  | "ticket-expired"
+  | "ticket-not-allowed"
+  | "unsupported-client"
   | "init-keys-used"
   | "no-such-member"
   | "no-such-message"
@@ -195,6 +199,10 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "commit-conflict": { fault: "peer", retryable: true, sentence: "Too many changes happened at the same time; try again." },
   "export-not-allowed": { fault: "caller", retryable: false, sentence: "This website is not set up to take keys out of the call." },
   "group-stuck": { fault: "peer", retryable: false, sentence: "Somebody made a change that nobody can follow; start a new conference." },
+  "invalid-ticket": { fault: "peer", retryable: false, sentence: "This ticket was altered, or is none; ask for a new one." },
+  "ticket-expired": { fault: "caller", retryable: false, sentence: "The conference has changed since this ticket was made; ask for a new one." },
+  "ticket-not-allowed": { fault: "caller", retryable: false, sentence: "This conference takes only people who are invited; it has no tickets." },
+  "unsupported-client": { fault: "peer", retryable: false, sentence: "This person's application does not know the rules of this conference, so they cannot join it." },
   "init-keys-used": { fault: "caller", retryable: false, sentence: "These keys were used already; fetch new ones." },
   "no-such-member": { fault: "caller", retryable: false, sentence: "This person is not in the conference." },
   "no-such-message": { fault: "caller", retryable: false, sentence: "This message is not stored here." },

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from roomkey.client import account, creating
+from roomkey.client import account, creating, entering
 from roomkey.client.account import AccountRecord, RouteRecord
 from roomkey.client.contacts import Contacts, Fetched, InitKeys
+from roomkey.client.entering import Entrance
 from roomkey.client.events import Appeared, Event, Listener, StockChanged
 from roomkey.client.inbox import Inbox
 from roomkey.client.outbox import Outbox
@@ -26,6 +27,7 @@ from roomkey.federation.identity import domain_of
 from roomkey.federation.negotiation import choose, own_offer
 from roomkey.federation.trust import TrustPolicy
 from roomkey.host.interface import Host, Store
+from roomkey.mls.policy import MEMBERS_ONLY
 
 # Seconds between looks at the stock, beside those after each Welcome.
 STOCK_INTERVAL = 600.0
@@ -72,6 +74,7 @@ class Client:
             self.client_id,
             lambda public: public in signing or self._pool.holds(public),
         )
+        self._entrance = Entrance(self._around, self._keys, record.suites, self._conferences, self._emit)
         self._inbox = Inbox(self._around, self._pool, self._conferences, lambda: self.home, self._emit, self._connected)
 
     # -- who we are --
@@ -111,6 +114,7 @@ class Client:
         for conference in self._conferences.values():
             if conference.status == records.ACTIVE and conference.ordering in domains:
                 conference.settle()
+        self._entrance.go_on()
         if domain_of(self.identity) in domains and moved:
             self._inbox.read()
 
@@ -139,6 +143,7 @@ class Client:
         self._closed = True
         await self._inbox.close()
         await self._contacts.close()
+        await self._entrance.close()
         for conference in self._conferences.values():
             await conference.stop()
         await self._work.close()
@@ -184,20 +189,30 @@ class Client:
 
     # -- conferences --
 
-    async def create_conference(self, name: str, meant_for: Sequence[InitKeys] = ()) -> Conference:
+    async def create_conference(
+        self, name: str, meant_for: Sequence[InitKeys] = (), policy: str = MEMBERS_ONLY
+    ) -> Conference:
         """A new conference with us as its only member, registered with our home service, which orders it.
 
         Args:
             meant_for: who will be invited: the suite is the best that all of them and we offer.
+            policy: the name of one in `mls.policy`: whether people can come in by tickets.
         Errors: "bad-argument", "no-common-suite", "no-route", the service's: then there is none.
         """
         self._expect_open()
         offers = [item.offer for keys in meant_for for item in keys.proved.sets]
         suite = choose([own_offer(self.identity, self._record.suites), *offers])
-        conference = await creating.create(self._around, self._keys, self._record.suites, suite, self.home, name)
+        conference = await creating.create(
+            self._around, self._keys, self._record.suites, suite, self.home, name, policy
+        )
         self._conferences[conference.key] = conference
         self._emit(Appeared(conference))
         return conference
+
+    async def join_conference(self, ticket: bytes) -> Conference:
+        """Comes into a conference by a ticket that a member made (`Conference.ticket`); see `Entrance.enter`."""
+        self._expect_open()
+        return await self._entrance.enter(ticket)
 
     async def invite(self, conference: Conference, keys: Sequence[InitKeys]) -> Added:
         """Adds everyone of `keys`, which are used up by it; see `Conference.invite`."""
@@ -206,7 +221,8 @@ class Client:
 
     def conferences(self) -> list[Conference]:
         """All conferences but invitations, also those that ended, oldest first."""
-        known = [item for item in self._conferences.values() if item.status != records.INVITED and not item.gone]
+        shown = (records.ACTIVE, records.REMOVED, records.FAILED)
+        known = [item for item in self._conferences.values() if item.status in shown and not item.gone]
         return sorted(known, key=lambda conference: conference.created)
 
     def invitations(self) -> list[Conference]:
@@ -218,27 +234,12 @@ class Client:
         """Accepts an invitation; see `Conference.accept`. If it calls us back to a conference that ended here, that one
         is `gone` then.
         """
-        before = await self._same(conference)
+        before = await entering.former(self._conferences.values(), conference.id, conference.ordering)
         await conference.accept(before)
         for key in [key for key, item in self._conferences.items() if item.gone or item is conference]:
             del self._conferences[key]
         self._conferences[conference.key] = conference
         self._emit(Appeared(conference))
-
-    async def _same(self, invitation: Conference) -> Conference | None:
-        """The conference that an invitation calls us back to: of the same id, at the same ordering service, and ended
-        here. Errors: "already-member" if it goes on; the ordering service's.
-        """
-        for known in self._conferences.values():
-            if known.status == records.INVITED or known.gone:
-                continue
-            if (known.id, known.ordering) == (invitation.id, invitation.ordering):
-                if known.status == records.ACTIVE:
-                    await known.catch_up()  # who was removed while away has not heard of it yet
-                if known.status == records.ACTIVE:
-                    raise RoomkeyError("already-member", "expected an invitation to a conference we are not in")
-                return known
-        return None
 
     # -- what goes on by itself --
 
@@ -278,7 +279,8 @@ class Client:
             await asyncio.sleep(HOUSE_INTERVAL)
 
     def _connected(self) -> None:
-        """Our inbox is open (again): what did not come by it is fetched."""
+        """Our inbox is open (again): what did not come by it is fetched, and what was cut off goes on."""
+        self._entrance.go_on()
         for conference in self._conferences.values():
             if conference.status == records.ACTIVE:
                 conference.settle()

@@ -18,19 +18,29 @@ from roomkey.federation.delivery import DeliveryService
 from roomkey.federation.identity import domain_of
 from roomkey.federation.init_keys import ClientKeys, make_init_key_sets
 from roomkey.mls.group import create_group
+from roomkey.mls.policy import MEMBERS_ONLY
 
 GROUP_ID_BYTES = 32
 
 
 async def create(
-    around: Surroundings, keys: ClientKeys, suites: Sequence[int], suite: int, home: DeliveryService, name: str
+    around: Surroundings,
+    keys: ClientKeys,
+    suites: Sequence[int],
+    suite: int,
+    home: DeliveryService,
+    name: str,
+    policy: str = MEMBERS_ONLY,
 ) -> Conference:
     """A conference of `suite`, with us as its only member; our leaf offers all of `suites`.
+
+    Args:
+        policy: the name of one in `mls.policy`.
 
     Errors: "bad-argument", "downgrade", "storage-failed", the service's.
     """
     domain, crypto, now = domain_of(keys.identity), around.crypto, around.now()
-    extensions = ordering.group_extensions(domain, name)
+    extensions = ordering.group_extensions(domain, name, policy)
     (made,) = await make_init_key_sets(crypto, keys, suites, 1, now)
     package = next(item for item in made.join_keys() if item.key_package.cipher_suite == suite)
     group = await create_group(crypto, package, crypto.random(GROUP_ID_BYTES), now, extensions=extensions)

@@ -21,7 +21,7 @@ class Invited:
 
 @dataclass(frozen=True)
 class Appeared:
-    """A conference was created, or an invitation accepted."""
+    """A conference was created, an invitation accepted, or a ticket used."""
 
     conference: Conference
 

@@ -38,7 +38,17 @@ async def accept(session: Session, before: Session | None) -> None:
             raise
         text = "expected an epoch that the ordering service holds, got another"
         raise RoomkeyError("invalid-welcome", text) from error
-    changes = Changes()
+    await become_active(session, before, Changes())
+
+
+async def become_active(session: Session, before: Session | None, changes: Changes) -> None:
+    """Proves everybody once more, now with effect on what we know of them, and makes the conference ACTIVE in one
+    transaction with `changes`.
+
+    Args:
+        before: as for `accept`.
+    Errors: `Admission.admit`'s, "storage-failed".
+    """
     proved = await session.around.admission.admit(session.live, list(session.live.tree.members()), changes)
     members = tuple(sorted(proved, key=lambda member: member.leaf))
     record = session.record.replace(status=records.ACTIVE)

@@ -138,7 +138,7 @@ async def _submit(session: Session, pending: records.PendingCommit, process: Pro
             session.group_id, pending.epoch, pending.commit, ordering.token(before), ordering.token(candidate)
         )
     except RoomkeyError as error:
-        if _not_taken(error, fresh):
+        if not_taken(error, fresh):
             await _withdraw(session, candidate)
             raise
         error.details["pending"] = True
@@ -156,7 +156,7 @@ async def _submit(session: Session, pending: records.PendingCommit, process: Pro
     return False
 
 
-def _not_taken(error: RoomkeyError, fresh: bool) -> bool:
+def not_taken(error: RoomkeyError, fresh: bool) -> bool:
     """Whether an error proves that the service holds no commit of ours for the epoch."""
     if error.code in ("wrong-token", "request-too-large"):
         return True

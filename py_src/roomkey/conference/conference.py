@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from roomkey.conference import answering, commits, messages, ordering, receiving, records, upkeep
+from roomkey.conference import answering, commits, entering, messages, ordering, receiving, records, tickets, upkeep
 from roomkey.conference.changes import Changes
 from roomkey.conference.commits import Plan
 from roomkey.conference.epoch_keys import EpochKeys
@@ -22,6 +22,7 @@ from roomkey.errors import RoomkeyError
 from roomkey.federation.proof import VerifiedInitKeySet
 from roomkey.media.srtp import verification_digits
 from roomkey.mls.group import Group
+from roomkey.mls.leaf_node import requirements
 from roomkey.mls.proposals import Add, Remove, proposal
 
 T = TypeVar("T")
@@ -63,13 +64,18 @@ class Conference:
 
     @property
     def status(self) -> int:
-        """One of `records`: INVITED, ACTIVE, REMOVED, FAILED."""
+        """One of `records`: INVITED, ENTERING, ACTIVE, REMOVED, FAILED."""
         return self._session.record.status
 
     @property
     def suite(self) -> int | None:
         """The RFC 9420 number; None once the conference has ended."""
         return None if self._session.group is None else self._session.group.suite.number
+
+    @property
+    def policy(self) -> str | None:
+        """The name of the group's policy (`mls.policy`); None once the conference has ended."""
+        return None if self._session.group is None else tickets.name_of_policy(self._session.group.context)
 
     @property
     def ordering(self) -> str:
@@ -82,7 +88,7 @@ class Conference:
 
     @property
     def inviter(self) -> Member | None:
-        """Whose Welcome brought us here, while it is a member."""
+        """Whose Welcome or ticket brought us here, while it is a member."""
         return self._session.member_at(self._session.record.inviter)
 
     @property
@@ -108,12 +114,18 @@ class Conference:
 
         Args:
             use: marks the sets as used, in the transaction that writes the commit.
-        Errors: "bad-argument", "no-common-suite", "already-member" if all of them are, and those of `commits.commit`.
+        Errors: "bad-argument", "no-common-suite", "unsupported-client", "already-member" if all of them are, and those
+        of `commits.commit`.
         """
         if not sets:
             raise RoomkeyError("bad-argument", "expected at least one person to invite")
-        suite = self._session.live.suite
+        suite, needs = self._session.live.suite, requirements(self._session.live.context.extensions).extensions
         wanted = {item.client.client_id: item.package_for(suite.number) for item in sets}
+        for package in wanted.values():
+            lacking = needs.difference(package.leaf_node.capabilities.extensions)
+            if lacking:
+                text = f"capabilities: expected extension types {sorted(needs)}, got none of {sorted(lacking)}"
+                raise RoomkeyError("unsupported-client", text, extension=min(lacking))
         before = {member.client for member in self.members}
         if wanted.keys() <= before:
             raise RoomkeyError("already-member", "expected someone who is not in the conference yet")
@@ -126,6 +138,18 @@ class Conference:
         await self._change(plan)
         added = tuple(member for member in self.members if member.client in wanted.keys() - before)
         return Added(self.epoch, added)
+
+    async def ticket(self) -> bytes:
+        """A ticket, by which one person outside can come in by themselves until the next commit; a secret (`tickets`).
+
+        Errors: "ticket-not-allowed" unless the policy is external-joins, "not-a-member", the ordering service's.
+        """
+
+        async def make() -> bytes:
+            await receiving.catch_up(self._session)  # one of an epoch that is over would help nobody
+            return await tickets.make_ticket(self._session.around.crypto, self._session.live, self.ordering)
+
+        return await self._run(make)
 
     async def remove(self, *, identity: str | None = None, client: bytes | None = None) -> None:
         """Removes one client, or all clients of an identity. Errors: "no-such-member", "bad-argument" for ourselves;
@@ -214,6 +238,20 @@ class Conference:
                 await answering.accept(self._session, before._session)
 
         await self._run(accept)
+        self.settle()
+
+    async def enter(self, before: Conference | None = None, *, fresh: bool) -> None:
+        """Submits the external commit of a ticket; see `entering.resolve` for errors. `before` as for `accept`."""
+
+        async def enter() -> None:
+            if before is None:
+                await entering.resolve(self._session, None, fresh=fresh)
+            else:
+                async with before._session.lock:
+                    await entering.resolve(self._session, before._session, fresh=fresh)
+            await receiving.release(self._session)
+
+        await self._run(enter)
         self.settle()
 
     async def catch_up(self) -> None:

@@ -47,8 +47,13 @@ class EpochChanged:
 
 @dataclass(frozen=True)
 class MembersChanged:
+    """Who came and who went. `entered`: who came by themselves, by a ticket; also who so came back in their own old
+    place, which is no change of `added` and `removed`.
+    """
+
     added: tuple[Member, ...]
     removed: tuple[Member, ...]
+    entered: tuple[Member, ...] = ()
 
 
 @dataclass(frozen=True)

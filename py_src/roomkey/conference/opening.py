@@ -42,9 +42,10 @@ async def begin(
     changes: Changes,
     *,
     renew: bool = False,
+    entry: records.PendingEntry | None = None,
 ) -> Session:
-    """A new conference from a group that was just created or joined, beside all that have its id: one transaction with
-    `changes`.
+    """A new conference from a group that was just created or joined, or may be joined by `entry`, beside all that have
+    its id: one transaction with `changes`.
     """
     place = 0
     while await around.store.get(records.conference_name(records.conference_key(group.group_id, place))) is not None:
@@ -55,6 +56,8 @@ async def begin(
     changes.put(records.conference_name(key), record)
     changes.put(records.members_name(key), members_record(group.epoch, members))
     changes.put(records.group_name(key), state.encode_group(group))
+    if entry is not None:
+        changes.put(records.entry_name(key), entry)
     changes.keep(own_pairs(group))
     await changes.write(around.store)
     return Session(around, key, record, group, members, epoch=group.epoch)

@@ -15,6 +15,8 @@ from roomkey.federation.client_leaf import read_claim
 from roomkey.federation.identity import check_domain, domain_of
 from roomkey.mls.extensions import Extension, ExtensionType, find_extension
 from roomkey.mls.group import Group
+from roomkey.mls.group_context import GroupContext
+from roomkey.mls.policy import MEMBERS_ONLY, policy_by_name, policy_extension
 from roomkey.mls.proposals import GroupContextExtensions, Proposal, proposal
 from roomkey.tls import Opaque, Struct, opaque
 
@@ -28,22 +30,31 @@ class RoomkeyGroup(Struct):
     ordering_domain: Opaque
 
 
-def group_extensions(domain: str, name: str) -> tuple[Extension, ...]:
-    """The extensions of a new group's context. Errors: "bad-argument"."""
+def group_extensions(domain: str, name: str, policy: str = MEMBERS_ONLY) -> tuple[Extension, ...]:
+    """The extensions of a new group's context. The common policy needs none, so that clients which know nothing of
+    policies can be members. Errors: "bad-argument".
+    """
+    policy_by_name(policy)
     data = name.encode()
     if len(data) > MAX_NAME:
         raise RoomkeyError(
             "bad-argument", f"name: expected at most {MAX_NAME} bytes of UTF-8, got {len(data)}", field="name"
         )
     group = Extension(ExtensionType.ROOMKEY_GROUP, RoomkeyGroup(domain.encode("ascii")).encode())
-    return (group, Extension(ExtensionType.ROOMKEY_NAME, _name.encode(data))) if data else (group,)
+    named = (Extension(ExtensionType.ROOMKEY_NAME, _name.encode(data)),) if data else ()
+    return (group, *named, *(() if policy == MEMBERS_ONLY else (policy_extension(policy),)))
 
 
 def ordering_domain(group: Group) -> str | None:
     """The domain whose service orders the group; None in a group that names none. Errors: "malformed", "invalid-
     identity".
     """
-    data = find_extension(group.context.extensions, ExtensionType.ROOMKEY_GROUP)
+    return domain_in(group.context)
+
+
+def domain_in(context: GroupContext) -> str | None:
+    """As `ordering_domain`, of a group that we see from outside."""
+    data = find_extension(context.extensions, ExtensionType.ROOMKEY_GROUP)
     if data is None:
         return None
     domain = RoomkeyGroup.decode(data).ordering_domain

@@ -10,7 +10,8 @@
 3. A commit counts only as the ordering service's register holds it. One in an inbox says no more than that it is time
    to ask: else a member could show everybody another one, and split the group.
 4. Whoever a commit adds, or whose key it changes, is proved before the epoch is taken, and nobody changes their name;
-   if that fails we leave the conference, because the commit stands for all others.
+   if that fails we leave the conference, because the commit stands for all others. So it is with who comes by
+   themselves, where the group's policy takes them.
 5. Commits are taken no faster than the inbox shows them, as far as it does: messages of the epochs between can be read
    in their own epoch and the few after it (`mls.group.PAST_EPOCHS`), and come in order.
 6. Who was removed still has the keys of past epochs. An inbox keeps its order, so what they say after the copy of the
@@ -53,7 +54,9 @@ async def receive(session: Session, data: bytes) -> None:
     body = MLSMessage.decode(data).body
     epoch, content_type = head(body)
     group = session.live
-    if content_type == framing.COMMIT and epoch < group.epoch:
+    if session.record.status == records.ENTERING:
+        await _hold(session, epoch, data)  # whether the group is ours is not known yet (`entering`)
+    elif content_type == framing.COMMIT and epoch < group.epoch:
         if epoch >= session.record.closed:
             await _write(session, group, session.record.replace(closed=epoch + 1), Changes())
     elif session.seen(data):
@@ -250,7 +253,10 @@ async def _take_commit(session: Session, after: Group, event: CommitProcessed, d
             raise
         await abandon(session, after, error)
         return
-    await session.adopt(after, members, changes, session.marked(data))
+    record = session.marked(data)
+    # A leaf that is new has not asked to go, also where who stood there has.
+    record = record.replace(departing=tuple(leaf for leaf in record.departing if leaf not in event.added))
+    await session.adopt(after, members, changes, record, event.sender if event.external else None)
 
 
 def _check_names_stay(before: Group, after: Group, event: CommitProcessed) -> None:

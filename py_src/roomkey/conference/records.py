@@ -100,8 +100,8 @@ class PendingCommit(Struct):
 
 
 class PendingEntry(Struct):
-    """Our external commit that ends `epoch`, which may or may not have won: the token by which it is submitted, and what
-    goes to whom if it did. The group that it makes is the conference's own.
+    """Our external commit that ends `epoch`, which may or may not have won: the token by which it is submitted, and
+    what goes to whom if it did. The group that it makes is the conference's own.
     """
 
     epoch: U64

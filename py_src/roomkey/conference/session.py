@@ -2,6 +2,7 @@
 
     (nothing) --create--> CREATING --registered--> ACTIVE
     (nothing) --Welcome--> INVITED --accept--> ACTIVE
+    (nothing) --ticket--> ENTERING --our external commit wins--> ACTIVE
     INVITED, ACTIVE --commit--> the same, one epoch on          (`adopt`)
     INVITED, ACTIVE --our Remove--> REMOVED                     (`end`)
     INVITED, ACTIVE --an epoch that is not safe--> FAILED       (`end`)
@@ -154,9 +155,18 @@ class Session:
         return group
 
     async def adopt(
-        self, after: Group, members: tuple[Member, ...], changes: Changes, record: records.ConferenceRecord
+        self,
+        after: Group,
+        members: tuple[Member, ...],
+        changes: Changes,
+        record: records.ConferenceRecord,
+        entered: int | None = None,
     ) -> None:
-        """Makes `after` the current epoch: one transaction with `changes`, then memory, then events."""
+        """Makes `after` the current epoch: one transaction with `changes`, then memory, then events.
+
+        Args:
+            entered: the leaf of who came by themselves.
+        """
         before = self.live
         needed = {pair.public for pair in own_pairs(after)}
         unneeded = (pair for pair in own_pairs(before) if pair.public not in needed)
@@ -179,8 +189,9 @@ class Session:
         self.emit(EpochChanged(after.epoch))
         added = tuple(member for member in members if member not in old_members)
         removed = tuple(member for member in old_members if member not in members)
-        if added or removed:
-            self.emit(MembersChanged(added, removed))
+        by_themselves = tuple(member for member in members if member.leaf == entered)
+        if added or removed or by_themselves:
+            self.emit(MembersChanged(added, removed, by_themselves))
 
     async def end(
         self,
@@ -216,7 +227,7 @@ class Session:
     async def _secret_names(self) -> list[str]:
         """The names of the records that hold keys, and of what only they could read."""
         held = [name for name, _ in await self.around.store.list(records.held_name(self.key))]
-        return [records.group_name(self.key), records.commit_name(self.key), *held]
+        return [records.group_name(self.key), records.commit_name(self.key), records.entry_name(self.key), *held]
 
     def candidate(self) -> Group | None:
         """The group that our pending commit would make."""

@@ -23,6 +23,7 @@ class ExtensionType(IntEnum):
     ROOMKEY_GROUP = 0xF0C2  # private use: the group's ordering service
     ROOMKEY_NAME = 0xF0C3  # private use: what the conference is called, UTF-8
     ROOMKEY_POLICY = 0xF0C4  # private use: what the group takes from strangers (`policy`)
+    ROOMKEY_TICKET = 0xF0C5  # private use: in a GroupInfo, what the ordering service asks of who comes by it
 
 
 # "Default" types (RFC 9420 section 7.2): every client has them, so capabilities need not name them.
