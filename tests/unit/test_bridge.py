@@ -223,3 +223,24 @@ async def test_exceptions_that_are_none_of_ours_show_no_text(
     assert answer["error"]["code"] == "internal-error"
     assert "secret" not in str(answer)
     assert "ValueError in" in answer["error"]["text"]
+
+
+async def test_who_was_removed_comes_back_by_a_new_handle(simulation: Simulation) -> None:
+    alice, alice_id = await person(simulation, "alice@email1.example")
+    bob, bob_id = await person(simulation, "bob@email2.example")
+    conference = (await alice.ok("identity.createConference", handle=alice_id, name=""))["handle"]
+    handles: list[int] = []
+    for turn in range(2):
+        fetched = await alice.ok("identity.fetchInitKeys", handle=alice_id, identities=["bob@email2.example"])
+        await alice.ok("conference.invite", handle=conference, keys=[item["handle"] for item in fetched["keys"]])
+        invitation = (await bob.wait("invitation", turn + 1))["detail"]
+        handles.append((await bob.ok("invitation.accept", handle=invitation["handle"]))["handle"])
+        if turn == 0:
+            await bob.ok("conference.send", handle=handles[0], data=b"before")
+            await alice.ok("conference.remove", handle=conference, identity="bob@email2.example")
+            await bob.wait("ended")
+    (listed,) = await bob.ok("identity.conferences", handle=bob_id)
+    assert (listed["handle"], listed["status"]) == (handles[1], "active")
+    said = await bob.ok("conference.messages", handle=handles[1], after=0, limit=10)
+    assert [message["data"] for message in said] == [b"before"]
+    assert await bob.code("conference.snapshot", handle=handles[0]) in ("closed", "bad-argument")
