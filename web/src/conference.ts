@@ -14,6 +14,11 @@ export type SrtpProfile = "SRTP_AES128_CM_HMAC_SHA1_80" | "SRTP_AEAD_AES_128_GCM
 /** "active", or how it ended: epoch and members are then the last known ones, and messages can still be read. */
 export type ConferenceStatus = "active" | "removed" | "left" | "failed";
 
+/**
+ * Who comes into a conference. "members-only": who is invited. "external-joins": also who holds a ticket (`Conference.ticket`).
+ */
+export type ConferencePolicy = "members-only" | "external-joins";
+
 /** Thirty digits that are the same for all members of an epoch, to be read aloud. */
 export interface Verification {
   readonly epoch: bigint;
@@ -74,7 +79,12 @@ export interface ConferenceEvents {
   /** A new epoch: new keys for all members. */
   epoch: { readonly epoch: bigint };
   /** Who came and who went; after "epoch". */
-  members: { readonly added: readonly Member[]; readonly removed: readonly Member[] };
+  members: {
+    readonly added: readonly Member[];
+    readonly removed: readonly Member[];
+    /** Who came by themselves, by a ticket; also who so came back in their own old place, which is in none of the others. */
+    readonly entered: readonly Member[];
+  };
   message: Message;
   /** It is over for this client. */
   ended: {
@@ -93,6 +103,7 @@ export type ConferenceValue = Wire<{
   name: string;
   epoch: bigint;
   suite: Suite | null;
+  policy: ConferencePolicy | null;
   ordering: string;
   status: ConferenceStatus;
   members: Member[];
@@ -117,6 +128,7 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
   #status: ConferenceStatus;
   #members: readonly Member[];
   #verification: Verification;
+  #policy: ConferencePolicy | undefined;
 
   private constructor(connection: Connection, value: ConferenceValue) {
     super();
@@ -126,7 +138,7 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
     this.name = value.name;
     this.suite = value.suite == null ? undefined : Object.freeze(value.suite);
     this.ordering = value.ordering;
-    [this.#epoch, this.#status, this.#members, this.#verification] = state(value);
+    [this.#epoch, this.#status, this.#members, this.#verification, this.#policy] = state(value);
   }
 
   /** @internal The one object of a conference's handle, brought up to date. */
@@ -159,6 +171,11 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
     return this.#verification;
   }
 
+  /** Who comes in. Undefined once it has ended. */
+  get policy(): ConferencePolicy | undefined {
+    return this.#policy;
+  }
+
   /**
    * Adds all clients of all these identities in one commit, or nobody; the keys are used only if it succeeds.
    *
@@ -173,6 +190,17 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
     const value = await this.#call<Wire<{ epoch: bigint; added: Member[] }>>("conference.invite", args, options.signal);
     for (const each of used) this.#connection.used(each);
     return { epoch: BigInt(value.epoch), added: value.added.map(toMember) };
+  }
+
+  /**
+   * A ticket, by which one person outside comes in by themselves (`Identity.joinConference`), until the next change of the conference:
+   * it is good for one epoch. It is a secret: whoever holds it sees who is in the conference and can join, seen by all and under their
+   * own name, or stop the conference's changes for good, as any member could. Hand it on over a channel that you trust; keep none.
+   *
+   * Rejects with "ticket-not-allowed" unless the conference's policy is "external-joins".
+   */
+  ticket(options: CallOptions = {}): Promise<Uint8Array> {
+    return this.#call("conference.ticket", {}, options.signal);
   }
 
   /** Removes an identity with all its clients, or one client. */
@@ -250,7 +278,7 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
 
   #update(value: ConferenceValue): boolean {
     if (BigInt(value.epoch) < this.#epoch) return false; // an answer that an event has overtaken
-    [this.#epoch, this.#status, this.#members, this.#verification] = state(value);
+    [this.#epoch, this.#status, this.#members, this.#verification, this.#policy] = state(value);
     if (this.#status !== "active") this.#ended.abort();
     return true;
   }
@@ -259,9 +287,10 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
     if (type === "epoch") {
       if (this.#update(detail as ConferenceValue)) this.emit(type, { epoch: this.#epoch });
     } else if (type === "members") {
-      const value = detail as { added: Wire<Member>[]; removed: Wire<Member>[]; conference: ConferenceValue };
+      const value = detail as MembersValue;
       this.#update(value.conference);
-      this.emit(type, { added: value.added.map(toMember), removed: value.removed.map(toMember) });
+      const { added, removed, entered } = value;
+      this.emit(type, { added: added.map(toMember), removed: removed.map(toMember), entered: entered.map(toMember) });
     } else if (type === "message") {
       this.#stored.dispatchEvent(new Event("stored"));
       this.emit(type, toMessage(detail as Wire<Message>));
@@ -269,6 +298,7 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
       const value = detail as EndedValue;
       this.#status = value.reason === "downgrade" ? "failed" : value.reason;
       this.#verification = { epoch: this.#epoch, digits: "" };
+      this.#policy = undefined;
       const by = value.by == null ? undefined : toMember(value.by);
       this.emit(type, { reason: value.reason, by, error: value.error == null ? undefined : new RoomkeyError(value.error) });
       this.#ended.abort();
@@ -276,6 +306,13 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
       this.emit(type, new RoomkeyError(detail as PlainError));
     }
   }
+}
+
+interface MembersValue {
+  readonly added: readonly Wire<Member>[];
+  readonly removed: readonly Wire<Member>[];
+  readonly entered: readonly Wire<Member>[];
+  readonly conference: ConferenceValue;
 }
 
 interface EndedValue {
@@ -296,10 +333,13 @@ class Listener {
   }
 }
 
-function state(value: ConferenceValue): [bigint, ConferenceStatus, readonly Member[], Verification] {
+type State = [bigint, ConferenceStatus, readonly Member[], Verification, ConferencePolicy | undefined];
+
+function state(value: ConferenceValue): State {
   const { epoch, digits } = value.verification;
   const members = Object.freeze(value.members.map(toMember));
-  return [BigInt(value.epoch), value.status, members, Object.freeze({ epoch: BigInt(epoch), digits })];
+  const verification = Object.freeze({ epoch: BigInt(epoch), digits });
+  return [BigInt(value.epoch), value.status, members, verification, value.policy ?? undefined];
 }
 
 /** Closes at the end of an `await using` block. */

@@ -1,4 +1,4 @@
-import { Conference, type ConferenceValue } from "./conference.js";
+import { Conference, type ConferencePolicy, type ConferenceValue } from "./conference.js";
 import type { Connection } from "./connection.js";
 import { RoomkeyError } from "./errors.js";
 import { disposable, TypedEventTarget } from "./events.js";
@@ -115,6 +115,8 @@ export interface ConferenceOptions extends CallOptions {
   readonly name: string;
   /** Who will be invited. It uses nothing up: `invite` takes the same keys. */
   readonly meantFor?: readonly InitKeys[];
+  /** "members-only" by default. */
+  readonly policy?: ConferencePolicy;
 }
 
 /** One identity, open in this tab alone. */
@@ -178,8 +180,20 @@ export class Identity extends TypedEventTarget<IdentityEvents> {
    * Rejects with "no-common-suite".
    */
   async createConference(options: ConferenceOptions): Promise<Conference> {
-    const args = { name: options.name, keys: options.meantFor?.map(({ handle }) => handle) };
+    const { name, policy } = options;
+    const args = { name, policy, keys: options.meantFor?.map(({ handle }) => handle) };
     return Conference.of(this.#connection, await this.#call("identity.createConference", args, options.signal));
+  }
+
+  /**
+   * Comes into a conference by a ticket that a member made (`Conference.ticket`), once everybody in it is proved. Who was in it before
+   * finds what was said then. Giving up does not call it back: if it wins, a "conference" event comes.
+   *
+   * Rejects with "ticket-expired" once the conference has changed (ask for another ticket), "invalid-ticket", "already-member",
+   * "ticket-not-allowed", "unsupported-suite", "no-route", and for members who are not proved as `fetchInitKeys` does.
+   */
+  async joinConference(ticket: Uint8Array, options: CallOptions = {}): Promise<Conference> {
+    return Conference.of(this.#connection, await this.#call("identity.joinConference", { ticket }, options.signal));
   }
 
   /** The conferences that this identity is in or was in. */

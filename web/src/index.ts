@@ -25,6 +25,7 @@ export {
 export type {
   Conference,
   ConferenceEvents,
+  ConferencePolicy,
   ConferenceStatus,
   Invited,
   KeyFingerprint,

@@ -91,7 +91,7 @@ class Engine:
                 self.handles.drop(invitation)
 
     def forget_gone(self, client: Client) -> None:
-        """Ends the handles of conferences whose place a new invitation took."""
+        """Ends the handles of conferences whose place another took: by a new invitation, or by a ticket."""
         for conference in [item for item, owner in self.owners.items() if owner is client and item.gone]:
             self.handles.drop(conference)
             del self.owners[conference]
@@ -126,6 +126,7 @@ class Engine:
         if isinstance(event, Invited):
             self._emit("identity", handle, "invitation", self.invitation(client, event.conference))
         elif isinstance(event, Appeared):
+            self.forget_gone(client)
             self._emit("identity", handle, "conference", self.conference(client, event.conference))
         elif isinstance(event, StockChanged):
             self._emit("identity", handle, "stock", plain.stock(event.stock, event.target))

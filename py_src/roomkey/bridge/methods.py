@@ -18,6 +18,7 @@ from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery import DeliveryService
 from roomkey.federation.identity import canonicalise, check_domain
 from roomkey.federation.negotiation import CHOICES, Choice
+from roomkey.mls.policy import MEMBERS_ONLY
 
 Method = Callable[[Engine, Arguments], Awaitable[Any]]
 
@@ -114,7 +115,13 @@ async def fetch_init_keys(engine: Engine, args: Arguments) -> Plain:
 async def create_conference(engine: Engine, args: Arguments) -> Plain:
     client = engine.client_of(args)
     keys = [engine.handles.get(handle, InitKeys) for handle in args.numbers("keys")] if args.has("keys") else []
-    return engine.conference(client, await client.create_conference(args.optional_text("name") or "", keys))
+    policy = args.optional_text("policy") or MEMBERS_ONLY
+    return engine.conference(client, await client.create_conference(args.optional_text("name") or "", keys, policy))
+
+
+async def join_conference(engine: Engine, args: Arguments) -> Plain:
+    client = engine.client_of(args)
+    return engine.conference(client, await client.join_conference(args.data("ticket")))
 
 
 async def forget_contact(engine: Engine, args: Arguments) -> None:
@@ -136,7 +143,6 @@ async def accept(engine: Engine, args: Arguments) -> Plain:
     await invitation.client.accept(invitation.conference)
     engine.handles.drop(invitation)
     engine.invitations.pop(invitation.conference, None)
-    engine.forget_gone(invitation.client)
     return engine.conference(invitation.client, invitation.conference)
 
 
@@ -161,6 +167,10 @@ async def invite(engine: Engine, args: Arguments) -> Plain:
     for item in keys:
         engine.handles.drop(item, used=True)
     return {"epoch": added.epoch, "added": [plain.member(item) for item in added.members]}
+
+
+async def ticket(engine: Engine, args: Arguments) -> bytes:
+    return await engine.conference_of(args).ticket()
 
 
 async def remove(engine: Engine, args: Arguments) -> None:
@@ -241,12 +251,14 @@ METHODS: Mapping[str, Method] = {
     "identity.fetchInitKeys": fetch_init_keys,
     "identity.forgetContact": forget_contact,
     "identity.createConference": create_conference,
+    "identity.joinConference": join_conference,
     "identity.conferences": conferences,
     "identity.invitations": invitations,
     "invitation.accept": accept,
     "invitation.decline": decline,
     "conference.snapshot": snapshot,
     "conference.invite": invite,
+    "conference.ticket": ticket,
     "conference.remove": remove,
     "conference.update": update,
     "conference.leave": leave,

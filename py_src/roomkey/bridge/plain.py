@@ -83,6 +83,7 @@ def conference(handle: int, value: Conference) -> Plain:
         "name": value.name,
         "epoch": value.epoch,
         "suite": None if value.suite is None else suite(value.suite),
+        "policy": value.policy,
         "ordering": value.ordering,
         "status": "left" if value.gone else _STATUS[value.status],
         "members": [member(item) for item in value.members],
@@ -115,6 +116,7 @@ def members_changed(value: MembersChanged, after: Plain) -> Plain:
     return {
         "added": [member(item) for item in value.added],
         "removed": [member(item) for item in value.removed],
+        "entered": [member(item) for item in value.entered],
         "conference": after,
     }
 
