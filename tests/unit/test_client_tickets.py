@@ -212,6 +212,25 @@ async def test_who_left_and_comes_back_before_the_others_have_removed_them(alice
     assert (len(conference.members), bob.conference.status) == (2, records.ACTIVE)
 
 
+async def test_a_late_word_of_who_left_and_is_back(simulation: Simulation, alice: Person, bob: Person) -> None:
+    """Bob's wish to go is on its way while he comes back: it is of a leaf that is gone."""
+    conference = await open_call(alice, bob)
+    ticket = await conference.ticket()
+    simulation.network.swallow = lambda origin, path, body: path == "/v1/messages"
+    await bob.conference.leave()
+    await bob.client.join_conference(ticket)
+    await conference.catch_up()
+    assert conference.epoch == bob.conference.epoch == 2
+    simulation.network.swallow = None
+    await until(lambda: not [n for n in bob.host.disks[bob.identity].records if n.startswith("out/")], "bob's words")
+    await bob.conference.send(b"still here")
+    await until(lambda: said(alice) == [b"still here"], "the message")
+    await asyncio.sleep(0.3)  # alice's turn to remove a leaver comes in a twentieth of a second
+    await conference.update()
+    await together(conference, bob)
+    assert (conference.epoch, len(conference.members)) == (3, 2)
+
+
 async def test_a_stranger_under_the_name_of_somebody_known(alice: Person, bob: Person, mallory: Person) -> None:
     """Nobody is taken for bob whose keys are others than his. The commit stands, so alice goes, as at an Add."""
     await call(alice, bob)

@@ -94,22 +94,18 @@ async def resolve(session: Session, before: Session | None, *, fresh: bool) -> N
 
 
 async def _come_in(session: Session, before: Session | None, entry: records.PendingEntry) -> None:
-    """The commit is the epoch's: the others hear of it, whatever becomes of us."""
-    outbox = session.around.outbox
+    """The commit is the epoch's."""
     changes = Changes()
     changes.delete([records.entry_name(session.key)])
-    outbox.put(changes, entry.deliveries)
+    session.around.outbox.put(changes, entry.deliveries)
     try:
         await answering.become_active(session, before, changes)
     except RoomkeyError as error:
         if error.code == "storage-failed":
             raise
-        told = Changes()
-        outbox.put(told, entry.deliveries)
-        await told.write(session.around.store)
-        await receiving.abandon(session, session.live, error)
+        await receiving.abandon(session, session.live, error)  # of our going the others hear, and so of our coming
         raise
-    outbox.wake()
+    session.around.outbox.wake()
 
 
 async def _entry(session: Session) -> records.PendingEntry:

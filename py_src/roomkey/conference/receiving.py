@@ -68,7 +68,10 @@ async def receive(session: Session, data: bytes) -> None:
         await _process(session, group, data)
     else:
         after, leaf = await processing.process_departure(session.around.crypto, group, data)
-        await _write(session, after, _departing(session.marked(data), leaf), Changes())
+        record = session.marked(data)
+        if epoch >= await session.new_since(leaf):
+            record = _departing(record, leaf)
+        await _write(session, after, record, Changes())
 
 
 async def catch_up(session: Session, shown: int | None = None) -> None:

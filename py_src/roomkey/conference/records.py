@@ -6,6 +6,7 @@
     pin/..., seen/..., claimed/...   what we know of others (client/contacts.py)
     conference/KEY                   ConferenceRecord
     members/KEY                      MembersRecord: who is in it and how each was proved
+    new/KEY                          NewLeaves
     group/KEY                        the current group (mls/state)
     commit/KEY                       PendingCommit: ours, written before it is submitted
     entry/KEY                        PendingEntry: our way in by a ticket, written before it is submitted
@@ -79,6 +80,19 @@ class MembersRecord(Struct):
     members: Annotated[tuple[MemberRecord, ...], vector(MemberRecord)]
 
 
+class NewLeaf(Struct):
+    """A leaf, and the first epoch in which it is its owner's."""
+
+    leaf: U32
+    epoch: U64
+
+
+class NewLeaves(Struct):
+    """Leaves of who came in the last few epochs. Who left and came back has not left again by what they said before."""
+
+    leaves: Annotated[tuple[NewLeaf, ...], vector(NewLeaf)]
+
+
 class Delivery(Struct):
     """One MLSMessage for the clients of one domain."""
 
@@ -149,6 +163,10 @@ def conference_name(key: str) -> str:
 
 def members_name(key: str) -> str:
     return f"members/{key}"
+
+
+def new_name(key: str) -> str:
+    return f"new/{key}"
 
 
 def group_name(key: str) -> str:

@@ -30,7 +30,7 @@ from roomkey.federation.delivery_messages import StoredCommit
 from roomkey.federation.fanout import Routes
 from roomkey.host.interface import Store
 from roomkey.mls import state
-from roomkey.mls.group import Group
+from roomkey.mls.group import PAST_EPOCHS, Group
 from roomkey.mls.leaf_node import LeafNode
 
 
@@ -179,6 +179,12 @@ class Session:
         )
         changes.put(records.conference_name(self.key), record)
         changes.put(records.members_name(self.key), members_record(after.epoch, members))
+        new = {member.leaf for member in members if member not in self.members or member.leaf == entered}
+        newest = await self._new_leaves()
+        kept = [item for item in newest if item.epoch + PAST_EPOCHS >= after.epoch and item.leaf not in new]
+        kept += [records.NewLeaf(leaf, after.epoch) for leaf in sorted(new)]
+        if kept != [*newest]:
+            changes.put(records.new_name(self.key), records.NewLeaves(tuple(kept)))
         after = self.put_group(changes, after)
         changes.delete([records.commit_name(self.key)])
         await changes.write(self.around.store)
@@ -227,7 +233,16 @@ class Session:
     async def _secret_names(self) -> list[str]:
         """The names of the records that hold keys, and of what only they could read."""
         held = [name for name, _ in await self.around.store.list(records.held_name(self.key))]
-        return [records.group_name(self.key), records.commit_name(self.key), records.entry_name(self.key), *held]
+        names = (records.new_name, records.group_name, records.commit_name, records.entry_name)
+        return [*(name(self.key) for name in names), *held]
+
+    async def new_since(self, leaf: int) -> int:
+        """The first epoch of who is at this leaf now, as far as it is one of the last few; else 0."""
+        return max((item.epoch for item in await self._new_leaves() if item.leaf == leaf), default=0)
+
+    async def _new_leaves(self) -> tuple[records.NewLeaf, ...]:
+        data = await self.around.store.get(records.new_name(self.key))
+        return () if data is None else records.NewLeaves.decode(data).leaves
 
     def candidate(self) -> Group | None:
         """The group that our pending commit would make."""
