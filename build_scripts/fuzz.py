@@ -59,17 +59,29 @@ def targets() -> list[str]:
     return sorted(path.name for path in SEEDS.iterdir() if path.is_dir())
 
 
-def campaign(target: str, runs: int, found: Path, seed: int | None = None) -> Campaign:
+def campaign(target: str, runs: int, found: Path, seed: int | None = None, *, niceness: int = 0) -> Campaign:
     """Runs one target `runs` times.
 
     Args:
         found: the folder for what is found, and of what was found before; it must exist.
         seed: of the mutations; None for another one each time.
+        niceness: how far other work goes first (nice(1)).
     """
     options = [f"-runs={runs}", f"-timeout={HANG_SECONDS}", f"-rss_limit_mb={MEMORY_MEGABYTES}"]
     options += [f"-artifact_prefix={found}-", "-print_final_stats=1"]
     options += [] if seed is None else [f"-seed={seed}"]
-    words = [sys.executable, "-m", "tests.fuzz.run", target, *options, str(found), str(SEEDS / target)]
+    words = [
+        "nice",
+        "-n",
+        str(niceness),
+        sys.executable,
+        "-m",
+        "tests.fuzz.run",
+        target,
+        *options,
+        str(found),
+        str(SEEDS / target),
+    ]
     variables = environment.variables() | {"PYTHONPATH": f"{paths.PY_SRC}:{paths.ROOT}"}
     before = set(found.parent.glob(f"{found.name}-*"))
     started = time.monotonic()
