@@ -49,10 +49,15 @@ class LockedAsset:
 
 
 def locked_assets() -> list[LockedAsset]:
-    """What assets.json names. A source is many files of one place under one licence."""
+    """What assets.json names. A source is many files of one place under one licence; some have another name there."""
     content = json.loads(paths.ASSETS_LOCK.read_text())
     return [
-        LockedAsset(f"{source['folder']}/{name}", f"{source['url']}/{name}", sha256, source["licence"])
+        LockedAsset(
+            f"{source['folder']}/{name}",
+            f"{source['url']}/{source.get('public_names', {}).get(name, name)}",
+            sha256,
+            source["licence"],
+        )
         for source in content["sources"]
         for name, sha256 in source["files"].items()
     ]
