@@ -149,6 +149,19 @@ class Theirs:
         self.member.suite, self.member.keys = SUITES[welcome.cipher_suite], self._packages[welcome.cipher_suite]
         await self.member.join(data, None, {})
 
+    async def come_in(self, ticket: bytes) -> bool:
+        """Joins a conference by a ticket; False if it is over."""
+        made = self.member.ask("external_join", keys=self.member.keys, group_info=ticket)
+        message, state = unpack(made["message"]), made["state"]
+        answer = self.member.ask(
+            "ds_enter", client=self.account.number, ticket=ticket, after=state, message=message
+        )  # fmt: skip
+        if answer["commits"] is not None:
+            return False
+        await self.member.join_as(state)
+        await self.account.send(message, self.addresses())
+        return True
+
     async def add(self, *identities: str) -> bool:
         """Invites people; False if another commit won."""
         packages = [await self.account.claim(identity) for identity in identities]

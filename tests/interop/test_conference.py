@@ -9,7 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from roomkey.conference.conference import Conference
 from roomkey.conference.records import REMOVED as ENDED
+from roomkey.mls.extensions import ExtensionType, ExternalPub
+from roomkey.mls.framing import MLSMessage, message
+from roomkey.mls.policy import EXTERNAL_JOINS
+from roomkey.mls.welcome import GroupInfo, sign_group_info
 
 from tests.interop.conference_world import Ours, Theirs, code_for, in_epoch, ours, until
 from tests.interop.members import APPLICATION, COMMIT, REMOVED
@@ -100,6 +105,50 @@ async def test_a_conference_of_ours(
     await conference.remove(identity=bob.identity)
     await bob.next(REMOVED)
     assert [member.identity for member in conference.members] == [alice.identity]
+
+
+async def ticket_of(conference: Conference) -> bytes:
+    """A ticket with external_pub as ts-mls reads it (`faults.BARE_EXTERNAL_PUB`), signed as the member who makes it."""
+    made = MLSMessage.decode(await conference.ticket()).body
+    assert isinstance(made, GroupInfo)
+    session = conference._session
+    bare = [
+        item.replace(extension_data=ExternalPub.decode(item.extension_data).external_pub)
+        if item.extension_type == ExtensionType.EXTERNAL_PUB
+        else item
+        for item in made.extensions
+    ]
+    signed = await sign_group_info(
+        session.around.crypto, session.live.suite, session.live.signature, made.signer, made.group_context, tuple(bare),
+        made.confirmation_tag,
+    )  # fmt: skip
+    return message(signed).encode()
+
+
+async def test_in_by_a_ticket(ts_mls: Peer, both: TwoServices, enrol: Enrol, addresses: dict[str, str]) -> None:
+    """Another engine joins by a ticket of ours; who came so is a member like all others."""
+    alice, carol = await enrol(f"alice-ticket@{HERE}"), await enrol(f"carol-ticket@{THERE}")
+    bob = Theirs(ts_mls, f"bob-ticket@{THERE}", addresses)
+    await bob.enrol(await code_for(both.at(bob.identity), bob.identity))
+    conference = await alice.client.create_conference("open house", policy=EXTERNAL_JOINS)
+    conference.listen(alice.told.append)
+    late = await ticket_of(conference)
+    await conference.update()
+    assert not await bob.come_in(late)
+    assert await bob.come_in(await ticket_of(conference))
+    await in_epoch(alice, 2)
+    await bob.sees(conference)
+    await conference.send(b"from us")
+    assert await bob.next(APPLICATION) == (APPLICATION, b"from us")
+    await bob.say(b"from them")
+    assert await alice.heard(b"from them") == bob.identity
+
+    # one of ours comes in by itself, and it follows
+    await carol.client.join_conference(await conference.ticket())
+    assert (await bob.next(COMMIT)).kind == COMMIT
+    await bob.sees(carol.conference)
+    assert await bob.remove(carol.identity)
+    await until(lambda: carol.conference.status == ENDED, "carol removed")
 
 
 @pytest.mark.parametrize("name", [None, "their call"], ids=["bare", "with_roomkey_group"])

@@ -9,6 +9,7 @@ import { mls, part, suite } from "./ts_mls_suites.mjs";
 const { decodeKeyPackage, encodeKeyPackage } = await part("keyPackage.js");
 
 const ROOMKEY_GROUP = 0xf0c2;
+const ROOMKEY_TICKET = 0xf0c5;
 
 /** Who orders a group: the service that its context names, or else its creator's. */
 function orderingDomain({ groupContext }, creators) {
@@ -108,6 +109,18 @@ export const operations = {
     const { groupId, epoch } = old.groupContext;
     const tokens = [await token(old), await token(next)];
     const others = await get(client).submit(orderingDomain(old, creators), groupId, epoch, ...tokens, bytes(message));
+    return { commits: others === undefined ? null : stored(others) };
+  },
+
+  /** Hands in the external commit that a ticket lets its holder make; the same answer. */
+  async ds_enter({ client, ticket, after, message }) {
+    const [{ groupInfo }] = mls.decodeMlsMessage(bytes(ticket), 0);
+    const { groupId, epoch } = groupInfo.groupContext;
+    const { extensionData } = groupInfo.extensions.find(({ extensionType }) => extensionType === ROOMKEY_TICKET);
+    const inside = new Reader(extensionData);
+    const [domain, shown] = [inside.vector().toString(), inside.take(32)];
+    const next = await token(get(after).mls);
+    const others = await get(client).submit(domain, groupId, epoch, shown, next, bytes(message));
     return { commits: others === undefined ? null : stored(others) };
   },
 

@@ -108,6 +108,10 @@ class TsMlsMember:
         await self._take(made["state"])
         return unpack(made["message"])
 
+    async def join_as(self, state: int) -> None:
+        """Adopts a group that an external commit made and that has won."""
+        await self._take(state)
+
     async def propose_own_add(self, group_info: bytes) -> bytes:
         """Asks to be added: a proposal from outside."""
         await self.key_package()

@@ -132,6 +132,18 @@ async def test_one_epoch_only(alice: Person, bob: Person, carol: Person) -> None
     await together(conference, bob, carol)
 
 
+async def test_a_member_who_has_not_heard_of_the_last_change(
+    simulation: Simulation, alice: Person, bob: Person, carol: Person
+) -> None:
+    conference = await open_call(alice, bob)
+    simulation.network.swallow = lambda origin, path, body: path == "/v1/messages"
+    await bob.conference.update()
+    assert conference.epoch == 1
+    carol.listen(await carol.client.join_conference(await conference.ticket()))
+    simulation.network.swallow = None
+    await together(conference, bob, carol)
+
+
 async def test_one_that_the_register_has_forgotten(simulation: Simulation, alice: Person, bob: Person) -> None:
     conference = await open_call(alice)
     ticket = await conference.ticket()
