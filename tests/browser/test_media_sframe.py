@@ -13,7 +13,6 @@ from roomkey.media import sframe
 from build_scripts import paths
 from tests.browser.support import media
 from tests.browser.support.media import RunCheck
-from tests.browser.support.server import Site, serving
 from tests.conftest import Vectors
 from tests.vectors.support import PASSED_IN_BROWSER
 
@@ -37,15 +36,8 @@ LONGER_THAN_NEEDED = [
 def run(
     request: pytest.FixtureRequest, chromium: PlaywrightBrowser, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunCheck]:
-    module = media.bundle("sframe_checks", tmp_path_factory.mktemp("media"))
-    if request.param == "node":
-        yield media.in_node(module)
-        return
-    site = Site(files={"/": b"<!doctype html>", "/checks.js": module.read_bytes()})
-    with serving(site), chromium.new_context() as context:
-        page = context.new_page()
-        page.goto(site.address)
-        yield media.in_page(page, "/checks.js")
+    with media.checks("sframe_checks", request.param, chromium, tmp_path_factory.mktemp("media")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

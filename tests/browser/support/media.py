@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import Browser as PlaywrightBrowser
 
 from build_scripts import build
+from tests.browser.support.server import Site, serving
 
 CHECKS = Path(__file__).parent.parent / "media"
 # (name of the exported function, its argument) -> its answer; raises where a check fails.
 RunCheck = Callable[[str, Any], Any]
 
 
-def bundle(name: str, folder: Path) -> Path:
-    """The checks of media/NAME.mjs with the sources that they check, as one module."""
-    output = folder / f"{name}.mjs"
-    build.esbuild(CHECKS / f"{name}.mjs", output, source_map=False)
-    return output
+@contextmanager
+def checks(name: str, host: str, chromium: PlaywrightBrowser, folder: Path) -> Iterator[RunCheck]:
+    """The functions of media/NAME.mjs with the sources that they check, run in `host`: "node" or "chromium"."""
+    module = folder / f"{name}.mjs"
+    build.esbuild(CHECKS / f"{name}.mjs", module, source_map=False)
+    if host == "node":
+        yield in_node(module)
+        return
+    site = Site(files={"/": b"<!doctype html>", "/checks.js": module.read_bytes()})
+    with serving(site), chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(site.address)
+        code = "async ([name, argument]) => (await import('/checks.js'))[name](argument)"
+        yield lambda check, argument: page.evaluate(code, [check, argument])
 
 
 def in_node(module: Path) -> RunCheck:
@@ -30,15 +41,5 @@ def in_node(module: Path) -> RunCheck:
         result = subprocess.run(command, input=json.dumps(argument), capture_output=True, text=True)
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout)
-
-    return run
-
-
-def in_page(page: Page, address: str) -> RunCheck:
-    """`address`: of the module, on the origin of the page, which is a secure context."""
-
-    def run(name: str, argument: Any) -> Any:
-        code = "async ([address, name, argument]) => (await import(address))[name](argument)"
-        return page.evaluate(code, [address, name, argument])
 
     return run

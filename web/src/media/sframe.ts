@@ -30,7 +30,13 @@ export interface SFrameEpoch {
 }
 
 /** Takes an epoch's base key (Nk bytes) into WebCrypto. `indexBits` as sframe.py exports it. */
-export async function sframeEpoch(suite: SFrameSuite, epoch: bigint, leafCount: number, indexBits: number, baseKey: Bytes): Promise<SFrameEpoch> {
+export async function sframeEpoch(
+  suite: SFrameSuite,
+  epoch: bigint,
+  leafCount: number,
+  indexBits: number,
+  baseKey: Bytes,
+): Promise<SFrameEpoch> {
   if (baseKey.length !== suite.nk) throw new RangeError(`expected a base key of ${suite.nk} bytes, got ${baseKey.length}`);
   return { suite, epoch, leafCount, indexBits, baseKey: await importBaseKey(baseKey) };
 }
@@ -168,7 +174,10 @@ export class FrameReceiver {
     }
   }
 
-  /** Rejects with `Refused`: "malformed", "unknown-key" (hold the frame and try again), "replayed", "too-old", "not-authentic", "key-exhausted". */
+  /**
+   * Rejects with `Refused`: "malformed", "unknown-key" (hold the frame and try again), "replayed", "too-old", "not-authentic",
+   * "key-exhausted".
+   */
   async open(sealed: Bytes, metadata: Bytes = NOTHING): Promise<OpenedFrame> {
     // 1.
     const { kid, ctr, size } = decodeHeader(sealed);
