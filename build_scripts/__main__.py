@@ -17,7 +17,7 @@ COMMANDS = {
     "bench": "runs ours beside the peers; --json FILE",
     "fuzz": "fuzzes what the network can reach; --runs N [TARGET...]",
     "interop": "serves our engine to the MLS working group's test runner; --port N",
-    "check": "format, types, import layers, locks, API report",
+    "check": "format, types, import layers, links, locks, API report",
 }
 USAGE = "usage: python3 build_scripts COMMAND [arguments]\n\n" + "\n".join(
     f"  {name:<7} {text}" for name, text in COMMANDS.items()

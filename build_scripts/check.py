@@ -1,5 +1,5 @@
-"""`python3 build_scripts check [--update]`: format, lint, types, layers, locks, error codes, API report, validation
-table.
+"""`python3 build_scripts check [--update]`: format, lint, types, layers, links, locks, error codes, API report,
+validation table.
 
 `--update` first writes what can be written: the format, the error codes, the API report and the table
 of validation rules.
@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
-from build_scripts import api_report, environment, error_codes, layers, locks, paths, validation_table
+from build_scripts import api_report, environment, error_codes, layers, links, locks, paths, validation_table
 
 PYTHON_FOLDERS = ("py_src", "build_scripts", "tests")
 
@@ -43,6 +43,7 @@ def checks() -> dict[str, Callable[[], Iterable[str]]]:
     return {
         "locks": locks.problems,
         "layers": layers.problems,
+        "links": links.problems,
         "format": tool("ruff", "format", "--check", "--output-format=concise", *PYTHON_FOLDERS),
         "lint": tool("ruff", "check", "--quiet", "--output-format=concise", *PYTHON_FOLDERS),
         "types": tool("mypy", *PYTHON_FOLDERS),
