@@ -17,7 +17,7 @@ const VERSION = 2;
 const WORD_SIZE = 4;
 const E_FLAG = 0x80000000;
 export const MAX_RTCP_INDEX = 2 ** 31 - 1;
-const NOTHING = new Uint8Array(0);
+const NO_MKI = new Uint8Array(0);
 
 /** E = 1 or E = 0. */
 export type RtcpMode = "encrypted" | "unsafe-clear";
@@ -45,18 +45,15 @@ export async function protectRtcp(keys: SessionKeys, packet: Bytes, index: numbe
   const clear = mode === "encrypted" ? CLEAR_SIZE : packet.length;
   const head = packet.subarray(0, clear);
   const sealed = await keys.rtcp.seal({ ssrc, index }, head, packet.subarray(clear), word);
-  const mki = mkiMode === "mki" ? keys.mki : NOTHING;
-  if (keys.rtcp.tagPlace === "body") return concat(head, sealed, word, mki);
-  const end = sealed.length - keys.rtcp.tagSize;
-  return concat(head, sealed.subarray(0, end), word, mki, sealed.subarray(end));
+  return concat(head, sealed.body, word, mkiMode === "mki" ? keys.mki : NO_MKI, sealed.end);
 }
 
 /** What a packet says of itself; not authentic yet. Throws `Refused` "malformed". */
 export function parseSrtcp(packet: Bytes, keys: SessionKeys, mkiMode: MkiMode): SrtcpTrailer {
   const ssrc = parseRtcp(packet);
-  const least = CLEAR_SIZE + keys.rtcp.tagSize + WORD_SIZE + mkiSizeOf(keys, mkiMode);
-  if (packet.length < least) throw malformed(`${least} bytes or more`, packet.length);
-  const word = view(packet).getUint32(wordPlace(packet, keys, mkiMode));
+  const place = wordPlace(packet, keys, mkiMode);
+  if (place < CLEAR_SIZE + keys.rtcp.tagWithBody) throw malformed("a whole tag and index", packet.length);
+  const word = view(packet).getUint32(place);
   return { ssrc, index: word % E_FLAG, mode: word >= E_FLAG ? "encrypted" : "unsafe-clear" };
 }
 
@@ -64,11 +61,10 @@ export function parseSrtcp(packet: Bytes, keys: SessionKeys, mkiMode: MkiMode): 
 export async function unprotectRtcp(keys: SessionKeys, packet: Bytes, trailer: SrtcpTrailer, mkiMode: MkiMode): Promise<Bytes> {
   const place = wordPlace(packet, keys, mkiMode);
   const word = packet.subarray(place, place + WORD_SIZE);
-  const tag = keys.rtcp.tagPlace === "end" ? packet.subarray(packet.length - keys.rtcp.tagSize) : NOTHING;
-  const hiddenEnd = keys.rtcp.tagPlace === "end" ? place : place - keys.rtcp.tagSize;
-  const clear = trailer.mode === "encrypted" ? CLEAR_SIZE : hiddenEnd;
+  const clear = trailer.mode === "encrypted" ? CLEAR_SIZE : place - keys.rtcp.tagWithBody;
   const head = packet.subarray(0, clear);
-  const body = await keys.rtcp.open(trailer, head, concat(packet.subarray(clear, place), tag), word);
+  const sealed = { body: packet.subarray(clear, place), end: packet.subarray(packet.length - keys.rtcp.tagAtEnd) };
+  const body = await keys.rtcp.open(trailer, head, sealed, word);
   if (body === null) throw new Refused("not-authentic", "expected a packet protected with its sender's key");
   return concat(head, body);
 }
@@ -81,10 +77,8 @@ export function mkiOfRtcp(packet: Bytes, keys: SessionKeys): Bytes {
 }
 
 function wordPlace(packet: Bytes, keys: SessionKeys, mkiMode: MkiMode): number {
-  return packet.length - (keys.rtcp.tagPlace === "end" ? keys.rtcp.tagSize : 0) - mkiSizeOf(keys, mkiMode) - WORD_SIZE;
+  return packet.length - keys.rtcp.tagAtEnd - (mkiMode === "mki" ? keys.mki.length : 0) - WORD_SIZE;
 }
-
-const mkiSizeOf = (keys: SessionKeys, mkiMode: MkiMode): number => (mkiMode === "mki" ? keys.mki.length : 0);
 
 const view = (packet: Bytes): DataView => new DataView(packet.buffer, packet.byteOffset, packet.byteLength);
 

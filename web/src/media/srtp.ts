@@ -48,20 +48,19 @@ export function parseRtp(packet: Bytes): RtpHeader {
 export async function protectRtp(keys: SessionKeys, packet: Bytes, header: RtpHeader, index: number, mode: MkiMode): Promise<Bytes> {
   const head = packet.subarray(0, header.size);
   const sealed = await keys.rtp.seal({ ssrc: header.ssrc, index }, head, packet.subarray(header.size), rolloverWord(index));
-  const mki = mode === "mki" ? keys.mki : NO_MKI;
-  if (keys.rtp.tagPlace === "body") return concat(head, sealed, mki);
-  const end = sealed.length - keys.rtp.tagSize;
-  return concat(head, sealed.subarray(0, end), mki, sealed.subarray(end));
+  return concat(head, sealed.body, mode === "mki" ? keys.mki : NO_MKI, sealed.end);
 }
 
 /** Opens `packet` as the one at `index`. Rejects with `Refused` "malformed" or "not-authentic". */
 export async function unprotectRtp(keys: SessionKeys, packet: Bytes, header: RtpHeader, index: number, mode: MkiMode): Promise<Bytes> {
-  const mkiSize = mode === "mki" ? keys.mki.length : 0;
-  const least = header.size + mkiSize + keys.rtp.tagSize;
-  if (packet.length < least) throw malformed(`${least} bytes or more`, packet.length);
+  const { tagWithBody, tagAtEnd } = keys.rtp;
+  const end = packet.length - tagAtEnd;
+  const bodyEnd = end - (mode === "mki" ? keys.mki.length : 0);
+  if (bodyEnd < header.size + tagWithBody) throw malformed("a whole tag", packet.length);
   const head = packet.subarray(0, header.size);
   const place = { ssrc: header.ssrc, index };
-  const body = await keys.rtp.open(place, head, withoutMki(packet, header.size, mkiSize, keys), rolloverWord(index));
+  const sealed = { body: packet.subarray(header.size, bodyEnd), end: packet.subarray(end) };
+  const body = await keys.rtp.open(place, head, sealed, rolloverWord(index));
   if (body === null) throw new Refused("not-authentic", "expected a packet protected with its sender's key");
   return concat(head, body);
 }
@@ -75,24 +74,16 @@ export function expectRollover(rollover: number): void {
 
 /** Where a packet carries its MKI. Throws `Refused` "malformed". */
 export function mkiOfRtp(packet: Bytes, header: RtpHeader, keys: SessionKeys): Bytes {
-  const end = packet.length - (keys.rtp.tagPlace === "end" ? keys.rtp.tagSize : 0);
+  const end = packet.length - keys.rtp.tagAtEnd;
   const start = end - keys.mki.length;
   if (start < header.size) throw malformed("an mki", packet.length);
   return packet.subarray(start, end);
 }
 
-function withoutMki(packet: Bytes, start: number, mkiSize: number, { rtp }: SessionKeys): Bytes {
-  if (mkiSize === 0) return packet.subarray(start);
-  if (rtp.tagPlace === "body") return packet.subarray(start, packet.length - mkiSize);
-  const tag = packet.length - rtp.tagSize;
-  return concat(packet.subarray(start, tag - mkiSize), packet.subarray(tag));
-}
-
 /** The rollover counter as the tag binds it. */
 function rolloverWord(index: number): Bytes {
-  const word = new Uint8Array(4);
-  new DataView(word.buffer).setUint32(0, Math.floor(index / SEQUENCES));
-  return word;
+  const rollover = Math.floor(index / SEQUENCES);
+  return Uint8Array.of(rollover >>> 24, rollover >>> 16, rollover >>> 8, rollover);
 }
 
 const malformed = (expected: string, got: number): Refused => new Refused("malformed", `rtp: expected ${expected}, got ${got}`);
