@@ -246,7 +246,7 @@ async def group_info(
     with_tree: bool = True,
     extensions: Sequence[Extension] = (),
 ) -> GroupInfo:
-    """The signed GroupInfo of this epoch.
+    """The signed GroupInfo of this epoch; `framing.message(info).encode()` are the bytes for who joins by it.
 
     Args:
         external: adds the key that lets strangers join by external commits.
