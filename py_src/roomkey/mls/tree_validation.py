@@ -5,7 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 from roomkey.crypto import labels
+from roomkey.crypto.admission import admit_dh_key
 from roomkey.crypto.provider import CryptoProvider
+from roomkey.crypto.suites import CipherSuite
+from roomkey.errors import RoomkeyError
 from roomkey.mls import tree_math
 from roomkey.mls.leaf_node import MAX_LIFETIME, NO_REQUIREMENTS, Requirements, check_leaf, leaf_signed
 from roomkey.mls.ratchet_tree import RatchetTree
@@ -28,7 +31,7 @@ async def verify_tree(
     1. tree-hash: it is the tree that the GroupInfo names.
     2. each leaf's own rules (`check_leaf`).
     3. what the members must be to each other (`check_members`).
-    4. the unmerged leaves (`check_unmerged_leaves`) and tree-parent-keys: parents' keys have the suite's size.
+    4. the unmerged leaves (`check_unmerged_leaves`) and tree-parent-keys: parents' keys can be sealed to.
     5. tree-parent-hash: members made every parent node.
     6. leaf-signature: every leaf is signed by its key, in one batch.
 
@@ -46,8 +49,7 @@ async def verify_tree(
         check_leaf(tree.suite, leaf, now=now, needs=needs, max_lifetime=max_lifetime)
     check_members(tree)
     for _, parent in tree.parents():
-        if len(parent.encryption_key) != tree.suite.npk:
-            raise violation("tree-parent-keys", f"expected {tree.suite.npk} bytes, got {len(parent.encryption_key)}")
+        check_dh_key(tree.suite, parent.encryption_key, "tree-parent-keys")
     check_unmerged_leaves(tree)
     bad = parent_hash_failure(tree)
     if bad is not None:
@@ -74,6 +76,18 @@ def check_members(tree: RatchetTree) -> None:
         if not used.issubset(supported):
             missing = min(used.difference(supported))
             raise violation("tree-credentials", f"got type {missing}")
+
+
+def check_dh_key(suite: CipherSuite, key: bytes, rule: str) -> None:
+    """Checks that a node's key has the suite's size and can be sealed to. Who does not know its private half cannot see
+    by whom it was derived; a bad one would keep every other member from committing a path.
+    """
+    if len(key) != suite.npk:
+        raise violation(rule, f"expected {suite.npk} bytes, got {len(key)}")
+    try:
+        admit_dh_key(suite.group, key)
+    except RoomkeyError as error:
+        raise violation(rule, error.text) from None
 
 
 def check_unmerged_leaves(tree: RatchetTree) -> None:

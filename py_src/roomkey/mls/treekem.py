@@ -22,6 +22,7 @@ from roomkey.mls import tree_math
 from roomkey.mls.leaf_node import COMMIT, LeafNode, sign_leaf
 from roomkey.mls.ratchet_tree import ParentNode, RatchetTree
 from roomkey.mls.tree_hash import path_parents
+from roomkey.mls.tree_validation import check_dh_key
 from roomkey.mls.validation import violation
 from roomkey.tls import Opaque, Struct, vector
 
@@ -141,7 +142,7 @@ def apply_path(tree: RatchetTree, sender: int, path: UpdatePath, added: Collecti
     """The tree with a received path merged in (RFC 9420 sections 7.5 and 12.4.2), each rule by its id.
 
     1. path-length, path-ciphertexts: as many nodes as the filtered direct path, as many ciphertexts as recipients.
-    2. path-keys, path-keys-fresh: keys of the suite's size, all different, none of them in the tree.
+    2. path-keys, path-keys-fresh: keys that can be sealed to, all different, none of them in the tree.
     3. path-parent-hash: the leaf signs the path's parent hash.
 
     Still owed: the leaf's own rules (`check_leaf`, source COMMIT) and signature, and what `check_members` asks.
@@ -159,8 +160,8 @@ def apply_path(tree: RatchetTree, sender: int, path: UpdatePath, added: Collecti
         if len(node.encrypted_path_secret) != recipients:
             raise violation("path-ciphertexts", f"expected {recipients}, got {len(node.encrypted_path_secret)}")
     keys = [node.encryption_key for node in path.nodes]
-    if any(len(key) != tree.suite.npk for key in keys):
-        raise violation("path-keys", f"expected {tree.suite.npk} bytes, got others")
+    for key in keys:
+        check_dh_key(tree.suite, key, "path-keys")
     fresh = {*keys, path.leaf_node.encryption_key}
     if len(fresh) != len(keys) + 1 or not fresh.isdisjoint(tree.encryption_keys()):
         raise violation("path-keys-fresh")

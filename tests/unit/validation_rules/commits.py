@@ -86,6 +86,11 @@ async def a_short_key(scene: Scene) -> Attempt:
     return await with_nodes(scene, lambda nodes: (nodes[0].replace(encryption_key=b"k" * 31), *nodes[1:]))
 
 
+@breaks("path-keys", "invalid-update-path")
+async def a_key_of_low_order(scene: Scene) -> Attempt:
+    return await with_nodes(scene, lambda nodes: (nodes[0].replace(encryption_key=bytes(32)), *nodes[1:]))
+
+
 @breaks("path-keys-fresh", "invalid-update-path")
 async def a_key_of_a_member(scene: Scene) -> Attempt:
     key = scene.group("carol").leaf.encryption_key

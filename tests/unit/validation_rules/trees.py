@@ -66,6 +66,11 @@ async def a_short_parent_key(scene: Scene) -> Attempt:
     return await with_tree(scene, parent(1, encryption_key=b"p" * 31))
 
 
+@breaks("tree-parent-keys", "invalid-tree")
+async def a_parent_key_of_low_order(scene: Scene) -> Attempt:
+    return await with_tree(scene, parent(1, encryption_key=bytes(32)))
+
+
 @breaks("tree-parent-hash", "invalid-tree")
 async def a_parent_that_nobody_set(scene: Scene) -> Attempt:
     return await with_tree(scene, parent(3, encryption_key=b"p" * 32))
