@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from roomkey.crypto import hpke, labels
+from roomkey.crypto.provider import SealItem
 from roomkey.errors import RoomkeyError
 from roomkey.mls.commit import Commit
 from roomkey.mls.framing import (
@@ -175,6 +177,9 @@ def test_text_forms_show_nothing() -> None:
         GroupSecrets(secret, None, ()),
         FramedContent(secret, 0, member(0), secret, APPLICATION, secret),
         PrivateApplication(secret, secret, b""),
+        SealItem("AES-128-GCM", secret, secret, b"", secret),
+        hpke.Seal(secret, b"", b"", secret),
+        labels.Sealing(secret, b"", b"", secret),
     ]
     for value in shown:
         assert "show" not in repr(value)

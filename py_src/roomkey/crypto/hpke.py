@@ -29,6 +29,9 @@ class Seal(NamedTuple):
     aad: bytes
     plaintext: bytes
 
+    def __repr__(self) -> str:
+        return "<Seal>"
+
 
 def expand(hash_name: str, prk: bytes, info: bytes, length: int) -> bytes:
     """HKDF-Expand (RFC 5869 section 2.3). Errors: "bad-argument" for more than 255 blocks."""

@@ -93,6 +93,9 @@ class Sealing(NamedTuple):
     context: bytes
     plaintext: bytes
 
+    def __repr__(self) -> str:
+        return "<Sealing>"
+
 
 async def sign_with_label(crypto: CryptoProvider, suite: CipherSuite, items: Sequence[Signing]) -> list[bytes]:
     """SignWithLabel (RFC 9420 section 5.1.2), in the suite's wire form (Ed25519 64 bytes, ECDSA in DER)."""

@@ -66,11 +66,16 @@ class DhItem(NamedTuple):
 
 
 class SealItem(NamedTuple):
+    """One encryption or decryption; its text form shows neither key nor text."""
+
     aead: AeadName
     key: bytes
     nonce: bytes
     aad: bytes
     text: bytes
+
+    def __repr__(self) -> str:
+        return "<SealItem>"
 
 
 class CryptoProvider(Protocol):
