@@ -84,6 +84,10 @@ def test_streams_and_senders_stay_apart(run: RunCheck) -> None:
     assert run("streams", {}) == len(PROFILES)
 
 
+def test_where_the_mki_stands(run: RunCheck) -> None:
+    assert run("mkiPlaces", {}) == len(PROFILES)
+
+
 def test_profiles_are_those_of_python(run: RunCheck) -> None:
     expected: dict[str, Any] = {
         profile.name: [profile.number, profile.key_size, profile.salt_size] for profile in srtp.PROFILES.values()

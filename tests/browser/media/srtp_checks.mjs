@@ -268,6 +268,22 @@ export async function keys() {
   return 1;
 }
 
+/** The MKI stands before AES-CM's tag and after AES-GCM's, of RTCP after the index (RFC 3711 figures 1 and 2, RFC 7714 figures 2 to 4). */
+export async function mkiPlaces() {
+  for (const [profile, { cipher }] of SRTP_PROFILES) {
+    const [named, bare] = [await pair(profile, { mode: "mki" }), await pair(profile, { mode: "no-mki" })];
+    const rtp = rtpPacket(SSRC, 1, new Uint8Array(30));
+    const rtcp = rtcpPacket(SSRC, new Uint8Array(8));
+    for (const [method, packet] of [["protect", rtp], ["protectRtcp", rtcp]]) {
+      const without = await bare.sender[method](packet);
+      const place = without.length - (cipher === "AES-CM" ? 10 : 0);
+      const expected = Uint8Array.of(...without.subarray(0, place), 1, 2, ...without.subarray(place));
+      equal(await named.sender[method](packet), expected, `${method}, profile ${profile}`);
+    }
+  }
+  return SRTP_PROFILES.size;
+}
+
 /** Streams and senders apart: one SSRC of two senders, and a relay that swaps SSRCs. */
 export async function streams() {
   for (const profile of SRTP_PROFILES.keys()) {
