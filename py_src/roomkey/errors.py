@@ -87,6 +87,14 @@ CODES: dict[str, Code] = {
         False,
         "The delivery service's proof that these keys are the logged ones is wrong; they were refused.",
     ),
+    "log-unproven": Code(
+        "service", True, "It cannot be proved at the moment that these keys belong to this person; try again later."
+    ),
+    "log-fork": Code(
+        "service",
+        False,
+        "The delivery service shows different people different keys; it was blocked, with the proof kept.",
+    ),
     # -- the group's tree and key packages (RFC 9420 sections 7, 10) --
     "invalid-leaf-node": Code(
         "peer", False, "A participant's data does not follow the rules of the group; it was refused."

@@ -56,6 +56,8 @@ export type RoomkeyErrorCode =
   | "downgrade"
   | "wrong-log"
   | "log-proof-invalid"
+  | "log-unproven"
+  | "log-fork"
   | "invalid-leaf-node"
   | "invalid-key-package"
   | "invalid-tree"
@@ -167,6 +169,8 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "downgrade": { fault: "peer", retryable: false, sentence: "Everyone could use better encryption than this group uses; it was not joined." },
   "wrong-log": { fault: "service", retryable: false, sentence: "The delivery service answered with somebody else's log of keys." },
   "log-proof-invalid": { fault: "service", retryable: false, sentence: "The delivery service's proof that these keys are the logged ones is wrong; they were refused." },
+  "log-unproven": { fault: "service", retryable: true, sentence: "It cannot be proved at the moment that these keys belong to this person; try again later." },
+  "log-fork": { fault: "service", retryable: false, sentence: "The delivery service shows different people different keys; it was blocked, with the proof kept." },
   "invalid-leaf-node": { fault: "peer", retryable: false, sentence: "A participant's data does not follow the rules of the group; it was refused." },
   "invalid-key-package": { fault: "peer", retryable: false, sentence: "A participant's published keys do not follow the rules; they were refused." },
   "invalid-tree": { fault: "peer", retryable: false, sentence: "The group's list of participants does not follow the rules; it was refused." },

@@ -1,0 +1,171 @@
+"""What a client proves of a service's answer about an identity (wire.md section 6). No input or output: pure checks.
+
+An `Answer` is what somebody says; a `Proved` or `ProvedAbsent` is what holds. What does not verify is rejected by an
+error; what verifies and does not suffice is `Unproven`; two signed heads that contradict are a `Fork`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from roomkey.crypto.provider import CryptoProvider
+from roomkey.errors import RoomkeyError
+from roomkey.transparency import merkle, vrf
+from roomkey.transparency.answer import Answer, Presence
+from roomkey.transparency.checkpoints import SignedCheckpoint, cosignatures, open_checkpoint
+from roomkey.transparency.identity_map import MapLeaf, verify_absence, verify_presence
+from roomkey.transparency.manifest import Chain, Manifest, check_chain, commitment
+from roomkey.transparency.notes import VerifierKey
+
+# Seconds. A cosignature older than this may hide a day of the log, and not more.
+MAX_AGE: Final = 86400
+# Seconds that somebody's clock may be ahead of ours.
+CLOCK_ALLOWANCE: Final = 300
+
+
+class Trust(NamedTuple):
+    """Whom a client believes about one log; from the page's configuration, never from a service.
+
+    log: the key of its checkpoints. vrf_key: of its identity map, 32 bytes. cosigners: its auditors, each once.
+    """
+
+    log: VerifierKey
+    vrf_key: bytes
+    cosigners: tuple[VerifierKey, ...]
+
+
+class Known(NamedTuple):
+    """What the client keeps: the last head of the log that it proved, and the identity's last manifest."""
+
+    checkpoint: SignedCheckpoint | None = None
+    manifest: Manifest | None = None
+
+
+class Proved(NamedTuple):
+    """The log says this of the identity. `chain` tells whether it follows on what was known; a reset needs consent."""
+
+    checkpoint: SignedCheckpoint
+    chain: Chain
+
+
+class ProvedAbsent(NamedTuple):
+    """The log says nothing of the identity."""
+
+    checkpoint: SignedCheckpoint
+
+
+class Unproven(NamedTuple):
+    """Nothing is wrong, and it does not suffice: not to be used, to be asked again. `reason`: for developers."""
+
+    reason: str
+
+
+class Fork(NamedTuple):
+    """The log signed two heads that contradict. Both are the evidence; the whole log is to be blocked."""
+
+    ours: SignedCheckpoint
+    theirs: SignedCheckpoint
+
+
+Outcome = Proved | ProvedAbsent | Unproven | Fork
+
+
+async def verify_answer(
+    crypto: CryptoProvider,
+    answer: Answer,
+    identity: bytes,
+    trust: Trust,
+    known: Known,
+    consistency: Sequence[bytes],
+    now: int,
+) -> Outcome:
+    """What an answer about `identity` (canonical) proves.
+
+    consistency: the proof from the known head to the answer's; empty where none is needed.
+    now: Unix seconds.
+
+
+    1. the checkpoint is signed by the log.
+    2. it continues the head that we know: the same size has the same root (else a fork), a smaller one proves nothing
+       new, a larger one is proved to begin with ours.
+    3. more than half of the cosigners, and at least one, cosigned it within MAX_AGE; none of them in the future.
+    4. the epoch is the log's last leaf, and not of the future.
+    5. the VRF proof gives the identity's index.
+    6. the manifests continue our pin (`check_chain`); nothing pinned is absent.
+    7. the epoch's map says, at this index, the newest manifest's version and commitment; or nothing.
+
+    Errors (rejected): "malformed", "too-large", "wrong-log", "invalid-signature", "invalid-key", "log-proof-invalid",
+    "identity-mismatch". "bad-argument" for cosigners that cannot prove anything.
+    """
+    _check_trust(trust)
+    # 1.
+    head = await open_checkpoint(crypto, answer.checkpoint, trust.log)
+    # 2.
+    broken = _compare(known.checkpoint, head, consistency)
+    if broken is not None:
+        return broken
+    # 3.
+    times = [seen.time for seen in await cosignatures(crypto, head.note, trust.cosigners)]
+    if any(time > now + CLOCK_ALLOWANCE for time in times):
+        raise _invalid("expected cosignatures of the past, got one of the future")
+    recent = sum(time >= now - MAX_AGE for time in times)
+    if 2 * recent <= len(trust.cosigners):
+        return Unproven(f"expected more than half of {len(trust.cosigners)} recent cosignatures, got {recent}")
+    # 4.
+    size = head.checkpoint.size
+    if answer.epoch.number != size - 1 or answer.epoch.time > now + CLOCK_ALLOWANCE:
+        raise _invalid("expected the log's last epoch, and not one of the future")
+    merkle.verify_inclusion(answer.epoch.leaf_hash(), size - 1, size, answer.inclusion, head.checkpoint.root)
+    # 5.
+    index = vrf.index_of(vrf.verify(trust.vrf_key, identity, answer.vrf_proof))
+    # 6. and 7.
+    if answer.presence is None:
+        if known.manifest is not None:
+            raise _invalid("expected an identity that was logged before to be logged still")
+        verify_absence(answer.epoch.map_root, index, answer.map_proof)
+        return ProvedAbsent(head)
+    return Proved(head, await _present(crypto, answer, answer.presence, identity, index, known.manifest))
+
+
+def require_proved(outcome: Outcome) -> Proved | ProvedAbsent:
+    """The outcome, if it proves something. Errors: "log-unproven", "log-fork"."""
+    if isinstance(outcome, Unproven):
+        raise RoomkeyError("log-unproven", outcome.reason)
+    if isinstance(outcome, Fork):
+        raise RoomkeyError("log-fork", "expected one root for each size of the log, got two signed ones")
+    return outcome
+
+
+def _check_trust(trust: Trust) -> None:
+    keys = {cosigner.public for cosigner in trust.cosigners}
+    if not keys or len(keys) != len(trust.cosigners) or trust.log.public in keys:
+        raise RoomkeyError("bad-argument", "expected cosigners, each once, and not the log's own key among them")
+
+
+def _compare(ours: SignedCheckpoint | None, theirs: SignedCheckpoint, proof: Sequence[bytes]) -> Unproven | Fork | None:
+    if ours is None:
+        return None
+    old, new = ours.checkpoint, theirs.checkpoint
+    if old.origin != new.origin:
+        raise RoomkeyError("bad-argument", "expected a known checkpoint of the same log")
+    if old.size == new.size:
+        return None if old.root == new.root else Fork(ours, theirs)
+    if new.size < old.size:
+        return Unproven(f"expected a log of at least {old.size} epochs, got {new.size}")
+    merkle.verify_consistency(old.size, new.size, proof, old.root, new.root)
+    return None
+
+
+async def _present(
+    crypto: CryptoProvider, answer: Answer, presence: Presence, identity: bytes, index: bytes, pin: Manifest | None
+) -> Chain:
+    chain = await check_chain(crypto, identity, pin, presence.manifests)
+    newest = chain.manifest
+    leaf = MapLeaf(index, newest.version, commitment(presence.opening, newest))
+    verify_presence(answer.epoch.map_root, leaf, answer.map_proof)
+    return chain
+
+
+def _invalid(text: str) -> RoomkeyError:
+    return RoomkeyError("log-proof-invalid", text)
