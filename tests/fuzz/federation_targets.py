@@ -129,6 +129,8 @@ def _records() -> list[choice.Choice]:
         choice.struct(SeenSet, plain=SeenSet(5)),
         choice.struct(ClaimedSet, plain=ClaimedSet(5, _bundle(private))),
         choice.struct(ContactPin, plain=ContactPin(_NAME.encode(), 5, (pin,))),
+        choice.struct(records.PendingEntry, plain=records.PendingEntry(1, bytes(32), b"commit", (sent,))),
+        choice.struct(records.NewLeaves, plain=records.NewLeaves((records.NewLeaf(1, 2),))),
     ]
 
 

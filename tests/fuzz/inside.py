@@ -7,12 +7,14 @@ from typing import Any
 
 from roomkey import tls
 from roomkey.conference.ordering import RoomkeyGroup
-from roomkey.conference.records import Delivery, PendingCommit, Stranger
+from roomkey.conference.records import Delivery, PendingCommit, PendingEntry, Stranger
+from roomkey.conference.tickets import RoomkeyTicket
 from roomkey.crypto.labels import HPKECiphertext
 from roomkey.federation.client_leaf import RoomkeyClient
 from roomkey.federation.delivery_messages import CommitSubmission, MessageDelivery, StoredCommit
 from roomkey.mls import framing
-from roomkey.mls.extensions import Extension, ExtensionType, ExternalSenders, RequiredCapabilities
+from roomkey.mls.extensions import Extension, ExtensionType, ExternalPub, ExternalSenders, RequiredCapabilities
+from roomkey.mls.policy import RoomkeyPolicy
 from roomkey.mls.private_content import PrivateApplication, PrivateCommit, PrivateProposal, SenderData
 from roomkey.mls.ratchet_tree import _node
 from roomkey.mls.secret_tree import StoredTree
@@ -31,6 +33,9 @@ _EXTENSIONS: dict[int, tls.Codec[Any]] = {
     ExtensionType.ROOMKEY_CLIENT: RoomkeyClient.codec(),
     ExtensionType.ROOMKEY_GROUP: RoomkeyGroup.codec(),
     ExtensionType.ROOMKEY_NAME: tls.opaque(),
+    ExtensionType.ROOMKEY_POLICY: RoomkeyPolicy.codec(),
+    ExtensionType.ROOMKEY_TICKET: RoomkeyTicket.codec(),
+    ExtensionType.EXTERNAL_PUB: ExternalPub.codec(),
 }
 _PRIVATE: dict[int, tls.Codec[Any]] = {
     framing.APPLICATION: PrivateApplication.codec(),
@@ -50,6 +55,7 @@ _FIELDS: dict[tuple[type[tls.Struct], str], tls.Codec[Any] | Tagged] = {
     (StoredCommit, "commit"): _message,
     (PendingCommit, "commit"): _message,
     (PendingCommit, "candidate"): StoredGroup.codec(),
+    (PendingEntry, "commit"): _message,
     (Delivery, "message"): _message,
     (Stranger, "message"): _message,
 }

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from roomkey.conference.ordering import RoomkeyGroup
+from roomkey.conference.tickets import RoomkeyTicket
 from roomkey.crypto.suites import SUITES
 from roomkey.errors import RoomkeyError
 from roomkey.federation.client_leaf import RoomkeyClient
@@ -13,11 +14,12 @@ from roomkey.federation.messages import Credential as DraftCredential
 from roomkey.mls.commit import Commit
 from roomkey.mls.committing import group_info
 from roomkey.mls.credential import Certificate, Credential
-from roomkey.mls.extensions import ExternalSender, ExternalSenders, RequiredCapabilities
+from roomkey.mls.extensions import ExternalPub, ExternalSender, ExternalSenders, RequiredCapabilities
 from roomkey.mls.framing import APPLICATION, COMMIT, PROPOSAL, AuthenticatedContent, MLSMessage, PrivateMessage, message
 from roomkey.mls.group_context import GroupContext
 from roomkey.mls.key_package import KeyPackage
 from roomkey.mls.leaf_node import LeafNode
+from roomkey.mls.policy import RoomkeyPolicy
 from roomkey.mls.private_content import PrivateApplication, PrivateCommit, PrivateProposal, SenderData, decode_inner
 from roomkey.mls.proposals import Proposal
 from roomkey.mls.psk import PreSharedKeyID
@@ -98,6 +100,9 @@ def _parts() -> list[Choice]:
         choice.struct(ExternalSenders, plain=ExternalSenders((ExternalSender(bytes(32), Credential.basic(b"s")),))),
         choice.struct(RoomkeyClient, plain=RoomkeyClient(draft, bytes(64))),
         choice.struct(RoomkeyGroup, plain=RoomkeyGroup(b"a.example")),
+        choice.struct(RoomkeyTicket, plain=RoomkeyTicket(b"a.example", bytes(32))),
+        choice.struct(RoomkeyPolicy, plain=RoomkeyPolicy(b"external-joins")),
+        choice.struct(ExternalPub, plain=ExternalPub(bytes(32))),
     ]
 
 

@@ -19,6 +19,7 @@ TARGETS: dict[str, str] = {
     "secret-tree": "mls_targets",
     "process": "group_targets",
     "join": "group_targets",
+    "enter": "ticket_targets",
     "init-key-sets": "federation_targets",
     "draft-messages": "federation_targets",
     "stored-records": "federation_targets",

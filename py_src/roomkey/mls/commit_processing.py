@@ -43,6 +43,8 @@ class CommitProcessed:
         reinit: set if the group ends here in favour of another.
         custom: proposals of types beyond RFC 9420, in the commit's order, for the application to apply.
         spent_keys: pairs that only the old group needed.
+        newcomer: the leaf of who joined by an external commit. Any stranger can name our credential: with
+            `self_removed`, it is for the caller to see whether that one is us, come back, or somebody else.
     """
 
     sender: int
@@ -55,6 +57,7 @@ class CommitProcessed:
     authenticated_data: bytes
     spent_keys: tuple[KeyPair, ...]
     custom: tuple[ReceivedProposal, ...] = ()
+    newcomer: LeafNode | None = None
 
 
 def _resolve(group: Group, commit: Commit, sender: Sender) -> list[ReceivedProposal]:
@@ -107,7 +110,7 @@ async def process_commit(
     check_members(tree)
     if any(index == group.own_leaf for index, _ in changes.removed):
         return group, _event(changes, sender, external, framed, commit, True, ())
-    provisional = group.context.replace(epoch=group.epoch + 1, tree_hash=tree_hash(tree), extensions=changes.extensions)
+    provisional = group.context.following(tree_hash(tree), changes.extensions)
     commit_secret = bytes(suite.nh)
     if commit.path is not None:
         opened = await open_path(
@@ -191,4 +194,5 @@ def _event(
     return CommitProcessed(
         sender, tuple(added), changes.removed, tuple(sorted(updated)), self_removed, external,
         changes.reinit, framed.authenticated_data, spent, changes.custom,
+        commit.path.leaf_node if external and commit.path is not None else None,
     )  # fmt: skip

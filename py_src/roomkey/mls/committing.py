@@ -155,7 +155,7 @@ async def conclude(
     else:
         keys = current_keys(tree, keys)
     check_members(tree)
-    provisional = group.context.replace(epoch=group.epoch + 1, tree_hash=tree_hash(tree), extensions=changes.extensions)
+    provisional = group.context.following(tree_hash(tree), changes.extensions)
     update_path: UpdatePath | None = None
     if new is not None:
         update_path = await seal_path(crypto, new, changes.added_indexes, provisional.encode())

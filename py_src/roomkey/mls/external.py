@@ -138,7 +138,7 @@ async def external_commit(
     new = await new_path(crypto, after, place, leaf, encryption, signature, context.group_id)
     # 5.
     check_members(new.tree)
-    provisional = context.replace(epoch=context.epoch + 1, tree_hash=tree_hash(new.tree))
+    provisional = context.following(tree_hash(new.tree), context.extensions)
     path = await seal_path(crypto, new, (), provisional.encode())
     content = Commit(tuple(by_value(item) for item in items), path)
     sender = Sender(NEW_MEMBER_COMMIT)

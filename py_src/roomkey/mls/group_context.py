@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from roomkey.mls.extensions import Extension
+from roomkey.mls.validation import violation
 from roomkey.mls.version import ProtocolVersion
 from roomkey.tls import U16, U64, Opaque, Struct, vector
+
+_LAST_EPOCH = 2**64 - 1
 
 
 class GroupContext(Struct):
@@ -30,3 +33,12 @@ class GroupContext(Struct):
     tree_hash: Opaque
     confirmed_transcript_hash: Opaque
     extensions: Annotated[tuple[Extension, ...], vector(Extension)]
+
+    def following(self, tree_hash: bytes, extensions: tuple[Extension, ...]) -> GroupContext:
+        """The provisional context of the next epoch, whose transcript hash is still this one's (section 12.4.1).
+
+        Errors: "invalid-commit" with rule commit-last-epoch.
+        """
+        if self.epoch == _LAST_EPOCH:
+            raise violation("commit-last-epoch")
+        return self.replace(epoch=self.epoch + 1, tree_hash=tree_hash, extensions=extensions)

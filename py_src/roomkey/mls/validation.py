@@ -110,6 +110,7 @@ RULES: dict[str, Rule] = {
     "commit-unknown-reference": Rule(
         "unknown-proposal", "12.4", "every proposal a commit refers to was received in this epoch"
     ),
+    "commit-last-epoch": Rule("invalid-commit", "8.1", "the epoch that ends is not the last that a uint64 can number"),
     "commit-path-required": Rule("invalid-commit", "12.4.2", "a path stands where the proposals ask for one"),
     "commit-confirmation": Rule("invalid-commit", "6.1, 12.4.2", "the confirmation tag holds"),
     "path-length": Rule("invalid-update-path", "7.5", "a path has as many nodes as the filtered direct path"),

@@ -54,6 +54,14 @@ async def with_a_key_of_the_wrong_size(scene: Scene) -> Attempt:
     return await entering(scene, Extension(ExtensionType.EXTERNAL_PUB, ExternalPub(b"k" * 31).encode()))
 
 
+@breaks("commit-last-epoch", "invalid-commit")
+async def into_an_epoch_that_none_can_follow(scene: Scene) -> Attempt:
+    key = Extension(ExtensionType.EXTERNAL_PUB, ExternalPub(scene.group("bob").leaf.encryption_key).encode())
+    return await entering(
+        scene, key, change=lambda group: replace(group, context=group.context.replace(epoch=2**64 - 1))
+    )
+
+
 @breaks("external-off", "external-commit-refused")
 async def into_a_group_for_members_only(scene: Scene) -> Attempt:
     return await entering(scene, change=with_extensions(policy_extension(MEMBERS_ONLY)))
