@@ -95,6 +95,23 @@ async def test_who_lost_the_signature_key_says_which_leaf() -> None:
     assert nobody.value.details["rule"] == "remove-leaf"
 
 
+async def test_who_is_replaced_sees_by_whom() -> None:
+    world = await World.create(SUITE, "alice", "bob", "carol", extensions=[OPEN])
+    crypto = NativeCrypto()
+    impostor = await join_keys(crypto, SUITE, b"bob")  # a credential is no secret; whose it is, is asked above
+    made = await external_commit(crypto, await _shown(world, "alice"), impostor, NOW, replaces=1)
+    for name in ("alice", "bob"):
+        done = await process(world.cryptos[name], world.groups[name], made.message)
+        assert isinstance(done.event, CommitProcessed)
+        assert done.event.self_removed == (name == "bob")
+        assert done.event.newcomer == made.group.leaf
+        assert done.event.newcomer.signature_key == impostor.leaf.signature.public
+    by_member = await commit(world.cryptos["carol"], world.groups["carol"], NOW, path=True)
+    done = await process(world.cryptos["bob"], world.groups["bob"], by_member.message)
+    assert isinstance(done.event, CommitProcessed)
+    assert done.event.newcomer is None
+
+
 async def test_psks_come_along() -> None:
     world = await World.create(SUITE, "alice", "bob", extensions=[OPEN])
     old = world.groups["bob"]
