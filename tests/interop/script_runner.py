@@ -99,7 +99,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--suite", action="append", type=int, metavar="N", help="default: all that any client has")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE.json")
     options = parser.parse_args(arguments)
-    remotes = [Remote(address) for address in options.client]
+    missing = [str(file) for file in options.files if not file.is_file()]
+    if missing:
+        parser.error(f"no file {', '.join(missing)}")
+    remotes = []
+    for address in options.client:
+        try:
+            remotes.append(Remote(address))
+        except grpc.RpcError as error:
+            print(f"script_runner: no client answers at {address}: {error.details()}", file=sys.stderr)
+            return 1
     suites = options.suite or sorted({suite for remote in remotes for suite in remote.suites})
     failed = 0
     for file in options.files:
