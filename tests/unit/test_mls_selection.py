@@ -21,7 +21,7 @@ from roomkey.mls.proposals import (
     Remove,
     proposal,
 )
-from roomkey.mls.psk import USAGE_REINIT, external_psk, resumption_psk
+from roomkey.mls.psk import USAGE_APPLICATION, USAGE_REINIT, external_psk, resumption_psk
 
 from tests.support.mls_forge import CUSTOM, CUSTOM_PROPOSAL, OPTIONAL_PROPOSAL, SUITE, Scene
 from tests.support.mls_world import NOW
@@ -243,3 +243,13 @@ async def test_data_wait_for_our_own_proposals_too() -> None:
     with pytest.raises(RoomkeyError) as refused:
         await protect(scene.crypto("bob"), group, b"x")
     assert refused.value.code == "commit-first"
+
+
+async def test_a_resumption_psk_is_taken_only_from_who_says_that_all_have_it() -> None:
+    scene = await Scene.create()
+    group = scene.group("bob")
+    psk_id = resumption_psk(USAGE_APPLICATION, group.group_id, group.epoch, bytes(SUITE.nh))
+    reference = await received(scene, "carol", proposal(PreSharedKey(psk_id)))
+    assert (await carried(scene))[0] == []  # whoever came after its epoch could not follow
+    shared = Psks({}, {(group.group_id, group.epoch): group.secrets.resumption_psk})
+    assert (await carried(scene, psks=shared))[0] == [reference]

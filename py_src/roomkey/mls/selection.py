@@ -7,7 +7,9 @@ All that are valid and go together, so that nobody's proposal can keep others fr
 2. for a leaf one change: a Remove before an Update, the newest Update before older ones; none for our own leaf;
 3. one GroupContextExtensions: the newest whose requirements all meet who stay;
 4. Adds, the first of a client, that meet the new requirements, clash with no member and find room;
-5. PreSharedKeys whose key we know, each once; custom proposals that all support who stay;
+5. PreSharedKeys whose key the caller offers, each once (who offers it says that all have it: members who came later
+   have no resumption PSK from before, and a commit with it would cut them off); custom proposals that all support who
+   stay;
 6. a ReInit, the newest, if there is nothing else.
 
 Proposals given by value come before all of these: what clashes with them is left out. They themselves are not judged
@@ -170,7 +172,7 @@ class _Choice:
         if psk_id in self._psks:
             return
         try:
-            self._group.psk(psk_id, psks)
+            psks.key(psk_id)
         except RoomkeyError:
             return
         self._psks.add(psk_id)
