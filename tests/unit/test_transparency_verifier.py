@@ -217,6 +217,9 @@ async def test_t9_a_wrong_place_and_an_older_epoch(log: Log) -> None:
     proof = tuple(merkle.inclusion_proof(log.subtree, 0, 2))
     await log.rejected("log-proof-invalid", answer.replace(epoch=log.epochs[0], inclusion=proof))
     await log.rejected("log-proof-invalid", answer.replace(epoch=log.epochs[1].replace(map_root=MISSING)))
+    await log.rejected("log-proof-invalid", answer.replace(epoch=log.epochs[1].replace(time=1)))
+    log.epochs[1] = log.epochs[1].replace(number=7)  # logged so
+    await log.rejected("log-proof-invalid", await log.about_carol())
 
 
 @pytest.mark.parametrize(("auditors", "enough"), [((), False), ((0,), False), ((1, 1), False), ((0, 2), True)])
