@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 
 import pytest
 from roomkey.client.events import Appeared
 from roomkey.client.opening import CREDENTIAL_SCHEME
-from roomkey.conference import records, tickets
+from roomkey.conference import entering, records, tickets
 from roomkey.conference.conference import Conference
 from roomkey.conference.events import Ended, MembersChanged
 from roomkey.errors import RoomkeyError
@@ -16,6 +17,7 @@ from roomkey.federation import code_points, init_keys
 from roomkey.federation.fanout import Routes
 from roomkey.federation.init_keys import ClientKeys
 from roomkey.federation.trust import ClientPin, ContactPin
+from roomkey.mls.external import external_commit
 from roomkey.mls.framing import MLSMessage, message
 from roomkey.mls.leaf_node import Capabilities, own_capabilities
 from roomkey.mls.policy import EXTERNAL_JOINS, MEMBERS_ONLY
@@ -265,6 +267,23 @@ async def test_a_stranger_under_the_name_of_somebody_known(alice: Person, bob: P
     assert end.error is not None
     assert end.error.code == "identity-changed"
     assert [member.identity for member in conference.members] == [alice.identity]
+
+
+async def test_a_stranger_in_place_of_somebody(
+    alice: Person, bob: Person, mallory: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Her commit removes bob and lets her in under his name; a credential is no secret. No member removed him."""
+    conference = await open_call(alice, bob)
+    leaf = next(member.leaf for member in conference.members if member.identity == bob.identity)
+    mallory.client._entrance._keys = await stolen_name(mallory, bob.identity)
+    monkeypatch.setattr(entering, "external_commit", partial(external_commit, replaces=leaf))
+    await mallory.client.join_conference(await conference.ticket())
+    await bob.conference.catch_up()
+    (end,) = [event for event in bob.told if isinstance(event, Ended)]
+    assert (end.reason, end.by) == ("failed", None)
+    assert end.error is not None
+    assert end.error.code == "identity-mismatch"
+    await until(lambda: conference.status == records.FAILED, "alice to go")
 
 
 async def test_a_ticket_by_a_stranger_under_a_known_name(alice: Person, bob: Person, mallory: Person) -> None:

@@ -240,7 +240,7 @@ def _departing(record: records.ConferenceRecord, leaf: int) -> records.Conferenc
 
 async def _take_commit(session: Session, after: Group, event: CommitProcessed, data: bytes) -> None:
     if event.self_removed:
-        await session.end("removed", Changes(), by=session.member_at(event.sender))
+        await _go(session, event)
         return
     if event.reinit is not None:
         await session.end(
@@ -260,6 +260,21 @@ async def _take_commit(session: Session, after: Group, event: CommitProcessed, d
     # A leaf that is new has not asked to go, also where who stood there has.
     record = record.replace(departing=tuple(leaf for leaf in record.departing if leaf not in event.added))
     await session.adopt(after, members, changes, record, event.sender if event.external else None)
+
+
+async def _go(session: Session, event: CommitProcessed) -> None:
+    """Ends a conference that a commit takes us out of.
+
+    Who came by themselves in our place is us, on another device or with lost state, if they have our signature key;
+    no member removed us then. Anybody else stole our name, which is a failure and not a removal.
+    """
+    if event.newcomer is None:
+        await session.end("removed", Changes(), by=session.member_at(event.sender))
+    elif event.newcomer.signature_key == session.live.leaf.signature_key:
+        await session.end("removed", Changes())
+    else:
+        stolen = RoomkeyError("identity-mismatch", "leaf: expected our key under our name, got another", step=5)
+        await session.end("failed", Changes(), error=stolen)
 
 
 def _check_names_stay(before: Group, after: Group, event: CommitProcessed) -> None:
