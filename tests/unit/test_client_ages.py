@@ -39,6 +39,8 @@ async def with_a_past(alice: Person, bob: Person) -> tuple[bytes, bytes]:
         secrets.append(bob.conference._session.live.secrets.sender_data_secret)
         await conference.update()
         await together(conference, bob)
+    # From when on an epoch's age counts: its keys are looked at first when the inbox has shown what waited there.
+    await until(lambda: all(past.ended for past in bob.conference._session.live.past), "the time of the epochs' ends")
     assert all(secret in disk(bob) for secret in secrets)
     return secrets[0], secrets[1]
 

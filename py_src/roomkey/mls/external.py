@@ -117,6 +117,7 @@ async def external_commit(
     if package.cipher_suite != suite.number:
         raise violation("welcome-suite", f"expected {suite.number}, got {package.cipher_suite}")
     check_key_package(suite, package, now=now, needs=requirements(context.extensions))
+    context.expect_another()
     # 4.
     old = _old_leaf(known.tree, ours, replaces)
     kem_output, init_secret = await make_external_init(crypto, suite, external_pub)

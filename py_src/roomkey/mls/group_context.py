@@ -34,11 +34,15 @@ class GroupContext(Struct):
     confirmed_transcript_hash: Opaque
     extensions: Annotated[tuple[Extension, ...], vector(Extension)]
 
+    def expect_another(self) -> None:
+        """That an epoch can follow. Errors: "invalid-commit" with rule commit-last-epoch."""
+        if self.epoch == _LAST_EPOCH:
+            raise violation("commit-last-epoch")
+
     def following(self, tree_hash: bytes, extensions: tuple[Extension, ...]) -> GroupContext:
         """The provisional context of the next epoch, whose transcript hash is still this one's (section 12.4.1).
 
-        Errors: "invalid-commit" with rule commit-last-epoch.
+        Errors: as `expect_another`.
         """
-        if self.epoch == _LAST_EPOCH:
-            raise violation("commit-last-epoch")
+        self.expect_another()
         return self.replace(epoch=self.epoch + 1, tree_hash=tree_hash, extensions=extensions)
