@@ -70,18 +70,10 @@ def campaign(target: str, runs: int, found: Path, seed: int | None = None, *, ni
     options = [f"-runs={runs}", f"-timeout={HANG_SECONDS}", f"-rss_limit_mb={MEMORY_MEGABYTES}"]
     options += [f"-artifact_prefix={found}-", "-print_final_stats=1"]
     options += [] if seed is None else [f"-seed={seed}"]
-    words = [
-        "nice",
-        "-n",
-        str(niceness),
-        sys.executable,
-        "-m",
-        "tests.fuzz.run",
-        target,
-        *options,
-        str(found),
-        str(SEEDS / target),
-    ]
+    # A program inherits the peak memory of the process that starts it, which may be a whole test run's, and libFuzzer
+    # would take it for the target's. The shell's child starts with the shell's.
+    beside = ["sh", "-c", '"$@"; exit $?', "fuzz", "nice", "-n", str(niceness)]
+    words = [*beside, sys.executable, "-m", "tests.fuzz.run", target, *options, str(found), str(SEEDS / target)]
     variables = environment.variables() | {"PYTHONPATH": f"{paths.PY_SRC}:{paths.ROOT}"}
     before = set(found.parent.glob(f"{found.name}-*"))
     started = time.monotonic()
