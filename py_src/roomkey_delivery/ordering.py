@@ -6,6 +6,9 @@ Who shows the token of an epoch is a member of it; of the group the service know
 2. The token's hash is the one stored for the epoch. Unknown groups and epochs answer like wrong tokens.
 3. An epoch without a commit gets this one, and the next epoch its hash, in one transaction. The same bytes again: 200
    as well. Another commit: 409, and the stored ones from its epoch on.
+4. A register is a chain of epochs, found by group id, epoch and token hash. One that begins with epoch 0 has the id for
+   itself. One that begins later, because the group comes from another service, is nobody's business but theirs who
+   have its tokens: who has only seen the id can keep no group from coming.
 """
 
 from __future__ import annotations

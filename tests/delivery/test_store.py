@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from roomkey.errors import RoomkeyError
 from roomkey_delivery.store.interface import Client, InboxLimits, NewSet, Store
-from roomkey_delivery.store.sqlite import HASHES_KEPT, SqliteStore
+from roomkey_delivery.store.sqlite import HASHES_KEPT, SCHEMA_VERSION, SqliteStore
 
 NOW = 1_795_000_000.0
 A, B = b"a" * 32, b"b" * 32
@@ -166,8 +166,67 @@ def test_a_database_of_a_later_version_is_refused(tmp_path: Path) -> None:
     database = sqlite3.connect(tmp_path / "store.db")
     database.execute("PRAGMA user_version = 99")
     database.close()
-    with pytest.raises(RoomkeyError, match="version 1, got 99"):
+    with pytest.raises(RoomkeyError, match=f"version {SCHEMA_VERSION}, got 99"):
         SqliteStore(tmp_path / "store.db")
+
+
+FIRST_REGISTER = """
+    CREATE TABLE epochs (
+      group_id BLOB NOT NULL, epoch INTEGER NOT NULL, token_hash BLOB NOT NULL, ended_by BLOB, ended REAL,
+      PRIMARY KEY (group_id, epoch)
+    );
+    CREATE INDEX epochs_ended ON epochs (ended) WHERE ended IS NOT NULL;
+    INSERT INTO epochs VALUES (x'aa', 3, x'03', x'c3', 1795000000.0), (x'aa', 4, x'04', x'c4', 1795000001.0),
+      (x'aa', 5, x'05', NULL, NULL), (x'bb', 0, x'b0', NULL, NULL);
+    PRAGMA user_version = 1;
+"""
+
+
+async def test_a_database_of_the_first_version_goes_on(tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / "store.db")
+    database.executescript(FIRST_REGISTER)
+    database.close()
+    store = SqliteStore(tmp_path / "store.db")
+    assert await store.commits(b"\xaa", 3, b"\x03") == [(3, b"\xc3"), (4, b"\xc4")]
+    assert await store.commits(b"\xaa", 5, b"\x05") == []
+    assert await store.submit(b"\xaa", 5, b"\x05", b"\x06", b"\xc5", NOW + 2) is None
+    assert await store.submit(b"\xbb", 0, b"\xb0", b"\xb1", b"\xc0", NOW) is None
+    for taken in (b"\xaa", b"\xbb"):
+        assert await code(store.register_group(taken, 0, b"other", NOW)) == "group-exists"
+    await store.prune(NOW + HASHES_KEPT + 0.5)
+    await store.close()
+    again = SqliteStore(tmp_path / "store.db")
+    assert await again.commits(b"\xaa", 4, b"\x04") == [(4, b"\xc4"), (5, b"\xc5")]
+    assert await code(again.commits(b"\xaa", 3, b"\x03")) == "wrong-token"
+    names = again._db.execute("SELECT name FROM sqlite_master WHERE name LIKE 'epochs%' ORDER BY name").fetchall()
+    assert names == [("epochs",), ("epochs_ended",)]
+    await again.close()
+
+
+async def test_chains_of_one_group_id(store: Store) -> None:
+    """Who has only seen the id keeps no group from coming, and learns nothing of its chain."""
+    await store.register_group(b"g", 7, b"mallory", NOW)
+    assert await store.submit(b"g", 7, b"mallory", b"h8", b"hers", NOW) is None
+    await store.register_group(b"g", 8, b"t8", NOW)
+    assert await store.submit(b"g", 8, b"t8", b"t9", b"ours", NOW) is None
+    assert await store.commits(b"g", 8, b"t8") == [(8, b"ours")]
+    assert await store.commits(b"g", 7, b"mallory") == [(7, b"hers")]
+    assert await store.submit(b"g", 8, b"t8", b"x", b"late", NOW) == [(8, b"ours")]
+    assert await store.submit(b"g", 8, b"h8", b"h9", b"hers too", NOW) is None
+    assert await store.commits(b"g", 9, b"t9") == []
+    assert await code(store.commits(b"g", 9, b"h8")) == "wrong-token"
+    await store.register_group(b"g", 0, b"t0", NOW)  # the id's own group may still begin here, once
+    assert await code(store.register_group(b"g", 0, b"other", NOW)) == "group-exists"
+    await store.register_group(b"g", 0, b"t0", NOW)
+
+
+async def test_a_chain_that_comes_to_a_registered_epoch_keeps_its_beginning(store: Store) -> None:
+    await store.register_group(b"g", 1, b"t1", NOW)
+    await store.register_group(b"g", 0, b"t0", NOW)
+    assert await store.submit(b"g", 0, b"t0", b"t1", b"first", NOW) is None
+    await store.prune(NOW + HASHES_KEPT + 1)
+    assert await store.commits(b"g", 1, b"t1") == []
+    assert await code(store.register_group(b"g", 0, b"t0", NOW)) == "group-exists"
 
 
 async def test_durability_is_what_the_file_says(tmp_path: Path) -> None:

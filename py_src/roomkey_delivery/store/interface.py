@@ -135,14 +135,19 @@ class Store(Protocol):
     # -- the ordering register --
 
     async def register_group(self, group_id: bytes, epoch: int, token_hash: bytes, now: float) -> None:
-        """Opens a register. The same again is fine. Errors: "group-exists"."""
+        """Opens a register: a chain of epochs that begins with this one. The same again is fine.
+
+        A group begins with epoch 0, and only once: its id is then its own. A chain that begins later, of a group that
+        comes from another service, stands beside all others of that id; only who has its tokens finds it.
+        Errors: "group-exists", for epoch 0 alone.
+        """
         ...
 
     async def submit(
         self, group_id: bytes, epoch: int, token_hash: bytes, next_token_hash: bytes, commit: bytes, now: float
     ) -> list[OrderedCommit] | None:
-        """None: `commit` is the one of `epoch`, now or since before. Else the stored commits from `epoch` on (see
-        `commits`).
+        """None: `commit` is the one of `epoch`, now or since before. Else the chain's stored commits from `epoch` on
+        (see `commits`).
 
         Errors: "wrong-token".
         """

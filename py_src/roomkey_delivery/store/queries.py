@@ -6,7 +6,7 @@ import hmac
 import sqlite3
 import struct
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from roomkey.errors import RoomkeyError
 
@@ -64,24 +64,46 @@ def claim_one(db: sqlite3.Connection, client: bytes, suites: frozenset[int], now
     return None
 
 
-def check_token(db: sqlite3.Connection, group_id: bytes, epoch: int, token_hash: bytes) -> bytes | None:
-    """The commit that ended the epoch, for who holds the epoch's token. Unknown groups and epochs answer like wrong
-    tokens.
+class Epoch(NamedTuple):
+    """An epoch of one chain: where the chain began, and the commit that ended the epoch."""
+
+    begun: int
+    ended_by: bytes | None
+
+
+def find_epoch(db: sqlite3.Connection, group_id: bytes, epoch: int, token_hash: bytes) -> Epoch:
+    """The epoch whose token somebody holds. Unknown groups and epochs answer like wrong tokens. The index finds the
+    hash of a secret: how long that takes tells nothing of the secret itself.
     """
     row = db.execute(
-        "SELECT token_hash, ended_by FROM epochs WHERE group_id = ? AND epoch = ?", (group_id, epoch)
+        "SELECT begun, ended_by FROM epochs WHERE group_id = ? AND epoch = ? AND token_hash = ?",
+        (group_id, epoch, token_hash),
     ).fetchone()
-    if row is None or not hmac.compare_digest(row[0], token_hash):
+    if row is None:
         raise RoomkeyError("wrong-token", "expected the token of a stored epoch of a group")
-    return None if row[1] is None else bytes(row[1])
+    return Epoch(*row)
 
 
-def commits(db: sqlite3.Connection, group_id: bytes, epoch: int) -> list[OrderedCommit]:
-    rows = db.execute(
-        "SELECT epoch, ended_by FROM epochs WHERE group_id = ? AND epoch >= ? AND ended_by IS NOT NULL ORDER BY epoch",
-        (group_id, epoch),
+def open_epoch(db: sqlite3.Connection, group_id: bytes, epoch: int, token_hash: bytes, *, begun: int) -> None:
+    """Adds an epoch without a commit. Who has its token may have registered it before a chain came to it."""
+    db.execute(
+        "INSERT INTO epochs (group_id, epoch, token_hash, begun) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET begun = MIN(begun, excluded.begun)",
+        (group_id, epoch, token_hash, begun),
     )
-    return up_to(COMMITS_PER_ANSWER, (OrderedCommit(*row) for row in rows))
+
+
+def commits(db: sqlite3.Connection, group_id: bytes, epoch: int, token_hash: bytes) -> list[OrderedCommit]:
+    """The commits of the chain from this epoch on, as many as an answer takes."""
+
+    def along() -> Iterator[OrderedCommit]:
+        at, wanted = epoch, token_hash
+        query = "SELECT ended_by, next_hash FROM epochs WHERE group_id = ? AND epoch = ? AND token_hash = ?"
+        while (row := db.execute(query, (group_id, at, wanted)).fetchone()) is not None and row[0] is not None:
+            yield OrderedCommit(at, row[0])
+            at, wanted = at + 1, row[1]
+
+    return up_to(COMMITS_PER_ANSWER, along())
 
 
 def up_to(size: int, items: Iterator[Sized]) -> list[Sized]:

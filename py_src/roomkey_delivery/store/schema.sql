@@ -38,9 +38,11 @@ CREATE TABLE IF NOT EXISTS messages (
 CREATE INDEX IF NOT EXISTS messages_waiting ON messages (client, sequence) WHERE body IS NOT NULL;
 CREATE INDEX IF NOT EXISTS messages_old ON messages (received) WHERE body IS NULL;
 
--- One row per epoch that has a token; `ended_by` is the commit that ended it, `ended` when.
+-- One row per epoch that has a token; `ended_by` is the commit that ended it, `ended` when, `next_hash` the token hash of the epoch
+-- after it. So rows make chains, and one group id can have several; `begun` is the epoch that a row's chain was registered with.
 CREATE TABLE IF NOT EXISTS epochs (
-  group_id BLOB NOT NULL, epoch INTEGER NOT NULL, token_hash BLOB NOT NULL, ended_by BLOB, ended REAL,
-  PRIMARY KEY (group_id, epoch)
+  group_id BLOB NOT NULL, epoch INTEGER NOT NULL, token_hash BLOB NOT NULL, begun INTEGER NOT NULL,
+  ended_by BLOB, ended REAL, next_hash BLOB,
+  PRIMARY KEY (group_id, epoch, token_hash)
 );
 CREATE INDEX IF NOT EXISTS epochs_ended ON epochs (ended) WHERE ended IS NOT NULL;

@@ -24,13 +24,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from roomkey.errors import RoomkeyError
 
-from roomkey_delivery.store import queries
+from roomkey_delivery.store import migrations, queries
 from roomkey_delivery.store.interface import Client, InboxLimits, Message, NewSet, OrderedCommit, StockCount
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT = 5.0  # seconds to wait for another process's transaction; ours take milliseconds
 # seconds that a message is recognised after its acknowledgement: as long as outboxes try (30 days)
 HASHES_KEPT = 30 * 86400
@@ -70,12 +70,18 @@ class SqliteStore:
             raise
 
     def _prepare(self) -> None:
-        """Makes the tables, if they are not there. Errors: "bad-argument" for a database of another version."""
+        """Makes the tables, if they are not there, or brings those of an older version up to date.
+
+        Errors: "bad-argument" for a database of a later version.
+        """
         schema = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, SCHEMA_VERSION):
-            raise RoomkeyError("bad-argument", f"expected a database of version {SCHEMA_VERSION}, got {version}")
-        self._db.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        with _transaction(self._db) as db:  # one process brings it up to date, others that start with it wait
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
+                raise RoomkeyError("bad-argument", f"expected a database of version {SCHEMA_VERSION}, got {version}")
+            for statement in statements(migrations.script(version, SCHEMA_VERSION) + schema):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @_in_thread
     def use_nonce(self, client: bytes, nonce: str, now: float, lifetime: float) -> bool:
@@ -222,34 +228,35 @@ class SqliteStore:
     @_in_thread
     def register_group(self, group_id: bytes, epoch: int, token_hash: bytes, now: float) -> None:
         with _transaction(self._db) as db:
-            row = "SELECT epoch, token_hash FROM epochs WHERE group_id = ? ORDER BY epoch"
-            rows = db.execute(row, (group_id,)).fetchall()
-            if rows and (epoch, token_hash) not in rows:
+            row = (group_id, epoch, token_hash)
+            known = "SELECT 1 FROM epochs WHERE group_id = ? AND epoch = ? AND token_hash = ?"
+            if db.execute(known, row).fetchone() is not None:
+                return
+            begun = "SELECT 1 FROM epochs WHERE group_id = ? AND begun = 0"
+            if epoch == 0 and db.execute(begun, (group_id,)).fetchone() is not None:
                 raise RoomkeyError("group-exists", "expected a group that is not registered with another token")
-            if not rows:
-                first = (group_id, epoch, token_hash)
-                db.execute("INSERT INTO epochs (group_id, epoch, token_hash) VALUES (?, ?, ?)", first)
+            queries.open_epoch(db, *row, begun=epoch)
 
     @_in_thread
     def submit(
         self, group_id: bytes, epoch: int, token_hash: bytes, next_token_hash: bytes, commit: bytes, now: float
     ) -> list[OrderedCommit] | None:
         with _transaction(self._db) as db:
-            winner = queries.check_token(db, group_id, epoch, token_hash)
-            if winner == commit:
+            row = queries.find_epoch(db, group_id, epoch, token_hash)
+            if row.ended_by == commit:
                 return None
-            if winner is not None:
-                return queries.commits(db, group_id, epoch)
-            ended = (commit, now, group_id, epoch)
-            db.execute("UPDATE epochs SET ended_by = ?, ended = ? WHERE group_id = ? AND epoch = ?", ended)
-            following = (group_id, epoch + 1, next_token_hash)
-            db.execute("INSERT INTO epochs (group_id, epoch, token_hash) VALUES (?, ?, ?)", following)
+            if row.ended_by is not None:
+                return queries.commits(db, group_id, epoch, token_hash)
+            ended = (commit, now, next_token_hash, group_id, epoch, token_hash)
+            change = "ended_by = ?, ended = ?, next_hash = ?"
+            db.execute(f"UPDATE epochs SET {change} WHERE group_id = ? AND epoch = ? AND token_hash = ?", ended)
+            queries.open_epoch(db, group_id, epoch + 1, next_token_hash, begun=row.begun)
             return None
 
     @_in_thread
     def commits(self, group_id: bytes, epoch: int, token_hash: bytes) -> list[OrderedCommit]:
-        queries.check_token(self._db, group_id, epoch, token_hash)
-        return queries.commits(self._db, group_id, epoch)
+        queries.find_epoch(self._db, group_id, epoch, token_hash)
+        return queries.commits(self._db, group_id, epoch, token_hash)
 
     @_in_thread
     def prune(self, now: float) -> None:
@@ -279,6 +286,16 @@ def _transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         if db.in_transaction:  # a full disk may have ended it already
             db.execute("ROLLBACK")
         raise
+
+
+def statements(script: str) -> Iterator[str]:
+    """The single statements of a script, for those that must run inside a transaction (`executescript` commits)."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
