@@ -55,7 +55,9 @@ async def acknowledge(request: Request) -> Response:
 
 
 async def stream(request: Request) -> Response:
-    """`GET /v1/inbox`: every message not acknowledged, then those that come; a heartbeat at once and every 15 s."""
+    """`GET /v1/inbox`: every message not acknowledged, then those that come; a heartbeat at once, one when all that
+    waited has been sent, and one every 15 s.
+    """
     service = service_of(request)
     sender = await service.verifier.sender(request)
     if await service.store.client(sender.id) is None:
@@ -68,12 +70,16 @@ async def _items(service: Service, client: bytes) -> AsyncIterator[bytes]:
     try:
         yield _heartbeat
         after = 0
+        current = False
         while not listener.ended:
             found = await service.store.messages(client, after, READ)
             for message in found:
                 after = message.sequence
                 yield InboxItem(message.sequence, message.body).encode()
-            if not found and not await listener.wait(HEARTBEAT):
+            if found:
+                continue
+            if not current or not await listener.wait(HEARTBEAT):
+                current = True
                 yield _heartbeat
     finally:
         service.hub.drop(client, listener)

@@ -25,11 +25,24 @@ async def test_heartbeats_come_at_once_and_after_silence(local: Local, monkeypat
     assert items[2] == HEARTBEAT
 
 
+async def test_a_heartbeat_follows_what_waited(local: Local) -> None:
+    alice = await local.enrolled("alice")
+    me = alice.signer.client_id
+    for number in range(inbox.READ + 1):
+        await local.at(alice).send(b"%d" % number, [me])
+    stream = inbox._items(local.service, me)
+    assert await anext(stream) == HEARTBEAT
+    for number in range(inbox.READ + 1):
+        assert await anext(stream) == InboxItem(number + 1, b"%d" % number).encode()
+    async with asyncio.timeout(5):  # the one of silence is 15 s away
+        assert await anext(stream) == HEARTBEAT
+
+
 async def test_a_message_wakes_the_stream(local: Local) -> None:
     alice = await local.enrolled("alice")
     me = alice.signer.client_id
     stream = inbox._items(local.service, me)
-    assert await anext(stream) == HEARTBEAT
+    assert [await anext(stream) for _ in range(2)] == [HEARTBEAT] * 2
     waiting = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0.05)
     assert not waiting.done()
@@ -41,7 +54,7 @@ async def test_a_message_wakes_the_stream(local: Local) -> None:
 async def test_a_service_that_stops_ends_its_streams(local: Local) -> None:
     alice = await local.enrolled("alice")
     stream = inbox._items(local.service, alice.signer.client_id)
-    assert await anext(stream) == HEARTBEAT
+    assert [await anext(stream) for _ in range(2)] == [HEARTBEAT] * 2
     waiting = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0.05)
     local.service.hub.close()

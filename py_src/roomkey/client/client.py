@@ -149,6 +149,28 @@ class Client:
         await self._work.close()
         await self._store.close()
 
+    async def caught_up(self) -> None:
+        """Waits until we know what waited for us: the inbox, then each conference's register. Errors: why one of them
+        cannot be read; what could be read stands all the same.
+        """
+        self._expect_open()
+        await self._inbox.shown()
+        active = [item for item in self._conferences.values() if item.status == records.ACTIVE]
+        failures = [
+            result
+            for result in await asyncio.gather(*(item.catch_up() for item in active), return_exceptions=True)
+            if isinstance(result, BaseException)
+        ]
+        if failures:
+            raise failures[0]
+
+    async def sent(self) -> frozenset[str]:
+        """Waits until everything that was said has gone out or met a failure. Returns the domains whose service has
+        not taken all of it; that is tried again, also by the next client that opens the identity.
+        """
+        self._expect_open()
+        return await self._outbox.tried()
+
     # -- init keys --
 
     async def publish(self, count: int = DEFAULT_TARGET) -> Stock:

@@ -54,11 +54,14 @@ class Inbox:
         self._reader: asyncio.Task[None] | None = None
         self._taking = asyncio.Lock()
         self._failing = ""  # the code of the failure that was reported last
+        self._shown = asyncio.Event()  # set: all that waited has been taken, or `_lost` says why that cannot be
+        self._lost: RoomkeyError | None = None
 
     def read(self) -> None:
         """Starts reading, or starts anew where the home service has another address now."""
         if self._reader is not None:
             self._reader.cancel()
+        self._shown.clear()
         self._reader = asyncio.ensure_future(self._read_on())
 
     async def close(self) -> None:
@@ -68,6 +71,12 @@ class Inbox:
             await asyncio.gather(self._reader, return_exceptions=True)
         async with self._taking:
             pass
+
+    async def shown(self) -> None:
+        """Waits until everything that waited for us has been taken. Errors: why the inbox cannot be read."""
+        await self._shown.wait()
+        if self._lost is not None:
+            raise RoomkeyError(self._lost.code, self._lost.text, retry_after=self._lost.retry_after)
 
     async def take(self, data: bytes) -> None:
         """Processes one message; only "storage-failed" goes on to the caller, everything else is told as an event."""
@@ -101,7 +110,7 @@ class Inbox:
 
     async def _read_once(self) -> None:
         home = self._home()
-        stream = home.inbox(self._told)
+        stream = home.inbox(self._told, self._shown.set)
         try:
             async for item in stream:
                 self._emit(Traffic("in", home.origin, "message", len(item.message), self._around.now()))
@@ -118,10 +127,14 @@ class Inbox:
 
     def _told(self, error: RoomkeyError | None) -> None:
         """Reports a failure once, until it is mended or another one takes its place."""
+        self._lost = error
         if error is None:
             self._failing = ""
+            self._shown.clear()
             self._connected()
-        elif error.code != self._failing:
+            return
+        self._shown.set()
+        if error.code != self._failing:
             self._failing = error.code
             self._emit(Failed(error))
 

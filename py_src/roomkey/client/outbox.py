@@ -51,6 +51,8 @@ class Outbox:
         self._next = 0
         self._domains: set[str] = set()
         self._draining: dict[str, asyncio.Event] = {}
+        self._resting: set[str] = set()  # of those, the ones that sit out a failure
+        self._moved = asyncio.Event()  # one of the two sets changed
 
     async def open(self) -> None:
         """Takes up what an earlier run left."""
@@ -71,10 +73,18 @@ class Outbox:
         """Sends what is waiting, at once also where a failure was being sat out."""
         for domain in self._domains:
             if domain in self._draining:
+                self._resting.discard(domain)
                 self._draining[domain].set()
             else:
                 self._draining[domain] = asyncio.Event()
                 self._spawn(lambda domain=domain: self._drain(domain))  # type: ignore[misc]
+
+    async def tried(self) -> frozenset[str]:
+        """Waits until every delivery has been made or has met a failure. Returns the domains for which some wait."""
+        while self._draining.keys() - self._resting:
+            self._moved.clear()
+            await self._moved.wait()
+        return frozenset(self._draining)
 
     async def _drain(self, domain: str) -> None:
         wake = self._draining[domain]
@@ -95,13 +105,18 @@ class Outbox:
                         self._report(delivery.group_id, error)
                     wait = max(error.retry_after or 0.0, BACKOFF[min(failures, len(BACKOFF) - 1)])
                     failures += 1
+                    self._resting.add(domain)
+                    self._moved.set()
                     # not `wait_for`: before Python 3.12 it loses a cancellation that comes with its result
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(wait):
                             await wake.wait()
+                    self._resting.discard(domain)
                     break
         finally:
             del self._draining[domain]
+            self._resting.discard(domain)
+            self._moved.set()
 
     async def _send(self, domain: str, name: str, delivery: records.Delivery) -> RoomkeyError | None:
         """Sends one delivery and deletes it; the error if it must wait."""

@@ -191,18 +191,21 @@ class DeliveryService:
             return tuple(from_base64url(name) for name in unknown)
 
     def inbox(
-        self, on_state: Callable[[RoomkeyError | None], None] | None = None
+        self,
+        on_state: Callable[[RoomkeyError | None], None] | None = None,
+        on_current: Callable[[], None] | None = None,
     ) -> AsyncGenerator[inbox.InboxMessage, None]:
         """This client's messages (sequence, message) as they come, from the oldest not acknowledged on; it does not
         end by itself.
 
-        Reconnects by itself; `on_state` hears None at each connection and the error at each loss. Each message comes
+        Reconnects by itself; `on_state` hears None at each connection and the error at each loss, `on_current` that
+        nothing more waits for the moment, after the caller has taken what did. Each message comes
         once from one iterator, in sequence; after a restart those not acknowledged come again. Close it with
         `aclose()`.
         Errors: those that waiting cannot mend, as "unknown-client".
         """
         self._signer()
-        return inbox.messages(self._caller, on_state)
+        return inbox.messages(self._caller, on_state, on_current)
 
     async def acknowledge(self, sequence: int) -> None:
         """Lets the service forget all messages up to `sequence`, which are durable here."""

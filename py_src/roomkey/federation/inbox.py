@@ -1,6 +1,7 @@
 """The stream of one inbox: reconnects, notices silence, and hands on each message once and in order.
 
 connecting --head--> open --item--> open        a heartbeat comes at once and every 15 s
+open --second heartbeat--> open, and current    it comes when all that waited has been sent, or after 15 s without more
 open --end, error, 40 s of silence--> waiting --backoff--> connecting
 any --error that waiting cannot mend--> raised
 """
@@ -38,7 +39,9 @@ class InboxMessage(NamedTuple):
 
 
 async def messages(
-    caller: ServiceCaller, on_state: Callable[[RoomkeyError | None], None] | None
+    caller: ServiceCaller,
+    on_state: Callable[[RoomkeyError | None], None] | None,
+    on_current: Callable[[], None] | None = None,
 ) -> AsyncGenerator[InboxMessage, None]:
     """See `DeliveryService.inbox`."""
     seen = 0
@@ -49,8 +52,12 @@ async def messages(
             try:
                 if on_state is not None:
                     on_state(None)
+                heartbeats = 0
                 async for item in _items(stream):
                     failures = 0
+                    heartbeats += item.sequence == 0
+                    if item.sequence == 0 and heartbeats > 1 and on_current is not None:
+                        on_current()
                     if item.sequence > seen:  # heartbeats have 0; what was handed on before may come again
                         seen = item.sequence
                         yield InboxMessage(item.sequence, item.message)
