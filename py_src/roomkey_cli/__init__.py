@@ -1,0 +1,1 @@
+"""`roomkey`: mail and conversations from the command line, on the native host."""

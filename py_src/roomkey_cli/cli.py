@@ -1,0 +1,5 @@
+"""`roomkey`."""
+
+
+def main() -> int:
+    return 2
