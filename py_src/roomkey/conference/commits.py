@@ -39,12 +39,13 @@ class Plan:
     """What to commit in the epoch at hand.
 
     `path` False leaves the keys as they are, where the proposals allow it; `mark` adds to the transaction that writes
-    the commit.
+    the commit. `prepare` hears of the next epoch before that, and an error of its ends the matter.
     """
 
     proposals: tuple[Proposal, ...]
     path: bool = True
     mark: Callable[[Changes], None] = lambda changes: None
+    prepare: Callable[[Group], Awaitable[None]] | None = None
 
 
 # Plans a change for the group as it is now; None when there is nothing left to do.
@@ -87,6 +88,8 @@ async def _write(session: Session, plan: Plan) -> records.PendingCommit:
         changes = Changes()
         plan.mark(changes)
         members = await session.admitted(made.group, changes)
+        if plan.prepare is not None:
+            await plan.prepare(made.group)
         pending = records.PendingCommit(
             before.epoch,
             made.message,

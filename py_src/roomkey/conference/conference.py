@@ -10,7 +10,18 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from roomkey.conference import answering, commits, entering, messages, ordering, receiving, records, tickets, upkeep
+from roomkey.conference import (
+    answering,
+    commits,
+    entering,
+    messages,
+    moving,
+    ordering,
+    receiving,
+    records,
+    tickets,
+    upkeep,
+)
 from roomkey.conference.changes import Changes
 from roomkey.conference.commits import Plan
 from roomkey.conference.epoch_keys import EpochKeys
@@ -169,6 +180,15 @@ class Conference:
     async def update(self) -> None:
         """Gives our leaf, and its path to the root, fresh keys. Errors: `commits.commit`'s."""
         await self._change(lambda group: Plan(()))
+
+    async def move_ordering(self, domain: str) -> None:
+        """Moves the conference to the ordering service of `domain`, for good or until the next move (`moving`).
+
+        Errors: "bad-argument" for a domain that no member has; "no-route"; `commits.commit`'s, and those of the new
+        service, which leave everything as it was.
+        """
+        wanted = moving.destination(self._session, domain)
+        await self._change(lambda group: moving.plan(self._session, group, wanted))
 
     async def leave(self) -> None:
         """Asks the others to remove us and deletes the conference here. The keys are gone when this returns."""

@@ -72,8 +72,19 @@ def naming(group: Group, domain: str) -> tuple[Proposal, ...]:
     assert own is not None
     if ordering_domain(group) is not None or domain_of(read_claim(group.suite, own).identity) == domain:
         return ()
+    return (_naming(group, domain),)
+
+
+def moving(group: Group, domain: str) -> tuple[Proposal, ...]:
+    """What a commit needs that moves the group to another ordering service: nothing, if it names that one already."""
+    return () if ordering_domain(group) == domain else (_naming(group, domain),)
+
+
+def _naming(group: Group, domain: str) -> Proposal:
+    """The proposal by which the group's context names this domain; its other extensions stay as they are."""
     named = Extension(ExtensionType.ROOMKEY_GROUP, RoomkeyGroup(domain.encode("ascii")).encode())
-    return (proposal(GroupContextExtensions((*group.context.extensions, named))),)
+    others = [item for item in group.context.extensions if item.extension_type != ExtensionType.ROOMKEY_GROUP]
+    return proposal(GroupContextExtensions((named, *others)))
 
 
 def name_of(group: Group) -> str:

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from roomkey.conference import commits, messages, ordering, records
+from roomkey.conference import commits, messages, moving, ordering, records
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Failed, MessageArrived
 from roomkey.conference.session import Session, digest
@@ -110,13 +110,14 @@ async def _missed(session: Session, group: Group) -> Sequence[StoredCommit]:
 
 async def process_commits(session: Session, winners: Sequence[StoredCommit]) -> None:
     """Processes commits that the ordering service stored, in order, from the current epoch on; after each what was held
-    for its epoch.
+    for its epoch. After one that moves the conference to another service the rest is no business of the old one's.
 
     Errors: "group-stuck" for a commit that cannot be processed, although it stands.
     """
+    domain = session.ordering
     for winner in winners:
         group = session.group
-        if group is None:
+        if group is None or session.ordering != domain:
             return
         if winner.epoch != group.epoch:
             continue
@@ -126,7 +127,7 @@ async def process_commits(session: Session, winners: Sequence[StoredCommit]) -> 
                 raise RoomkeyError("malformed", "expected a commit of the epoch asked for")
             await _process(session, group, winner.commit)
         except RoomkeyError as error:
-            if error.code == "storage-failed":
+            if error.code == "storage-failed" or error.retryable:
                 raise
             raise RoomkeyError(
                 "group-stuck", "expected a valid commit from the ordering service", reason=error.code
@@ -252,10 +253,11 @@ async def _take_commit(session: Session, after: Group, event: CommitProcessed, d
         _check_names_stay(session.live, after, event)
         members = await session.admitted(after, changes)
     except RoomkeyError as error:
-        if error.code == "storage-failed":
-            raise
+        if error.code == "storage-failed" or error.retryable:
+            raise  # nothing is proved or refused yet: the commit is taken when that can be said
         await abandon(session, after, error)
         return
+    moving.check_move(session.ordering, after, members)
     record = session.marked(data)
     # A leaf that is new has not asked to go, also where who stood there has.
     record = record.replace(departing=tuple(leaf for leaf in record.departing if leaf not in event.added))

@@ -114,10 +114,7 @@ class Session:
 
     def ordering_service(self) -> DeliveryService:
         """Errors: "no-route"."""
-        service = self.around.routes().by_domain.get(self.ordering)
-        if service is None:
-            raise RoomkeyError("no-route", "expected a delivery service for the conference's ordering domain")
-        return service
+        return self.around.routes().service_of(self.ordering)
 
     def member_at(self, leaf: int) -> Member | None:
         return next((member for member in self.members if member.leaf == leaf), None)

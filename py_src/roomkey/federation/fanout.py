@@ -30,9 +30,13 @@ class Routes:
 
     def service_for(self, identity: str) -> DeliveryService:
         """The service of a canonical identity's domain. Errors: "no-route"."""
-        service = self.by_domain.get(domain_of(identity))
+        return self.service_of(domain_of(identity))
+
+    def service_of(self, domain: str) -> DeliveryService:
+        """The service of a domain. Errors: "no-route"."""
+        service = self.by_domain.get(domain)
         if service is None:
-            raise RoomkeyError("no-route", "expected a delivery service for the identity's domain")
+            raise RoomkeyError("no-route", "expected a delivery service for the domain")
         return service
 
 
