@@ -95,6 +95,32 @@ CODES: dict[str, Code] = {
         False,
         "The delivery service shows different people different keys; it was blocked, with the proof kept.",
     ),
+    # -- our own entry in the shared log --
+    "identity-taken": Code(
+        "caller", False, "This name has keys in the public log already; recover it, or ask who runs the service."
+    ),
+    "manifest-refused": Code(
+        "caller", False, "The delivery service takes a change of this person's devices from one of them alone."
+    ),
+    "manifest-conflict": Code(
+        "caller", True, "Another of this person's devices changed the list of devices at the same time; try again."
+    ),
+    "manifest-unproven": Code(
+        "service", True, "Your keys are not in the public log yet; the others see you once they are."
+    ),
+    "not-in-manifest": Code(
+        "peer", False, "This device is not one of those that its owner has listed; it was refused."
+    ),
+    "identity-hijacked": Code(
+        "service",
+        False,
+        "Keys that are not yours stand under your name in the public log. Unless you did this yourself from another "
+        "device: warn the people you talk to by another way, and ask who runs the delivery service how it came about.",
+    ),
+    "recovery-key-taken": Code(
+        "caller", False, "This device holds no recovery key; it is shown once, when it is made."
+    ),
+    "no-such-device": Code("caller", False, "This is not one of this identity's devices."),
     # -- the group's tree and key packages (RFC 9420 sections 7, 10) --
     "invalid-leaf-node": Code(
         "peer", False, "A participant's data does not follow the rules of the group; it was refused."

@@ -58,6 +58,14 @@ export type RoomkeyErrorCode =
   | "log-proof-invalid"
   | "log-unproven"
   | "log-fork"
+  | "identity-taken"
+  | "manifest-refused"
+  | "manifest-conflict"
+  | "manifest-unproven"
+  | "not-in-manifest"
+  | "identity-hijacked"
+  | "recovery-key-taken"
+  | "no-such-device"
   | "invalid-leaf-node"
   | "invalid-key-package"
   | "invalid-tree"
@@ -171,6 +179,14 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "log-proof-invalid": { fault: "service", retryable: false, sentence: "The delivery service's proof that these keys are the logged ones is wrong; they were refused." },
   "log-unproven": { fault: "service", retryable: true, sentence: "It cannot be proved at the moment that these keys belong to this person; try again later." },
   "log-fork": { fault: "service", retryable: false, sentence: "The delivery service shows different people different keys; it was blocked, with the proof kept." },
+  "identity-taken": { fault: "caller", retryable: false, sentence: "This name has keys in the public log already; recover it, or ask who runs the service." },
+  "manifest-refused": { fault: "caller", retryable: false, sentence: "The delivery service takes a change of this person's devices from one of them alone." },
+  "manifest-conflict": { fault: "caller", retryable: true, sentence: "Another of this person's devices changed the list of devices at the same time; try again." },
+  "manifest-unproven": { fault: "service", retryable: true, sentence: "Your keys are not in the public log yet; the others see you once they are." },
+  "not-in-manifest": { fault: "peer", retryable: false, sentence: "This device is not one of those that its owner has listed; it was refused." },
+  "identity-hijacked": { fault: "service", retryable: false, sentence: "Keys that are not yours stand under your name in the public log. Unless you did this yourself from another device: warn the people you talk to by another way, and ask who runs the delivery service how it came about." },
+  "recovery-key-taken": { fault: "caller", retryable: false, sentence: "This device holds no recovery key; it is shown once, when it is made." },
+  "no-such-device": { fault: "caller", retryable: false, sentence: "This is not one of this identity's devices." },
   "invalid-leaf-node": { fault: "peer", retryable: false, sentence: "A participant's data does not follow the rules of the group; it was refused." },
   "invalid-key-package": { fault: "peer", retryable: false, sentence: "A participant's published keys do not follow the rules; they were refused." },
   "invalid-tree": { fault: "peer", retryable: false, sentence: "The group's list of participants does not follow the rules; it was refused." },

@@ -33,7 +33,8 @@ SERVICE_CODES = frozenset(
         "clock-skew", "request-refused", "request-replayed", "unknown-client", "enrolment-refused", "already-enrolled",
         "not-yours", "invalid-set", "set-expired", "set-conflict", "stock-full", "inbox-full", "malformed-request",
         "request-too-large", "too-many-requests", "wrong-token", "group-exists", "origin-not-allowed",
-        "service-unavailable",
+        "service-unavailable", "identity-taken", "manifest-refused", "manifest-conflict", "manifest-unproven",
+        "not-in-manifest",
     }
 )  # fmt: skip
 
