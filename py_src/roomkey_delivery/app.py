@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from roomkey_delivery import enrolment, inbox, init_keys, ordering
+from roomkey_delivery.audit import routes as audit
 from roomkey_delivery.config import MAX_MESSAGE, MAX_UPLOAD
 from roomkey_delivery.cors import DESCRIPTION_PATH, Cors
 from roomkey_delivery.directory import LOOKUP_PATH, WELL_KNOWN
@@ -70,6 +71,7 @@ ROUTES = [
     Route("/v1/groups", ordering.register, methods=["POST"]),
     Route("/v1/commits", ordering.submit, methods=["POST"]),
     Route("/v1/commits/read", ordering.read, methods=["POST"]),
+    *audit.ROUTES,
 ]
 
 

@@ -15,6 +15,7 @@ from roomkey.errors import RoomkeyError
 from roomkey.federation.requests import from_base64url
 from starlette.requests import Request
 
+from roomkey_delivery.audit.auditor import Auditor
 from roomkey_delivery.config import ServiceConfig
 from roomkey_delivery.directory import Directory
 from roomkey_delivery.hub import Hub
@@ -37,6 +38,7 @@ class Service:
         *,
         clock: Callable[[], float] = time.time,
         http: httpx.AsyncClient | None = None,
+        auditor: Auditor | None = None,
     ) -> None:
         self.config = config
         self.store = store
@@ -45,6 +47,7 @@ class Service:
         self.directory = Directory(config, store, clock, self._http)
         self.verifier = Verifier(config, store, self.directory, clock)
         self.hub = Hub(store)
+        self.auditor = auditor
         self._by_address = Limiter(config.rates.address)
         self.claimed = Limiter(config.rates.claimed)
         self.targets = Limiter(config.rates.target)
@@ -58,6 +61,8 @@ class Service:
     async def running(self) -> AsyncIterator[None]:
         """From start to end: wakes streams for other processes' messages, prunes, closes the store."""
         tasks = [asyncio.create_task(self.hub.watch()), asyncio.create_task(self._prune())]
+        if self.auditor is not None:
+            tasks.append(asyncio.create_task(self.auditor.load()))
         try:
             yield
         finally:
@@ -65,6 +70,8 @@ class Service:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self.auditor is not None:
+                await self.auditor.close()
             await self._http.aclose()
             await self.store.close()
 

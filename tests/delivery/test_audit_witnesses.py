@@ -123,7 +123,7 @@ async def test_a_witness_that_knows_more_than_we_do_is_told_of(network: Network)
     network.stock()
     assert (await network.collect()).signatures
     restored = Network(network.log.fork())
-    del restored.log.epochs[3:]
+    del restored.log.entries[3:]
     restored.transports, restored.witnesses = network.transports, network.witnesses
     collected = await restored.collect()
     assert (collected.ahead, collected.signatures) == (5, [])
@@ -134,7 +134,7 @@ async def test_another_history_of_the_same_size_gets_no_cosignature(network: Net
     network.stock()
     other = Network(network.log.fork())
     assert (await network.collect()).signatures
-    other.log.epochs[4] = other.log.epochs[4].replace(time=7)
+    other.log.alter(4, time=7)
     other.transports, other.witnesses = network.transports, network.witnesses
     (outcome,) = (await other.collect()).outcomes.values()
     assert isinstance(outcome, Refused)

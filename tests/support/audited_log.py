@@ -37,7 +37,8 @@ class AuditedLog:
     def __init__(self, key: VerifierKey, pair: KeyPair, time: int) -> None:
         self.key, self.pair, self.time = key, pair, time
         self.map: dict[bytes, MapLeaf] = {}
-        self.epochs: list[EpochLeaf] = []
+        self.map_root = MISSING
+        self.entries: list[bytes] = []  # EpochLeaf structs, unless a test puts others there
         self.updates: list[bytes] = []
         self.altered: dict[str, bytes] = {}
         self.asked: list[str] = []
@@ -49,35 +50,40 @@ class AuditedLog:
     def fork(self) -> AuditedLog:
         """The same log, which can go on differently from here."""
         other = AuditedLog(self.key, self.pair, self.time)
-        other.map, other.epochs, other.updates = dict(self.map), list(self.epochs), list(self.updates)
+        other.map, other.map_root = dict(self.map), self.map_root
+        other.entries, other.updates = list(self.entries), list(self.updates)
         return other
 
-    def append(self, *leaves: MapLeaf, **different: Any) -> EpochLeaf:
+    def append(self, *leaves: MapLeaf, **different: Any) -> None:
         """One epoch that sets these leaves; fields of the EpochLeaf may be told otherwise."""
         updates = MapUpdates(tuple(sorted(leaves, key=lambda item: item.index)))
         self.map |= {item.index: item for item in leaves}
         self.time += 1
         honest: dict[str, Any] = {
-            "number": len(self.epochs),
+            "number": len(self.entries),
             "time": self.time,
             "map_root": IdentityMap(self.map.values()).root(),
-            "previous_root": self.epochs[-1].map_root if self.epochs else MISSING,
+            "previous_root": self.map_root,
             "updates_hash": updates.hash(),
         }
         epoch = EpochLeaf(**(honest | different))
-        self.epochs.append(epoch)
+        self.map_root = epoch.map_root
+        self.entries.append(epoch.encode())
         self.updates.append(updates.encode())
-        return epoch
+
+    def alter(self, number: int, **fields: Any) -> None:
+        """Rewrites an epoch."""
+        self.entries[number] = EpochLeaf.decode(self.entries[number]).replace(**fields).encode()
 
     def hashes(self) -> list[bytes]:
-        return [epoch.leaf_hash() for epoch in self.epochs]
+        return [merkle.leaf_hash(entry) for entry in self.entries]
 
     def consistency(self, old: int, new: int) -> list[bytes]:
         hashes = self.hashes()
         return merkle.consistency_proof(lambda start, end: merkle.root(hashes[start:end]), old, new)
 
     def head(self, size: int | None = None) -> Checkpoint:
-        count = len(self.epochs) if size is None else size
+        count = len(self.entries) if size is None else size
         return Checkpoint(self.key.name, count, merkle.root(self.hashes()[:count]))
 
     async def checkpoint(self, size: int | None = None) -> Note:
@@ -100,7 +106,7 @@ class AuditedLog:
         number = int("".join(part.removeprefix("x") for part in place.split("/")))
         count = int(width or 256)
         if level == "entries":
-            entries = [epoch.encode() for epoch in self.epochs[number * 256 : number * 256 + count]]
+            entries = self.entries[number * 256 : number * 256 + count]
             found = [len(entry).to_bytes(2, "big") + entry for entry in entries]
         else:
             found = list(self._tile(int(level), number)[:count])
