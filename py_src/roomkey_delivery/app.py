@@ -60,6 +60,7 @@ ROUTES = [
     Route(DESCRIPTION_PATH, describe, methods=["GET"]),
     Route(WELL_KNOWN, well_known, methods=["GET"]),
     Route("/v1/clients", enrolment.enrol, methods=["POST"]),
+    Route("/v1/clients/recovery", enrolment.recover, methods=["POST"]),
     Route("/v1/clients/admissions", enrolment.admit, methods=["POST"]),
     Route(LOOKUP_PATH, enrolment.lookup, methods=["POST"]),
     Route("/v1/user-init-keys", init_keys.publish, methods=["POST"]),

@@ -66,6 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--unsafe-open-enrolment", action="store_true", help="names go to who comes first")
     enrol = commands.add_parser("enrol", help="print a one-time code that binds a name to a key")
     enrol.add_argument("identity", help="such as alice@email1.example")
+    enrol.add_argument(
+        "--reset",
+        action="store_true",
+        help="let its owner, who lost every device and the recovery key, begin anew; everybody who knows the name is "
+        "shown it",
+    )
     enrol.add_argument("--db", type=Path, default=DATABASE, help=f"the service's database file (default {DATABASE})")
     return parser
 
@@ -76,7 +82,7 @@ def _enrol(options: argparse.Namespace) -> int:
     async def run() -> str:
         store = SqliteStore(options.db)
         try:
-            return await new_code(store, identity, domain_of(identity), time.time())
+            return await new_code(store, identity, domain_of(identity), time.time(), reset=options.reset)
         finally:
             await store.close()
 

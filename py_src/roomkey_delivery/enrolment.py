@@ -1,25 +1,28 @@
 """Who may use a name here, and which keys the clients of this domain have.
 
 A one-time code binds a name to its first client's key; a client that is enrolled admits further ones (wire.md section
-5).
+5). Where the service keeps a log, the manifests in it say who a name's clients are (`manifests`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+from typing import Any
 
 from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery_messages import JSON
 from roomkey.federation.identity import check_identity, domain_of
 from roomkey.federation.messages import Credential
 from roomkey.federation.requests import base64url, client_id
+from roomkey.transparency.manifest import ManifestKey
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from roomkey_delivery.config import ADMISSION_LIFETIME, CODE_LIFETIME, MAX_JSON
 from roomkey_delivery.limits import read_body
-from roomkey_delivery.service import bytes_of, json_body, service_of
+from roomkey_delivery.manifests import enrol_logged, newest_for
+from roomkey_delivery.service import Service, bytes_of, json_body, service_of
 from roomkey_delivery.signatures import check_type, digested_body
 from roomkey_delivery.store.interface import Client, Store
 
@@ -40,20 +43,52 @@ def code_hash(code: str) -> bytes:
     return hashlib.sha256(b"roomkey enrolment code" + plain.encode("utf-8", "replace")).digest()
 
 
-async def new_code(store: Store, identity: str, domain: str, now: float) -> str:
-    """A code that lets one client enrol as `identity`. Errors: "already-enrolled", "bad-argument" (not of our
-    domain).
+async def new_code(store: Store, identity: str, domain: str, now: float, *, reset: bool = False) -> str:
+    """A code that lets one client enrol as `identity`.
+
+    Args:
+        reset: lets it begin anew under a name that is taken, which all who know the name are shown (wire.md section 6).
+    Errors: "already-enrolled", "bad-argument" (not of our domain).
     """
     if domain_of(identity) != domain:
         raise RoomkeyError("bad-argument", f"expected a name at {domain}")
     code = make_code()
-    await store.new_code(identity, code_hash(code), now + CODE_LIFETIME)
+    keep = store.new_reset_code if reset else store.new_code
+    await keep(identity, code_hash(code), now + CODE_LIFETIME)
     return code
 
 
 async def enrol(request: Request) -> Response:
-    """`POST /v1/clients`: signed with the key that is to be enrolled, which proves its possession."""
+    """`POST /v1/clients`: signed with the key that is to be enrolled, which proves its possession. The answer names the
+    version of the client's manifest, where there is a log.
+    """
     service = service_of(request)
+    client, body, code = await _newcomer(service, request)
+    answer: dict[str, object] = {"client": base64url(client.id)}
+    if service.log is None:
+        await service.store.enrol(client, code, service.clock(), unsafe_open=service.config.unsafe_open_enrolment)
+    else:
+        manifest = bytes_of(body, "manifest") if "manifest" in body else None
+        reset = body.get("reset") is True
+        answer["version"] = await enrol_logged(service, service.log, client, code, manifest, reset=reset)
+    return JSONResponse(answer, 201)
+
+
+async def recover(request: Request) -> Response:
+    """`POST /v1/clients/recovery`: signed with the key that is to be enrolled; the newest manifest for it to follow."""
+    service = service_of(request)
+    client, body, code = await _newcomer(service, request)
+    if service.log is None:
+        raise RoomkeyError("manifest-refused", "expected a service that keeps a log")
+    recovery = None
+    if "recovery" in body:
+        recovery = ManifestKey.decode(bytes_of(body, "recovery")), bytes_of(body, "proof")
+    newest = await newest_for(service, service.log, client, code, recovery)
+    return JSONResponse({"manifest": None if newest is None else base64url(newest.encode())})
+
+
+async def _newcomer(service: Service, request: Request) -> tuple[Client, dict[str, Any], bytes | None]:
+    """A client of this domain that signs with the key it wants enrolled; its body, and the hash of the code in it."""
     service.count_unsigned(request)
     check_type(request, JSON)
     body = json_body(await digested_body(request, MAX_JSON))
@@ -64,10 +99,7 @@ async def enrol(request: Request) -> Response:
     code = body.get("code")
     if domain_of(identity) != service.config.domain or not (code is None or isinstance(code, str)):
         raise RoomkeyError("enrolment-refused", "expected a name of this domain and a code")
-    hashed = None if code is None else code_hash(code[:MAX_CODE])
-    now = service.clock()
-    await service.store.enrol(client, hashed, now, unsafe_open=service.config.unsafe_open_enrolment)
-    return JSONResponse({"client": base64url(client.id)}, 201)
+    return client, body, None if code is None else code_hash(code[:MAX_CODE])
 
 
 async def admit(request: Request) -> Response:

@@ -7,6 +7,7 @@ What is stored has been checked as far as the publisher answers for it:
 3. The UserInitKey is the index of its KeyPackages (`roomkey.federation.index`).
 4. The UserInitKey's signature is right.
 5. Its KeyPackages are valid now, and no longer than clients take.
+6. Where there is a log: the client stands in it, with the set's suites (`manifests`).
 
 Claimers prove all of it again (`roomkey.federation.proof`): a service is not trusted.
 """
@@ -26,6 +27,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from roomkey_delivery.config import MAX_CLAIM, MAX_STOCK, MAX_UPLOAD
+from roomkey_delivery.manifests import check_publishable, claimable
 from roomkey_delivery.service import Service, service_of
 from roomkey_delivery.store.interface import Client, NewSet, StockCount
 
@@ -51,6 +53,8 @@ async def publish(request: Request) -> Response:
     checked = [_checked(item, sender, now) for item in sets]
     if not all(await verify(_crypto, [item.user_init_key for item in sets])):  # 4
         raise RoomkeyError("invalid-set", "signature: expected one by the credential's key", field="signature")
+    if service.log is not None:
+        await check_publishable(service.log, sender, sets)  # 6
     await service.store.publish(sender.id, checked, now, MAX_STOCK)
     return _stock(await service.store.stock(sender.id, now))
 
@@ -92,7 +96,8 @@ async def _claim(service: Service, sender: Client, asked: tuple[GetUserInitKeyRe
         service.targets.take(identity, now)
     bundles: list[InitKeySetBundle] = []
     for item, identity in zip(asked, identities, strict=True):
-        for body in await service.store.claim(identity, item.supported_suites, now):
+        only = None if service.log is None else await claimable(service.log, identity)
+        for body in await service.store.claim(identity, item.supported_suites, now, only):
             bundles.append(InitKeySetBundle(item.identity, InitKeySet.decode(body)))
     return bundles
 

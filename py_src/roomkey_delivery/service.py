@@ -20,6 +20,7 @@ from roomkey_delivery.config import ServiceConfig
 from roomkey_delivery.directory import Directory
 from roomkey_delivery.hub import Hub
 from roomkey_delivery.limits import Limiter, address_of
+from roomkey_delivery.manifests import ManifestLog
 from roomkey_delivery.signatures import Verifier
 from roomkey_delivery.store.interface import Store
 
@@ -48,6 +49,7 @@ class Service:
         self.verifier = Verifier(config, store, self.directory, clock)
         self.hub = Hub(store)
         self.auditor = auditor
+        self.log: ManifestLog | None = None
         self._by_address = Limiter(config.rates.address)
         self.claimed = Limiter(config.rates.claimed)
         self.targets = Limiter(config.rates.target)

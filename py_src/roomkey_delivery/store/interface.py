@@ -7,7 +7,7 @@ long), and then nothing has changed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -72,13 +72,27 @@ class Store(Protocol):
         """Lets who knows the code enrol as `identity`; an older unused code ends. Errors: "already-enrolled"."""
         ...
 
+    async def new_reset_code(self, identity: str, code_hash: bytes, expires: float) -> None:
+        """Lets who knows the code begin anew under a name, taken or not; an older such code ends."""
+        ...
+
+    async def check_code(self, client: Client, code_hash: bytes, now: float) -> bool:
+        """Whether the code, which stays good, is one for a reset. A code that this client used already is good still.
+
+        Errors: "enrolment-refused", "already-enrolled" for a used code.
+        """
+        ...
+
     async def admit(self, identity: str, client: bytes, expires: float) -> None:
         """Lets the client `client` enrol as `identity`."""
         ...
 
-    async def enrol(self, client: Client, code_hash: bytes | None, now: float, *, unsafe_open: bool = False) -> None:
+    async def enrol(
+        self, client: Client, code_hash: bytes | None, now: float, *, unsafe_open: bool = False, listed: bool = False
+    ) -> None:
         """Binds the client to its identity, by a code, an admission, or (unsafe_open) by coming first. The same again
-        is fine.
+        is fine. `listed`: the log's newest manifest names the client, so neither code nor admission is needed; a code
+        that is given is used up.
 
         Errors: "enrolment-refused"; "already-enrolled" for a used code, a key bound to another name, or (unsafe_open)
         a taken name.
@@ -101,9 +115,11 @@ class Store(Protocol):
 
     async def stock(self, client: bytes, now: float) -> StockCount: ...
 
-    async def claim(self, identity: str, suites: Sequence[int], now: float) -> list[bytes]:
+    async def claim(
+        self, identity: str, suites: Sequence[int], now: float, only: Collection[bytes] | None = None
+    ) -> list[bytes]:
         """The oldest live set of each client of `identity` that holds one of `suites` (any, if empty), which then is
-        gone.
+        gone. `only`: the ids of the clients whose sets may be handed out; None for all.
 
         A client's last resort comes only when nothing else of it fits, and stays. Unknown identities have no sets.
         """

@@ -22,15 +22,37 @@ def taken(db: sqlite3.Connection, identity: str) -> bool:
     return db.execute("SELECT 1 FROM clients WHERE identity = ?", (identity,)).fetchone() is not None
 
 
-def use_code(db: sqlite3.Connection, identity: str, code_hash: bytes, now: float) -> None:
-    row = db.execute("SELECT hash, expires, used FROM codes WHERE identity = ?", (identity,)).fetchone()
-    if row is None or not hmac.compare_digest(row[0], code_hash):
+def use_code(db: sqlite3.Connection, client: Client, code_hash: bytes, now: float) -> None:
+    """Uses up the code of a name's first client; one for a reset takes a log. Errors: as `check_code`."""
+    if check_code(db, client, code_hash, now):
         raise RoomkeyError("enrolment-refused", "expected the code of this name")
-    if row[2]:
-        raise RoomkeyError("already-enrolled", "expected a code that was not used")
-    if row[1] <= now:
-        raise RoomkeyError("enrolment-refused", "expected a code that is not expired")
-    db.execute("UPDATE codes SET used = 1 WHERE identity = ?", (identity,))
+    spend_code(db, client, code_hash)
+
+
+def spend_code(db: sqlite3.Connection, client: Client, code_hash: bytes) -> None:
+    """Uses up a code that was checked."""
+    db.execute("UPDATE codes SET used = 1 WHERE identity = ? AND hash = ?", (client.identity, code_hash))
+    spent = "UPDATE reset_codes SET used = ? WHERE identity = ? AND hash = ?"
+    db.execute(spent, (client.id, client.identity, code_hash))
+
+
+def check_code(db: sqlite3.Connection, client: Client, code_hash: bytes, now: float) -> bool:
+    """Whether a code of the client's name is one for a reset. Errors: "enrolment-refused", "already-enrolled"."""
+    for table in ("reset_codes", "codes"):
+        row = db.execute(f"SELECT hash, expires, used FROM {table} WHERE identity = ?", (client.identity,)).fetchone()
+        if row is None or not hmac.compare_digest(row[0], code_hash):
+            continue
+        if row[2] and row[2] != client.id and not _is_enrolled(db, client):
+            raise RoomkeyError("already-enrolled", "expected a code that was not used")
+        if row[1] <= now:
+            raise RoomkeyError("enrolment-refused", "expected a code that is not expired")
+        return table == "reset_codes"
+    raise RoomkeyError("enrolment-refused", "expected the code of this name")
+
+
+def _is_enrolled(db: sqlite3.Connection, client: Client) -> bool:
+    known = "SELECT 1 FROM clients WHERE id = ? AND identity = ?"
+    return db.execute(known, (client.id, client.identity)).fetchone() is not None
 
 
 def use_admission(db: sqlite3.Connection, client: Client, now: float) -> bool:

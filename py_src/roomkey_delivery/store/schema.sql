@@ -9,6 +9,10 @@ CREATE INDEX IF NOT EXISTS nonces_expire ON nonces (expires);
 CREATE TABLE IF NOT EXISTS codes (
   identity TEXT PRIMARY KEY, hash BLOB NOT NULL, expires REAL NOT NULL, used INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
+-- Codes by which the operator lets a taken name begin anew; `used` by which client.
+CREATE TABLE IF NOT EXISTS reset_codes (
+  identity TEXT PRIMARY KEY, hash BLOB NOT NULL, expires REAL NOT NULL, used BLOB
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS admissions (
   client BLOB NOT NULL, identity TEXT NOT NULL, expires REAL NOT NULL,
   PRIMARY KEY (client, identity)

@@ -15,7 +15,7 @@ import asyncio
 import functools
 import hashlib
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import resources
@@ -100,20 +100,34 @@ class SqliteStore:
             db.execute("INSERT OR REPLACE INTO codes VALUES (?, ?, ?, 0)", (identity, code_hash, expires))
 
     @_in_thread
+    def new_reset_code(self, identity: str, code_hash: bytes, expires: float) -> None:
+        with _transaction(self._db) as db:
+            db.execute("INSERT OR REPLACE INTO reset_codes VALUES (?, ?, ?, NULL)", (identity, code_hash, expires))
+
+    @_in_thread
+    def check_code(self, client: Client, code_hash: bytes, now: float) -> bool:
+        return queries.check_code(self._db, client, code_hash, now)
+
+    @_in_thread
     def admit(self, identity: str, client: bytes, expires: float) -> None:
         with _transaction(self._db) as db:
             db.execute("INSERT OR REPLACE INTO admissions VALUES (?, ?, ?)", (client, identity, expires))
 
     @_in_thread
-    def enrol(self, client: Client, code_hash: bytes | None, now: float, *, unsafe_open: bool = False) -> None:
+    def enrol(
+        self, client: Client, code_hash: bytes | None, now: float, *, unsafe_open: bool = False, listed: bool = False
+    ) -> None:
         with _transaction(self._db) as db:
             known = db.execute("SELECT identity FROM clients WHERE id = ?", (client.id,)).fetchone()
             if known is not None:
                 if known[0] != client.identity:
                     raise RoomkeyError("already-enrolled", "expected a key that has no other name")
                 return
-            if code_hash is not None:
-                queries.use_code(db, client.identity, code_hash, now)
+            if listed:
+                if code_hash is not None:
+                    queries.spend_code(db, client, code_hash)
+            elif code_hash is not None:
+                queries.use_code(db, client, code_hash, now)
             elif not queries.use_admission(db, client, now):
                 if not unsafe_open:
                     raise RoomkeyError("enrolment-refused", "expected a code or an admission")
@@ -156,11 +170,14 @@ class SqliteStore:
         return queries.stock(self._db, client, now)
 
     @_in_thread
-    def claim(self, identity: str, suites: Sequence[int], now: float) -> list[bytes]:
+    def claim(
+        self, identity: str, suites: Sequence[int], now: float, only: Collection[bytes] | None = None
+    ) -> list[bytes]:
         with _transaction(self._db) as db:
             query = "SELECT id FROM clients WHERE identity = ? ORDER BY enrolled, id"
             owners = db.execute(query, (identity,)).fetchall()
-            found = (queries.claim_one(db, owner, frozenset(suites), now) for (owner,) in owners)
+            asked = [owner for (owner,) in owners if only is None or owner in only]
+            found = (queries.claim_one(db, owner, frozenset(suites), now) for owner in asked)
             return [body for body in found if body is not None]
 
     # -- inboxes --
@@ -261,7 +278,7 @@ class SqliteStore:
     @_in_thread
     def prune(self, now: float) -> None:
         with _transaction(self._db) as db:
-            for table in ("nonces", "codes", "admissions", "sets"):
+            for table in ("nonces", "codes", "reset_codes", "admissions", "sets"):
                 used = " AND NOT used" if table == "codes" else ""  # a used code goes on telling that it is used
                 db.execute(f"DELETE FROM {table} WHERE expires <= ?{used}", (now,))
             db.execute("DELETE FROM messages WHERE body IS NULL AND received <= ?", (now - HASHES_KEPT,))
