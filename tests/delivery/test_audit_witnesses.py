@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from roomkey.transparency.checkpoints import cosign, cosignatures
+from roomkey.transparency.checkpoints import cosign, cosignatures, read_checkpoint
 from roomkey.transparency.notes import COSIGNATURE, Note, VerifierKey
 from roomkey_delivery.audit import witnesses
 from roomkey_delivery.audit.protocol import AddCheckpoint
+from roomkey_delivery.audit.reading import tile_number
 from roomkey_delivery.audit.witnesses import Ahead, Collected, Cosigned, Refused, collect
 
 from tests.support import stock_witness
@@ -22,6 +24,7 @@ from tests.support.stock_witness import StockWitness
 
 Scope = MutableMapping[str, Any]
 App = Callable[[Scope, Callable[[], Awaitable[Scope]], Callable[[Scope], Awaitable[None]]], Awaitable[None]]
+EXAMPLES = json.loads((Path(__file__).parents[1] / "vectors/data/c2sp/c2sp-text-examples.json").read_text())
 NOW = 1_795_000_100.0
 
 
@@ -206,3 +209,16 @@ async def test_a_dead_witness_holds_nobody_up(network: Network, monkeypatch: pyt
     slow = await asyncio.wait_for(network.collect(), 5)
     assert len(slow.signatures) == 1
     assert isinstance(slow.outcomes["dead.example"], Refused)
+
+
+def test_the_example_request_of_the_specification_reads() -> None:
+    example = EXAMPLES["add_checkpoint_request"]["body"].encode()
+    request = AddCheckpoint.decode(example)
+    head = read_checkpoint(request.note.text)
+    assert (request.old, len(request.proof), head.size) == (20852014, 4, 20852163)
+    assert request.encode() == example
+
+
+def test_the_example_path_of_a_tile() -> None:
+    assert tile_number(1234067) == EXAMPLES["tile_path"]["index 1234067"]
+    assert [tile_number(number) for number in (0, 999, 1000)] == ["000", "999", "x001/000"]
