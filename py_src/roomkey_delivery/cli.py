@@ -19,6 +19,7 @@ from roomkey.federation.identity import canonicalise, check_domain, domain_of
 from roomkey.federation.requests import authority
 
 from roomkey_delivery.app import make_app
+from roomkey_delivery.audit import commands as audit
 from roomkey_delivery.config import CODE_LIFETIME, ServiceConfig
 from roomkey_delivery.enrolment import new_code
 from roomkey_delivery.hub import Hub
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs addresses of other services, and at every request
     try:
-        return _serve(options) if options.command == "serve" else _enrol(options)
+        return int(options.run(options))
     except RoomkeyError as error:
         print(f"{error.code}: {error.text}" if error.text else error.code, file=sys.stderr)
         return 1
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         help="where another domain's service is, repeatable",
     )
     serve.add_argument("--unsafe-open-enrolment", action="store_true", help="names go to who comes first")
+    serve.set_defaults(run=_serve)
     enrol = commands.add_parser("enrol", help="print a one-time code that binds a name to a key")
     enrol.add_argument("identity", help="such as alice@email1.example")
     enrol.add_argument(
@@ -73,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
         "shown it",
     )
     enrol.add_argument("--db", type=Path, default=DATABASE, help=f"the service's database file (default {DATABASE})")
+    enrol.set_defaults(run=_enrol)
+    audit.add(commands, DATABASE)
     return parser
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from roomkey.errors import RoomkeyError
 from roomkey.transparency.checkpoints import cosign, cosignatures
+from roomkey.transparency.evidence import ForkEvidence, TwoTruths, verify_evidence
 from roomkey.transparency.exchange import MapUpdates
 from roomkey.transparency.identity_map import MISSING, IdentityMap, MapLeaf
 from roomkey.transparency.notes import COSIGNATURE
@@ -39,7 +40,8 @@ async def expect_end(audit: Audit, reason: str) -> None:
             (outcome,) = (await audit.collect()).outcomes.values()
             assert isinstance(outcome, Refused)
             assert outcome.status == 422
-        assert [reason in text for _, text in audit.store.refusals()] == [True], audit.store.refusals()
+        (refusal,) = audit.store.refusals()
+        assert reason in refusal.reason
         await audit.restart()
     audit.log.append()
     assert not (await audit.collect(old=3)).signatures
@@ -66,6 +68,7 @@ async def test_t5_a_map_root_that_omits_an_update(audit: Audit) -> None:
         (root_of(leaf(1), leaf(2, 2), leaf(3), leaf(4)), (leaf(4),)),  # one changed without a word
         (root_of(leaf(1), leaf(2), leaf(3), leaf(4), leaf(5)), (leaf(4),)),  # one added without a word
     ],
+    ids=["removed", "changed", "added"],
 )
 async def test_t5_a_map_root_that_does_what_no_update_says(
     audit: Audit, root: bytes, said: tuple[MapLeaf, ...]
@@ -135,8 +138,11 @@ async def test_t6_two_truths_at_an_auditor_are_kept_as_evidence(audit: Audit, ca
     honest, lie = await audit.log.checkpoint(), await other.checkpoint()
     assert (await audit.collect()).signatures
     assert (await audit.ask(other, 3)).status_code == 422
-    (kept,) = audit.store.contradictions()
-    assert (kept.ours, kept.theirs) == (honest.encode(), lie.encode())
+    (kept,) = audit.store.refusals()
+    evidence = ForkEvidence.decode(kept.evidence or "")
+    assert (evidence.first, evidence.second) == (honest, lie)
+    proved = await verify_evidence(CRYPTO, evidence)
+    assert proved == TwoTruths(audit.log.key, audit.log.head(), other.head())
     assert "two roots of size 3" in caplog.text
     await expect_end(audit, "two roots of size 3")
 
@@ -147,8 +153,8 @@ async def test_t6_an_older_size_with_another_root_is_evidence_too(audit: Audit) 
     audit.log.append(leaf(4))
     assert (await audit.collect()).signatures
     await audit.ask(other, 0, 2)
-    (kept,) = audit.store.contradictions()
-    assert kept.theirs == (await other.checkpoint(2)).encode()
+    (kept,) = audit.store.refusals()
+    await verify_evidence(CRYPTO, ForkEvidence.decode(kept.evidence or ""))
     await expect_end(audit, "two roots of size 2")
 
 
@@ -197,7 +203,8 @@ async def test_t15_of_two_checkpoints_that_race_one_is_signed(audit: Audit) -> N
     assert [answer.status_code for answer in answers].count(200) <= 1
     signed = {log.head().root for log, answer in zip(logs, answers, strict=True) if answer.status_code == 200}
     assert signed <= {audit.log.head().root}
-    assert audit.store.contradictions()
+    (kept,) = audit.store.refusals()
+    await verify_evidence(CRYPTO, ForkEvidence.decode(kept.evidence or ""))
 
 
 async def test_t15_in_two_processes_only_one_moves_the_head(audit: Audit) -> None:

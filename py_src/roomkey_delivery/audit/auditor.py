@@ -31,6 +31,7 @@ import httpx
 from roomkey.crypto.provider import CryptoProvider, KeyPair
 from roomkey.errors import RoomkeyError
 from roomkey.transparency.checkpoints import Checkpoint, cosign, read_checkpoint
+from roomkey.transparency.evidence import ForkEvidence
 from roomkey.transparency.merkle import EMPTY_ROOT, verify_consistency
 from roomkey.transparency.notes import Note, NoteSignature, VerifierKey, verify_note
 
@@ -153,7 +154,7 @@ class Auditor:
     ) -> NoteSignature | Conflict:
         async with item.lock:
             standing = await self._run(self._store.read, head.origin)
-            await self._check_history(standing, head, note)  # 2. and 3.
+            await self._check_history(item, standing, head, note)  # 2. and 3.
             if request.old != standing.size:
                 return Conflict(standing.size)  # 4.
             _check_growth(standing, head, request.proof)  # 5.
@@ -173,17 +174,17 @@ class Auditor:
                 await self._refuse(head.origin, error.text)
             raise
 
-    async def _check_history(self, standing: Standing, head: Checkpoint, note: Note) -> None:
+    async def _check_history(self, item: Follower, standing: Standing, head: Checkpoint, note: Note) -> None:
         known = await self._run(self._store.head_at, head.origin, head.size)
         if known is not None and known[0] != head.root:
             reason = f"two roots of size {head.size}, both signed by the log"
-            await self._refuse(head.origin, reason, known[1], note.encode())
+            await self._refuse(head.origin, reason, ForkEvidence(item.key, Note.decode(known[1]), note))
             raise RoomkeyError("log-fork", reason)
         if standing.refused is not None:
             raise RoomkeyError("log-proof-invalid", standing.refused)
 
-    async def _refuse(self, origin: str, reason: str, ours: bytes | None = None, theirs: bytes | None = None) -> None:
-        if await self._run(self._store.refuse, origin, reason, ours, theirs):
+    async def _refuse(self, origin: str, reason: str, evidence: ForkEvidence | None = None) -> None:
+        if await self._run(self._store.refuse, origin, reason, None if evidence is None else evidence.encode()):
             log.error("the log %s is not cosigned any more: %s", origin, reason)
 
     async def _cosign(self, head: Checkpoint, note: Note) -> NoteSignature | Conflict:

@@ -6,8 +6,8 @@ CREATE TABLE IF NOT EXISTS audited_logs (
   number INTEGER PRIMARY KEY, origin TEXT NOT NULL UNIQUE,
   size INTEGER NOT NULL DEFAULT 0, root BLOB, note BLOB,
   epochs INTEGER NOT NULL DEFAULT 0, peaks BLOB NOT NULL DEFAULT x'', time INTEGER NOT NULL DEFAULT 0,
-  -- why this log is never cosigned again, and for a fork the two notes that prove it
-  refused TEXT, ours BLOB, theirs BLOB
+  -- why this log is never cosigned again, and for a fork the file that proves it
+  refused TEXT, evidence TEXT
 );
 
 -- The log's map; `epoch` is the one that set the leaf.

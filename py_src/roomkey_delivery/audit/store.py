@@ -43,12 +43,12 @@ class Standing(NamedTuple):
         return 0 if self.head is None else self.head.size
 
 
-class Contradiction(NamedTuple):
-    """Two notes that a log signed, which cannot both be true."""
+class Refusal(NamedTuple):
+    """A log that is not cosigned any more, why, and for a fork the file that proves it (`transparency.evidence`)."""
 
     origin: str
-    ours: bytes
-    theirs: bytes
+    reason: str
+    evidence: str | None
 
 
 class AuditStore:
@@ -132,26 +132,19 @@ class AuditStore:
         ).fetchone()
         return None if row is None else (bytes(row[0]), bytes(row[1]))
 
-    def refuse(self, origin: str, reason: str, ours: bytes | None = None, theirs: bytes | None = None) -> bool:
+    def refuse(self, origin: str, reason: str, evidence: str | None = None) -> bool:
         """Ends the cosigning of a log for good. Who refused it first is right; whether this was the first."""
         with _transaction(self._db) as db:
             done = db.execute(
-                "UPDATE audited_logs SET refused = ?, ours = ?, theirs = ? WHERE number = ? AND refused IS NULL",
-                (reason, ours, theirs, _number(db, origin)),
+                "UPDATE audited_logs SET refused = ?, evidence = ? WHERE number = ? AND refused IS NULL",
+                (reason, evidence, _number(db, origin)),
             )
         return done.rowcount == 1
 
-    def refusals(self) -> list[tuple[str, str]]:
-        """The logs that are never cosigned again, and why."""
-        rows = self._db.execute("SELECT origin, refused FROM audited_logs WHERE refused IS NOT NULL ORDER BY origin")
-        return [(origin, reason) for origin, reason in rows]
-
-    def contradictions(self) -> list[Contradiction]:
-        """The evidence of forks that was kept."""
-        rows = self._db.execute(
-            "SELECT origin, ours, theirs FROM audited_logs WHERE theirs IS NOT NULL ORDER BY origin"
-        )
-        return [Contradiction(*row) for row in rows]
+    def refusals(self) -> list[Refusal]:
+        """The logs that are never cosigned again."""
+        rows = self._db.execute("SELECT origin, refused, evidence FROM audited_logs WHERE refused IS NOT NULL")
+        return [Refusal(*row) for row in rows]
 
     def close(self) -> None:
         self._db.close()
