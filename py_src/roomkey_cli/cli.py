@@ -1,5 +1,113 @@
-"""`roomkey`."""
+"""`roomkey`: end-to-end encrypted mail between people of different delivery services.
+
+roomkey enrol NAME --service URL     makes an identity; its one-time code comes by ROOMKEY_CODE, a file or a prompt
+roomkey write NAME... [--text TEXT]  writes to people; what cannot go now goes at the next run
+roomkey read [--follow]              prints what came
+roomkey people                       who is known, and how; conversations, invitations
+roomkey digits [NAME...]             the digits that people of a conversation compare by voice
+roomkey forget NAME                  drops what we hold of somebody's keys, when they have said that they changed
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from roomkey.errors import RoomkeyError
+
+from roomkey_cli import commands, screen
+from roomkey_cli.settings import NAME, default_folder
+from roomkey_cli.words import DONE, FAULT, REFUSED, Trouble, sentence, status_of
+
+Command = Callable[[argparse.Namespace], Coroutine[Any, Any, int]]
+INTERRUPTED = 130  # as shells say it
 
 
-def main() -> int:
-    return 2
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; returns the exit status (`words`)."""
+    options = _parser().parse_args(arguments)
+    command: Command = options.run
+    faults: list[str] = []
+
+    async def run() -> int:
+        def fault(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            faults.append(type(context.get("exception")).__name__)
+
+        asyncio.get_running_loop().set_exception_handler(fault)
+        return await command(options)
+
+    try:
+        status = asyncio.run(run())
+    except Trouble as trouble:
+        screen.say(str(trouble))
+        status = trouble.status
+    except RoomkeyError as error:
+        screen.say(sentence(error))
+        status = status_of(error)
+    except KeyboardInterrupt:
+        return DONE if getattr(options, "follow", False) else INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return REFUSED
+    except Exception as error:
+        if os.environ.get("ROOMKEY_DEBUG"):
+            raise
+        faults.append(type(error).__name__)
+        status = FAULT
+    for name in dict.fromkeys(faults):
+        screen.say(f"something went wrong inside roomkey ({name}); ROOMKEY_DEBUG=1 shows where")
+    return FAULT if faults else status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("roomkey", description="End-to-end encrypted mail between delivery services.")
+    parser.add_argument(
+        "--folder", type=Path, default=default_folder(),
+        help=f"where identities and {NAME} are (default: $ROOMKEY_FOLDER, else ~/.roomkey)",
+    )  # fmt: skip
+    parser.add_argument("--as", dest="identity", metavar="NAME", help="which identity, where the folder has several")
+    commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Command, text: str) -> argparse.ArgumentParser:
+        made = commands_.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        made.set_defaults(run=run)
+        return made
+
+    enrol = command("enrol", commands.enrol, "make an identity and bind it to your name")
+    enrol.add_argument("name", help="such as alice@email1.example")
+    enrol.add_argument(
+        "--service", action="append", default=[], metavar="URL",
+        help="a delivery service, which is asked for the people of its domain: your own, and others'; repeatable",
+    )  # fmt: skip
+    enrol.add_argument(
+        "--code-file", type=Path, metavar="FILE",
+        help="the one-time code of your service's operator; - reads it from the standard input. Without, it comes from "
+        "$ROOMKEY_CODE or is asked for",
+    )  # fmt: skip
+
+    write = command("write", commands.write, "write to people; what cannot go now goes at the next run")
+    write.add_argument("names", nargs="*", metavar="NAME", help="such as bob@email2.example")
+    write.add_argument("--text", help="what to say; without, it is read from the standard input")
+    write.add_argument("--conversation", default="", metavar="TITLE", help="one of several with the same people")
+
+    read = command("read", commands.read, "print what came, and send what waits here")
+    read.add_argument("--follow", action="store_true", help="go on until interrupted")
+    read.add_argument("--all", action="store_true", help="also what was shown before, and what you wrote")
+    read.add_argument(
+        "--accept", action="append", default=[], metavar="NAME", help="take part in what this person invites you to"
+    )
+
+    command("people", commands.people, "list who is known and how, conversations and invitations")
+
+    digits = command("digits", commands.digits, "show the digits that people of a conversation compare by voice")
+    digits.add_argument("names", nargs="*", metavar="NAME")
+    digits.add_argument("--conversation", default="", metavar="TITLE")
+
+    forget = command("forget", commands.forget, "drop somebody's keys, when they have told you that they changed")
+    forget.add_argument("name")
+    return parser

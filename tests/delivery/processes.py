@@ -63,7 +63,10 @@ class Running:
         return self._end(signal.SIGTERM)
 
     def restart(self) -> None:
-        self._start(self.port)
+        """At the same port; what it prints may be another address, that of something before it."""
+        url, port = self.url, self.port
+        self._start(port)
+        self.url, self.port = url, port
 
     def _end(self, how: signal.Signals) -> int:
         if self.process.poll() is None:

@@ -204,6 +204,11 @@ class Client:
         """Lets the next fetch have these."""
         self._contacts.release(keys)
 
+    async def knows(self, identity: str) -> bool:
+        """Whether we have met this person (canonical): their next keys are held to those that we know."""
+        self._expect_open()
+        return await self._contacts.known(identity)
+
     async def forget_contact(self, identity: str) -> None:
         """Forgets which keys this person (canonical) had, after people agreed that they have new ones."""
         self._expect_open()

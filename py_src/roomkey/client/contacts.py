@@ -151,6 +151,10 @@ class Contacts:
                 changes.put(_SEEN + item.set_id.hex(), SeenSet(item.expires))
             changes.delete([_claimed_name(item.client.identity, item.set_id)])
 
+    async def known(self, identity: str) -> bool:
+        """Whether we hold keys of this contact (canonical) to compare others with."""
+        return await self._pin(identity) is not None
+
     async def forget(self, identity: str) -> None:
         """Forgets the pin of a contact, and sets proved under it: the next keys are the first again."""
         claimed = [name for name, _ in await self._store.list(f"{_CLAIMED}{identity}/")]
