@@ -22,6 +22,7 @@ from roomkey.federation.delivery_messages import (
     DELIVERY,
     GROUP,
     INIT_KEY_SETS,
+    MANIFEST,
     CommitsRead,
     CommitSubmission,
     GroupRegistration,
@@ -37,6 +38,8 @@ from roomkey.host.interface import Host
 from roomkey.tls import MAX_MESSAGE, Codec, vector
 
 PROTOCOL = "roomkey-delivery/1"
+# Characters: a manifest of 32 clients has under 4 kB (`transparency.manifest`).
+MAX_MANIFEST_TEXT = 1 << 14
 MAX_CLAIM = 50  # identities in one claim: a response stays near 1 MB
 
 _requests: Codec[tuple[GetUserInitKeyRequest, ...]] = vector(GetUserInitKeyRequest)
@@ -129,13 +132,20 @@ class DeliveryService:
                 "not-a-delivery-service", "expected the description of a delivery service", status=answer.status
             ) from error
 
-    async def enrol(self, credential: Credential, code: str | None) -> None:
+    async def enrol(
+        self, credential: Credential, code: str | None, *, manifest: bytes | None = None, reset: bool = False
+    ) -> int | None:
         """Binds the credential's identity to its key. The same again is no error; the service must be the identity's
         own.
 
         Args:
-            code: the one-time code; None for a further client that an older one has admitted (`admit`).
-        Errors: "enrolment-refused", "already-enrolled", "bad-argument" if the credential is not the signer's.
+            code: the one-time code; None for a further client that an older one has admitted (`admit`, or a manifest
+                that lists it), and for a recovery.
+            manifest: a SignedManifest that lists the client, for a service that keeps a log; others pass it over.
+            reset: the code lets the identity begin anew.
+        Returns: the version of the manifest that lists the client; None where there is no log.
+        Errors: "enrolment-refused", "already-enrolled", "identity-taken", "manifest-refused", "manifest-conflict",
+        "bad-argument" if the credential is not the signer's.
         """
         basic = credential.require_basic()
         if basic.public_key != self._signer().key.public or basic.identity != self._signer().identity.encode("ascii"):
@@ -143,7 +153,40 @@ class DeliveryService:
         body: dict[str, Any] = {"credential": base64url(credential.encode())}
         if code is not None:
             body["code"] = code
-        await self._caller.call_json("POST", "/v1/clients", body)
+        if manifest is not None:
+            body["manifest"] = base64url(manifest)
+        if reset:
+            body["reset"] = True
+        said = await self._caller.call_json("POST", "/v1/clients", body)
+        return None if said.get("version") is None else _number(said, "version")
+
+    async def newest_manifest(
+        self, credential: Credential, *, code: str | None = None, recovery: tuple[bytes, bytes] | None = None
+    ) -> bytes | None:
+        """The newest SignedManifest of the credential's identity, for this client to follow; None: nothing is logged.
+
+        Args:
+            code: one that lets the identity begin anew; or
+            recovery: the recovery key as manifests name it (ManifestKey), and its proof for this client.
+        Errors: "manifest-refused", "enrolment-refused", "already-enrolled".
+        """
+        body: dict[str, Any] = {"credential": base64url(credential.encode())}
+        if code is not None:
+            body["code"] = code
+        if recovery is not None:
+            body["recovery"], body["proof"] = map(base64url, recovery)
+        said = await self._caller.call_json("POST", "/v1/clients/recovery", body)
+        if said.get("manifest") is None:
+            return None
+        with _decoding():
+            return from_base64url(_text(said, "manifest", MAX_MANIFEST_TEXT))
+
+    async def submit_manifest(self, manifest: bytes) -> None:
+        """Hands in the next SignedManifest of this client's identity. The same again is no error.
+
+        Errors: "manifest-refused", "manifest-conflict", "identity-taken".
+        """
+        await self._caller.call("POST", "/v1/log/manifests", manifest, MANIFEST)
 
     async def admit(self, client: bytes) -> None:
         """Lets a further client (its id, 32 bytes) enrol under this client's identity, within an hour."""
@@ -281,9 +324,9 @@ def _stock(said: dict[str, Any]) -> Stock:
     return Stock(_number(said, "sets"), last_resort, None if expires is None else _number(said, "expires"))
 
 
-def _text(said: dict[str, Any], name: str) -> str:
+def _text(said: dict[str, Any], name: str, limit: int = 253) -> str:
     value = said.get(name)
-    if not isinstance(value, str) or len(value) > 253:
+    if not isinstance(value, str) or len(value) > limit:
         raise RoomkeyError("service-error", f"{name}: expected a text")
     return value
 

@@ -18,6 +18,7 @@ COMMITS_READ = "application/roomkey-commits-read"  # CommitsRead
 COMMITS = "application/roomkey-commits"  # StoredCommits
 INIT_KEY_SETS = "application/roomkey-init-key-sets"  # claim: requests<V>, answered by bundles<V>; publish: sets<V>
 FEDERATION = "application/mls-federation"  # the draft's GetUserInitKeyRequest and GetUserInitKeyResponse
+MANIFEST = "application/roomkey-manifest"  # SignedManifest (roomkey.transparency.manifest)
 JSON = "application/json"
 
 CLIENT_ID = 32  # bytes: SHA-256 of a credential's public key
