@@ -57,6 +57,8 @@ CODES: dict[str, Code] = {
     "invalid-welcome": Code("peer", False, "An invitation breaks the rules and was refused."),
     "too-many-proposals": Code("peer", True, "Too many changes to the conference were proposed at once."),
     "group-ended": Code("caller", False, "This conference has ended in favour of a new one."),
+    "group-succeeding": Code("peer", True, "The conference is about to go on in a new group; try again in a moment."),
+    "no-better-suite": Code("caller", False, "This conference uses the best encryption that everyone in it supports."),
     "not-a-member": Code("caller", False, "This identity is no longer a member of the conference."),
     # -- the federation: identities, init-key sets, trust, negotiation --
     "invalid-identity": Code("caller", False, "This is not a name we can use; it should look like name@example.org."),
@@ -157,6 +159,9 @@ CODES: dict[str, Code] = {
     "set-conflict": Code("caller", False, "Other keys are stored under the same number; they were left as they are."),
     "stock-full": Code("caller", False, "The delivery service holds as many of this device's keys as it takes."),
     "inbox-full": Code("peer", True, "Somebody's inbox is full until they open their page again."),
+    "queue-full": Code(
+        "service", True, "Too much is waiting for a delivery service that does not answer; it is tried again."
+    ),
     "malformed-request": Code("caller", False, "The delivery service did not understand the request."),
     "request-too-large": Code("caller", False, "This is more than the delivery service takes at once."),
     "too-many-requests": Code("service", True, "The delivery service asks us to slow down; try again in a moment."),

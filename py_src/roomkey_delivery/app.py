@@ -19,7 +19,8 @@ from roomkey_delivery import enrolment, inbox, init_keys, ordering
 from roomkey_delivery.audit import routes as audit
 from roomkey_delivery.config import MAX_MESSAGE, MAX_UPLOAD
 from roomkey_delivery.cors import DESCRIPTION_PATH, Cors
-from roomkey_delivery.directory import LOOKUP_PATH, WELL_KNOWN
+from roomkey_delivery.directory import LOOKUP_PATH
+from roomkey_delivery.peers import routes as peers
 from roomkey_delivery.problems import Bugs, on_http_error, on_roomkey_error
 from roomkey_delivery.service import Service, service_of
 
@@ -47,18 +48,8 @@ async def describe(request: Request) -> Response:
     )
 
 
-async def well_known(request: Request) -> Response:
-    """`GET /.well-known/roomkey`: where the service of this domain is, for other services."""
-    service = service_of(request)
-    service.count_unsigned(request)
-    if service.config.public_url is None:
-        raise HTTPException(404)
-    return JSONResponse({"service": service.config.public_url})
-
-
 ROUTES = [
     Route(DESCRIPTION_PATH, describe, methods=["GET"]),
-    Route(WELL_KNOWN, well_known, methods=["GET"]),
     Route("/v1/clients", enrolment.enrol, methods=["POST"]),
     Route("/v1/clients/recovery", enrolment.recover, methods=["POST"]),
     Route("/v1/clients/admissions", enrolment.admit, methods=["POST"]),
@@ -73,6 +64,7 @@ ROUTES = [
     Route("/v1/commits", ordering.submit, methods=["POST"]),
     Route("/v1/commits/read", ordering.read, methods=["POST"]),
     *audit.ROUTES,
+    *peers.ROUTES,
 ]
 
 

@@ -43,7 +43,8 @@ class Rates:
     claimed: Rate = Rate(300, 5)  # identities claimed, by client
     target: Rate = Rate(100, 2)  # claims of one identity, by whomever, known or not
     domain: Rate = Rate(3000, 100)  # identities claimed by clients of one other domain
-    lookup: Rate = Rate(100, 2)  # clients of other domains not yet known here, by address
+    lookup: Rate = Rate(100, 2)  # clients of other domains not yet known here, by address; likewise domains
+    peer: Rate = Rate(3000, 300)  # requests that the service of one other domain passes on
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class ServiceConfig:
         allow_origins: web origins that may use it; None for all.
         public_url: the address in its /.well-known/roomkey document.
         peers: addresses of other domains' services; those not named are found by https://DOMAIN/.well-known/roomkey.
+        peer_keys: domain keys (32 bytes, Ed25519) of other domains, in place of those in their documents.
         unsafe_open_enrolment: names go to who comes first, without a code.
     """
 
@@ -67,6 +69,7 @@ class ServiceConfig:
     allow_origins: frozenset[str] | None = None
     public_url: str | None = None
     peers: Mapping[str, str] = field(default_factory=dict)
+    peer_keys: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     unsafe_open_enrolment: bool = False
     rates: Rates = Rates()
 

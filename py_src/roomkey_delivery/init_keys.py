@@ -29,6 +29,7 @@ from starlette.responses import JSONResponse, Response
 from roomkey_delivery.config import MAX_CLAIM, MAX_STOCK, MAX_UPLOAD
 from roomkey_delivery.manifests import check_publishable, claimable
 from roomkey_delivery.service import Service, service_of
+from roomkey_delivery.signatures import Sender
 from roomkey_delivery.store.interface import Client, NewSet, StockCount
 
 MAX_SETS = 200  # in one upload: checking one takes about 1 ms
@@ -68,12 +69,17 @@ async def stock(request: Request) -> Response:
 
 async def claim(request: Request) -> Response:
     """`POST /v1/user-init-keys/claim`: our media type takes many requests, the draft's takes one and gives the
-    draft's view.
+    draft's view. A client of ours may ask in the draft's for somebody of another domain: we ask there for it, as the
+    draft's server fanout has it (section 4.1.2).
     """
     service = service_of(request)
-    sender, body = await service.verifier.signed_body(request, MAX_CLAIM, INIT_KEY_SETS, FEDERATION)
+    sender, body = await service.verifier.passed_body(request, MAX_CLAIM, INIT_KEY_SETS, FEDERATION)
     if request.headers["content-type"].strip().lower() == FEDERATION:
         asked = GetUserInitKeyRequest.decode(body)
+        domain = domain_of(check_identity(asked.identity))
+        if service.relay is not None and service.config.domain == domain_of(sender.identity) != domain:
+            path = request.url.path
+            return await service.relay.ask(domain, sender.id, sender.identity, path, FEDERATION, FEDERATION, body)
         bundles = [
             UserInitKeyBundle(item.identity, item.set.user_init_key) for item in await _claim(service, sender, (asked,))
         ]
@@ -82,7 +88,7 @@ async def claim(request: Request) -> Response:
     return Response(_bundles.encode(tuple(answer)), media_type=INIT_KEY_SETS)
 
 
-async def _claim(service: Service, sender: Client, asked: tuple[GetUserInitKeyRequest, ...]) -> list[InitKeySetBundle]:
+async def _claim(service: Service, sender: Sender, asked: tuple[GetUserInitKeyRequest, ...]) -> list[InitKeySetBundle]:
     """One set of each client of each identity. Unknown ones and those without keys answer alike, and count alike."""
     identities = [check_identity(item.identity) for item in asked]
     if not 0 < len(asked) <= MAX_REQUESTS or len(set(identities)) != len(identities):

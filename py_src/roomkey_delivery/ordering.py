@@ -43,7 +43,7 @@ MAX_EPOCH = 1 << 62  # the store's integers are signed
 async def register(request: Request) -> Response:
     """`POST /v1/groups`."""
     service = service_of(request)
-    _, body = await service.verifier.signed_body(request, MAX_GROUP, GROUP)
+    _, body = await service.verifier.passed_body(request, MAX_GROUP, GROUP)
     asked = GroupRegistration.decode(body)
     if not 0 < len(asked.group_id) <= MAX_GROUP_ID or asked.epoch >= MAX_EPOCH:
         raise RoomkeyError("malformed-request", f"expected an id of 1 to {MAX_GROUP_ID} bytes, an epoch below 2^62")
@@ -54,7 +54,7 @@ async def register(request: Request) -> Response:
 async def submit(request: Request) -> Response:
     """`POST /v1/commits`."""
     service = service_of(request)
-    _, body = await service.verifier.signed_body(request, MAX_MESSAGE, COMMIT)
+    _, body = await service.verifier.passed_body(request, MAX_MESSAGE, COMMIT)
     asked = CommitSubmission.decode(body)
     _check_commit(asked)  # 1
     token_hash = hashlib.sha256(asked.token).digest()
@@ -67,7 +67,7 @@ async def submit(request: Request) -> Response:
 async def read(request: Request) -> Response:
     """`POST /v1/commits/read`."""
     service = service_of(request)
-    _, body = await service.verifier.signed_body(request, MAX_GROUP, COMMITS_READ)
+    _, body = await service.verifier.passed_body(request, MAX_GROUP, COMMITS_READ)
     asked = CommitsRead.decode(body)
     if asked.epoch >= MAX_EPOCH:
         raise RoomkeyError("wrong-token", "expected the token of a stored epoch of a group")

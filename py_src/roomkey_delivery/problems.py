@@ -42,6 +42,7 @@ STATUS = {
     "too-many-requests": HTTPStatus.TOO_MANY_REQUESTS,
     "service-unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "inbox-full": HTTPStatus.INSUFFICIENT_STORAGE,
+    "queue-full": HTTPStatus.INSUFFICIENT_STORAGE,
 }
 
 
@@ -51,7 +52,7 @@ def problem(error: RoomkeyError, status: int | None = None) -> JSONResponse:
     if code not in STATUS:
         code = "malformed-request" if error.fault in ("peer", "caller") else "service-unavailable"
     body: dict[str, object] = {"code": code, "text": error.text}
-    body |= {name: value for name, value in error.details.items() if name in ("time", "field")}
+    body |= {name: value for name, value in error.details.items() if name in ("time", "field", "domain")}
     headers = {} if error.retry_after is None else {"Retry-After": str(int(error.retry_after))}
     return JSONResponse(body, status or STATUS[code], headers)
 

@@ -21,16 +21,24 @@ from roomkey_delivery.directory import Directory
 from roomkey_delivery.hub import Hub
 from roomkey_delivery.limits import Limiter, address_of
 from roomkey_delivery.manifests import ManifestLog
+from roomkey_delivery.peers.keys import DomainKeys
+from roomkey_delivery.peers.peers import Peers
+from roomkey_delivery.peers.queue import RelayQueue
+from roomkey_delivery.peers.relay import Relay
 from roomkey_delivery.signatures import Verifier
 from roomkey_delivery.store.interface import Store
 
 PRUNE_EVERY = 3600.0  # seconds
+# Other services are asked by one pool: what waits for a slow one must not hold up the others.
+_CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
 
 log = logging.getLogger("roomkey_delivery")
 
 
 class Service:
-    """The parts of one service. `clock` gives Unix seconds; `http` is for other services and may be a test's."""
+    """The parts of one service. `clock` gives Unix seconds; `http` is for other services and may be a test's. Requests
+    of our clients are passed on (server fanout) where there are `domain_keys` and a `queue`.
+    """
 
     def __init__(
         self,
@@ -40,13 +48,20 @@ class Service:
         clock: Callable[[], float] = time.time,
         http: httpx.AsyncClient | None = None,
         auditor: Auditor | None = None,
+        domain_keys: DomainKeys | None = None,
+        queue: RelayQueue | None = None,
     ) -> None:
         self.config = config
         self.store = store
         self.clock = clock
-        self._http = http or httpx.AsyncClient(timeout=5.0, trust_env=False)
-        self.directory = Directory(config, store, clock, self._http)
-        self.verifier = Verifier(config, store, self.directory, clock)
+        self._http = http or httpx.AsyncClient(timeout=5.0, trust_env=False, limits=_CONNECTIONS)
+        self.peers = Peers(config, clock, self._http)
+        self.relay: Relay | None = None
+        if domain_keys is not None and queue is not None:
+            self.relay = Relay(config.domain, domain_keys, self.peers, queue, clock, self._http)
+        self.directory = Directory(config, store, self.peers, clock, self._http)
+        heard = self.relay.heard if self.relay is not None else lambda domain: None
+        self.verifier = Verifier(config, store, self.directory, self.peers, clock, heard)
         self.hub = Hub(store)
         self.auditor = auditor
         self.log: ManifestLog | None = None
@@ -65,6 +80,8 @@ class Service:
         tasks = [asyncio.create_task(self.hub.watch()), asyncio.create_task(self._prune())]
         if self.auditor is not None:
             tasks.append(asyncio.create_task(self.auditor.load()))
+        if self.relay is not None:
+            tasks.append(asyncio.create_task(self.relay.carrier.run()))
         try:
             yield
         finally:
@@ -74,6 +91,8 @@ class Service:
             await asyncio.gather(*tasks, return_exceptions=True)
             if self.auditor is not None:
                 await self.auditor.close()
+            if self.relay is not None:
+                await self.relay.close()
             await self._http.aclose()
             await self.store.close()
 
@@ -81,6 +100,8 @@ class Service:
         while True:
             try:
                 await self.store.prune(self.clock())
+                if self.relay is not None:
+                    await self.relay.carrier.expire()
             except RoomkeyError as error:
                 log.warning("not pruned: %s", error.text)
             await asyncio.sleep(PRUNE_EVERY)

@@ -14,8 +14,8 @@ from roomkey.federation.delivery_messages import INIT_KEY_SETS, JSON
 from roomkey.federation.init_keys import InitKeySet
 from roomkey.federation.requests import base64url, content_digest
 from roomkey.tls import Codec, vector
-from roomkey_delivery import directory
 from roomkey_delivery.config import MAX_JSON
+from roomkey_delivery.peers.reaching import is_public
 
 from tests.delivery.local import NOW, Local, code_of
 from tests.delivery.people import person
@@ -37,12 +37,12 @@ async def local(tmp_path: Path) -> AsyncIterator[Local]:
 )  # fmt: skip
 def test_addresses_that_lead_inside_by_a_detour(address: str) -> None:
     """S14: 6to4, NAT64, site-local and IPv4-compatible addresses; Python calls most of these global."""
-    assert not directory.is_public(ip_address(address))
+    assert not is_public(ip_address(address))
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"])
 def test_public_addresses(address: str) -> None:
-    assert directory.is_public(ip_address(address))
+    assert is_public(ip_address(address))
 
 
 async def test_a_packed_answer_is_not_unpacked(tmp_path: Path) -> None:

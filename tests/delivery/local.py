@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -27,13 +28,23 @@ NOW = 1_795_000_000.0  # November 2026
 class Local:
     """One service and a bare HTTP client of it. As a `Host` it serves our own client code too."""
 
-    def __init__(self, folder: Path, domain: str = "email1.example", **options: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        domain: str = "email1.example",
+        *,
+        http: httpx.AsyncClient | None = None,
+        parts: Mapping[str, Any] = MappingProxyType({}),
+        **options: Any,
+    ) -> None:
+        """`http`: how it reaches other services. `parts`: arguments of `Service`, `options` of `ServiceConfig`."""
         self.domain = domain
         self.time = NOW  # the service's clock
         self.skew = 0.0  # how far clients' clocks are ahead
         self.url = f"https://ds.{domain}"
         config = ServiceConfig(domain, authorities=frozenset({f"ds.{domain}"}), **options)
-        self.service = Service(config, SqliteStore(folder / f"{domain}.db"), clock=lambda: self.time)
+        store = SqliteStore(folder / f"{domain}.db")
+        self.service = Service(config, store, clock=lambda: self.time, http=http, **parts)
         self.app = make_app(self.service)
         self.bare = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=self.url)
         self.requests = 0
@@ -92,6 +103,8 @@ class Local:
 
     async def close(self) -> None:
         await self.bare.aclose()
+        if self.service.relay is not None:
+            await self.service.relay.close()
         await self.service._http.aclose()
         await self.service.store.close()
 
@@ -99,5 +112,5 @@ class Local:
 def code_of(answer: httpx.Response) -> str:
     """The code in an error."""
     value = json.loads(answer.content)
-    assert set(value) <= {"code", "text", "time", "field"}
+    assert set(value) <= {"code", "text", "time", "field", "domain"}
     return str(value["code"])

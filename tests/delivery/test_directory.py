@@ -13,8 +13,8 @@ from roomkey.federation import fanout
 from roomkey.federation.messages import Credential
 from roomkey.federation.requests import base64url
 from roomkey.host.native import NativeHost
-from roomkey_delivery import directory
 from roomkey_delivery.config import Rate, Rates
+from roomkey_delivery.peers import reaching
 from roomkey_delivery.service import Service
 
 from tests.delivery.local import Local, code_of
@@ -195,4 +195,4 @@ def resolve(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
         timeout = asyncio.timeout
         get_running_loop = Loop
 
-    monkeypatch.setattr(directory, "asyncio", Asyncio)
+    monkeypatch.setattr(reaching, "asyncio", Asyncio)

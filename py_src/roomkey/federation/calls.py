@@ -4,6 +4,7 @@
 2. A 401 "clock-skew" tells the service's time; the call is signed again with it, once.
 3. An answer of 2xx counts only with the media type that was asked for.
 4. Any other answer is a JSON object with a `code` of `SERVICE_CODES`; everything else is "service-error".
+5. With `relay`, all of it goes to the service at hand, which asks the one of that domain (server fanout, `relaying`).
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from urllib.parse import urlsplit
 
 from roomkey.crypto.provider import CryptoProvider, KeyPair
 from roomkey.crypto.suites import Scheme
-from roomkey.errors import RoomkeyError
+from roomkey.errors import Plain, RoomkeyError
 from roomkey.federation.delivery_messages import JSON
 from roomkey.federation.identity import domain_of
+from roomkey.federation.relaying import RELAY, RELAY_PATH, Relayed
 from roomkey.federation.requests import client_id, sign_request
 from roomkey.host.interface import Host, HttpResponse, HttpStream
 
 CALL_TIMEOUT = 10.0  # seconds (wire.md section 5)
+MAX_DOMAIN = 253  # characters (RFC 1035 section 2.3.4, without the root)
 MAX_ERROR_BODY = 65536  # bytes of an error that we read; ours have under 300
 
 # What a delivery service may say of a request. No other code is taken from it, so that it cannot speak for our own
@@ -34,7 +37,7 @@ SERVICE_CODES = frozenset(
         "not-yours", "invalid-set", "set-expired", "set-conflict", "stock-full", "inbox-full", "malformed-request",
         "request-too-large", "too-many-requests", "wrong-token", "group-exists", "origin-not-allowed",
         "service-unavailable", "identity-taken", "manifest-refused", "manifest-conflict", "manifest-unproven",
-        "not-in-manifest",
+        "not-in-manifest", "queue-full",
     }
 )  # fmt: skip
 
@@ -86,12 +89,17 @@ def is_loopback(host: str) -> bool:
 
 
 class ServiceCaller:
-    """Calls to the service at one origin. Remembers how far the service's clock is from ours."""
+    """Calls to the service at one origin. Remembers how far the service's clock is from ours.
 
-    def __init__(self, host: Host, origin: str, client: ClientKey | None = None) -> None:
+    Args:
+        relay: the domain whose service is meant, if that is not the one at `origin`.
+    """
+
+    def __init__(self, host: Host, origin: str, client: ClientKey | None = None, relay: str | None = None) -> None:
         self.host = host
         self.origin = origin
         self.client = client
+        self.relay = relay
         self._offset = 0.0  # seconds that the service's clock is ahead of ours
 
     async def call(
@@ -108,7 +116,12 @@ class ServiceCaller:
     async def response(
         self, method: str, path: str, body: bytes | None = None, content_type: str | None = None, *, accept: str = JSON
     ) -> HttpResponse:
-        """The answer, whatever its status is; only a clock skew is already dealt with."""
+        """The answer, whatever its status is; only a clock skew is already dealt with. Errors: "bad-argument" for what
+        is not passed on.
+        """
+        if self.relay is not None:
+            body = _relayed(self.relay, method, path, content_type, accept, body)
+            method, path, content_type = "POST", RELAY_PATH, RELAY
         url = self.origin + path
         for last in (False, True):
             headers = await self._headers(method, url, body, content_type, accept)
@@ -123,7 +136,9 @@ class ServiceCaller:
         return json_object(await self.call(method, path, body, None if body is None else JSON))
 
     async def stream(self, path: str, accept: str) -> HttpStream:
-        """A streamed answer to a signed GET."""
+        """A streamed answer to a signed GET. Errors: "bad-argument" for a service that another one asks for us."""
+        if self.relay is not None:
+            raise RoomkeyError("bad-argument", "expected our own service")
         url = self.origin + path
         for last in (False, True):
             headers = await self._headers("GET", url, None, None, accept)
@@ -162,6 +177,13 @@ class ServiceCaller:
         return True
 
 
+def _relayed(domain: str, method: str, path: str, content_type: str | None, accept: str, body: bytes | None) -> bytes:
+    if method != "POST" or body is None or content_type is None:
+        raise RoomkeyError("bad-argument", "expected a request that a service passes on")
+    texts = (text.encode("ascii") for text in (domain, path, content_type, accept))
+    return Relayed(*texts, body).encode()
+
+
 def media_type(headers: Mapping[str, str]) -> str:
     """The media type of an answer, without parameters."""
     return headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -181,9 +203,11 @@ def problem_of(response: HttpResponse) -> RoomkeyError:
     if not isinstance(code, str) or code not in SERVICE_CODES:
         return RoomkeyError("service-error", "expected an error of a delivery service", status=response.status)
     retry_after = float(after) if after.isascii() and after.isdigit() and len(after) < 7 else None
-    return RoomkeyError(
-        code, text[:200] if isinstance(text, str) else "", retry_after=retry_after, status=response.status
-    )
+    details: dict[str, Plain] = {"status": response.status}
+    domain = answer.get("domain")
+    if isinstance(domain, str) and len(domain) <= MAX_DOMAIN:
+        details["domain"] = domain  # whose service says so, or cannot be asked
+    return RoomkeyError(code, text[:200] if isinstance(text, str) else "", retry_after=retry_after, **details)
 
 
 def json_object(body: bytes) -> dict[str, Any]:

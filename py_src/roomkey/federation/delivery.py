@@ -89,17 +89,25 @@ class DeliveryService:
     Args:
         url: the service's address: https, or http on loopback. Errors: "invalid-address".
         client: who signs; None is enough for `describe`.
+        relay: the domain whose service is meant, where the one at `url`, the client's home service, asks it for us
+            (server fanout). Claims, messages, commits and the log's answers go that way; what a client does with its
+            own service alone is "bad-argument". What comes back proves no more than from anybody else.
     """
 
-    def __init__(self, host: Host, url: str, client: ClientKey | None = None) -> None:
+    def __init__(self, host: Host, url: str, client: ClientKey | None = None, relay: str | None = None) -> None:
         self.origin = service_origin(url)
         self.host = host
         self.client = client
-        self._caller = ServiceCaller(host, self.origin, client)
+        self.relay = None if relay is None else check_domain(relay)
+        self._caller = ServiceCaller(host, self.origin, client, self.relay)
 
     def signed_by(self, client: ClientKey) -> DeliveryService:
         """The same service, with requests signed by `client`."""
-        return DeliveryService(self.host, self.origin, client)
+        return DeliveryService(self.host, self.origin, client, self.relay)
+
+    def relaying(self, domain: str) -> DeliveryService:
+        """The service of another domain, asked through this one."""
+        return DeliveryService(self.host, self.origin, self.client, domain)
 
     async def describe(self) -> ServiceDescription:
         """Asks who is there, and so proves that it is a delivery service.
@@ -222,11 +230,14 @@ class DeliveryService:
         """Puts one MLSMessage into the inboxes of these clients (ids, 32 bytes). The same message again is delivered
         once.
 
-        Returns: the clients that the service does not know; all others have it.
-        Errors: "inbox-full" (all others have it then), "request-too-large".
+        Returns: the clients that the service does not know; all others have it. Through a relay: none, and the message
+        is in the home service's keeping, which delivers it when it can.
+        Errors: "inbox-full" (all others have it then), "request-too-large"; through a relay "queue-full".
         """
         body = MessageDelivery(tuple(clients), message).encode()
         answer = json_object(await self._caller.call("POST", "/v1/messages", body, DELIVERY))
+        if self.relay is not None:
+            return ()
         unknown = answer.get("unknown")
         if not isinstance(unknown, list) or not all(isinstance(name, str) for name in unknown):
             raise RoomkeyError("service-error", "unknown: expected a list of client ids")

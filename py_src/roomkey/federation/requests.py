@@ -5,6 +5,9 @@ a body also `content-type` and `content-digest`; and `roomkey-home`, the domain 
 is sent. Parameters: `created`, `nonce`, `keyid` (the client: base64url of SHA-256 of its credential key) and
 `tag="roomkey"`. Signatures are raw: Ed25519's 64 bytes, or r||s for ecdsa-p256-sha256 (RFC 9421 section 3.3.4).
 
+A delivery service that asks another one for a client of its own signs with its domain key and `tag="roomkey-domain"`:
+the same, and `roomkey-home` (its domain) and `roomkey-client` (whom it vouches for) are covered too.
+
 The signature base is built in one place, `signature_base`, for the side that signs and the side that verifies. The
 first byte of a base is a double quote, 0x22, which keeps it apart from everything else the credential key signs
 (wire.md section 2).
@@ -25,7 +28,9 @@ from roomkey.crypto.suites import Scheme
 from roomkey.errors import RoomkeyError
 
 TAG = "roomkey"
+DOMAIN_TAG = "roomkey-domain"
 HOME = "roomkey-home"
+CLIENT = "roomkey-client"
 CREATED_WINDOW = 300  # seconds that `created` may differ from the service's clock (wire.md section 5)
 NONCE_LIFETIME = 600  # seconds a nonce is remembered: the whole width of the window above
 NONCE_BYTES = 18
@@ -160,8 +165,53 @@ async def sign_request(
         now: the service's time as far as known, Unix seconds.
     Errors: "bad-argument", "key-not-found".
     """
-    headers = {HOME: home}
-    components: tuple[str, ...] = (*REQUEST_LINE, HOME)
+    return await _signed(crypto, scheme, key, TAG, {HOME: home}, method, url, body, content_type, now)
+
+
+async def sign_as_domain(
+    crypto: CryptoProvider,
+    key: KeyPair,
+    domain: str,
+    client: bytes,
+    identity: str,
+    method: str,
+    url: str,
+    body: bytes,
+    content_type: str,
+    now: float,
+) -> dict[str, str]:
+    """The headers of a request that the service of `domain` makes for its client `client` (32 bytes) of `identity`.
+
+    Args:
+        key: the Ed25519 domain key pair; the rest as in `sign_request`.
+    """
+    fields = {HOME: domain, CLIENT: f"{base64url(client)} {identity}"}
+    return await _signed(crypto, "ed25519", key, DOMAIN_TAG, fields, method, url, body, content_type, now)
+
+
+def read_vouched(field: str) -> tuple[bytes, str]:
+    """Whom a `roomkey-client` field names: client id (32 bytes) and identity, as it is written. Errors: "malformed"."""
+    name, found, identity = field.partition(" ")
+    client = from_base64url(name)
+    if not found or len(client) != hashlib.sha256().digest_size:
+        raise RoomkeyError("malformed", "roomkey-client: expected a client id, a space and an identity")
+    return client, identity
+
+
+async def _signed(
+    crypto: CryptoProvider,
+    scheme: Scheme,
+    key: KeyPair,
+    tag: str,
+    fields: Mapping[str, str],
+    method: str,
+    url: str,
+    body: bytes | None,
+    content_type: str | None,
+    now: float,
+) -> dict[str, str]:
+    headers = dict(fields)
+    components: tuple[str, ...] = (*REQUEST_LINE, *fields)
     if body is not None:
         if content_type is None:
             raise RoomkeyError("bad-argument", "expected a content type with a body")
@@ -172,7 +222,7 @@ async def sign_request(
         created=int(now),
         nonce=base64url(crypto.random(NONCE_BYTES)),
         keyid=base64url(client_id(key.public)),
-        tag=TAG,
+        tag=tag,
     )
     base = signature_base(request_target(method, url) | headers, signature_input)
     (signature,) = await crypto.sign([SignItem(scheme, key, base)])
