@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 from roomkey.client import account, creating, entering
 from roomkey.client.account import AccountRecord, RouteRecord
+from roomkey.client.asking import ask_log
 from roomkey.client.contacts import Contacts, Fetched, InitKeys
+from roomkey.client.devices import Device, Devices
 from roomkey.client.entering import Entrance
 from roomkey.client.events import Appeared, Event, Listener, StockChanged
 from roomkey.client.inbox import Inbox
 from roomkey.client.outbox import Outbox
+from roomkey.client.own_entry import Ask, OwnEntry
+from roomkey.client.publishing import Publishing
 from roomkey.client.stock import DEFAULT_TARGET, MAX_TARGET, Pool
 from roomkey.client.traffic import MeteredHost, Traffic
 from roomkey.client.work import Work
@@ -28,9 +34,9 @@ from roomkey.federation.negotiation import choose, own_offer
 from roomkey.federation.trust import TrustPolicy
 from roomkey.host.interface import Host, Store
 from roomkey.mls.policy import MEMBERS_ONLY
+from roomkey.transparency.verifier import Trust as LogTrust
 
-# Seconds between looks at the stock, beside those after each Welcome.
-STOCK_INTERVAL = 600.0
+NO_TRUSTS: Final[Mapping[str, LogTrust]] = MappingProxyType({})
 # Seconds between looks for messages and keys that are too old: little beside the day or more for which they are kept.
 HOUSE_INTERVAL = 600.0
 
@@ -46,6 +52,7 @@ class Client:
         services: Mapping[str, str],
         policy: TrustPolicy,
         listener: Listener,
+        trusts: Mapping[str, LogTrust] = NO_TRUSTS,
     ) -> None:
         self._store = store
         self._record = record
@@ -56,10 +63,14 @@ class Client:
         self._routes = Routes({domain: self._service(origin) for domain, origin in services.items()})
         self._work = Work(lambda error: self._emit(Failed(error)))
         self._conferences: dict[str, Conference] = {}  # by key
-        self._stock_wanted = asyncio.Event()
+        self._trusts = dict(trusts)
         self._closed = False
         own = own_offer(self.identity, record.suites)
-        self._pool = Pool(store, self._keys, record.suites, host.now, self._stock_changed, self._stock_wanted.set)
+        failed, home = self._failed, lambda: self.home
+        self._entry = OwnEntry(store, record, home, self._own_log, host.now, failed, self._stock_wanted)
+        self._devices = Devices(self._entry, home)
+        self._pool = Pool(store, self._keys, record.suites, host.now, self._stock_changed, self._stock_wanted)
+        self._publishing = Publishing(self._pool, self._entry, home, host.now, host.sleep, failed)
         self._contacts = Contacts(store, self._current_routes, host.now, policy, own, self.client_id)
         self._outbox = Outbox(store, self._current_routes, self._work.spawn, self._undelivered, self._delivered)
         signing = {pair.public for pair in self._keys.pairs.values()}
@@ -122,6 +133,7 @@ class Client:
 
     async def start(self) -> None:
         """Loads what is stored, and takes up whatever an earlier run left undone."""
+        await self._entry.open()
         await self._pool.open()
         await self._contacts.open()
         await self._outbox.open()
@@ -132,7 +144,8 @@ class Client:
                 self._conferences[stored.key] = Conference(stored)
         self._outbox.wake()
         self._connected()
-        self._work.spawn(self._keep_stock)
+        self._work.spawn(self._entry.watch)
+        self._work.spawn(lambda: self._publishing.keep(lambda: self.target, self._inbox.forget_strangers))
         self._work.spawn(self._keep_house)
         self._inbox.read()
 
@@ -171,12 +184,35 @@ class Client:
         self._expect_open()
         return await self._outbox.tried()
 
+    # -- our devices --
+
+    def devices(self) -> list[Device]:
+        """This identity's devices; this one alone where there is no log."""
+        return self._devices.known()
+
+    async def admit_device(self, request: bytes) -> bytes:
+        """Lists a further device, by what `prepare_device` gave there; its client id. See `Devices.admit`."""
+        self._expect_open()
+        return await self._devices.admit(request)
+
+    async def remove_device(self, client: bytes) -> None:
+        """Takes another device of ours (its client id) off the list. See `Devices.remove`."""
+        self._expect_open()
+        await self._devices.remove(client)
+
+    async def take_recovery_key(self) -> bytes:
+        """The recovery key, 32 bytes, for a person to keep: given once. See `Devices.take_recovery_key`."""
+        self._expect_open()
+        return await self._devices.take_recovery_key()
+
     # -- init keys --
 
     async def publish(self, count: int = DEFAULT_TARGET) -> Stock:
-        """Publishes until `count` init-key sets wait at our service, and keeps them topped up from now on.
+        """Publishes until `count` init-key sets wait at our service, and keeps them topped up from now on. Where there
+        is a log, it must first say that we are ours (`Publishing.publish`).
 
-        Errors: "bad-argument", "no-route", the service's, "storage-failed".
+        Errors: "bad-argument", "no-route", the service's, "storage-failed"; "log-unproven" and "manifest-unproven"
+        while auditors are still to see our keys, which are published then; "identity-hijacked", "not-in-manifest".
         """
         self._expect_open()
         if not 1 <= count <= MAX_TARGET:
@@ -184,7 +220,7 @@ class Client:
         record = self._record.replace(target=count)
         await self._store.write({account.ACCOUNT: record.encode()})
         self._record = record
-        return await self._pool.top_up(self.home, count)
+        return await self._publishing.publish(count)
 
     async def stock(self) -> Stock:
         """What waits at our service."""
@@ -270,26 +306,6 @@ class Client:
 
     # -- what goes on by itself --
 
-    async def _keep_stock(self) -> None:
-        """Tops the stock up: at the start, after each Welcome, and now and then."""
-        reported = ""
-        while True:
-            self._stock_wanted.clear()
-            if self.target:
-                try:
-                    await self._pool.top_up(self.home, self.target)
-                    reported = ""
-                except RoomkeyError as error:
-                    if error.code != reported:
-                        self._emit(Failed(error))
-                    reported = error.code
-            await self._inbox.forget_strangers()
-            try:
-                async with asyncio.timeout(STOCK_INTERVAL):
-                    await self._stock_wanted.wait()
-            except TimeoutError:
-                continue
-
     async def _keep_house(self) -> None:
         """Deletes what is over: once the inbox has had its time to show what waited in it, and now and then."""
         await self._host.sleep(INBOX_FIRST)
@@ -311,6 +327,19 @@ class Client:
         for conference in self._conferences.values():
             if conference.status == records.ACTIVE:
                 conference.settle()
+
+    def _own_log(self) -> Ask | None:
+        """How to ask our own service's log about us; None if we know of none to believe."""
+        trust = self._trusts.get(domain_of(self.identity))
+        if trust is None:
+            return None
+        return lambda identity, pin: ask_log(self._store, self.home, trust, self._host.now(), identity, pin)
+
+    def _stock_wanted(self) -> None:
+        self._publishing.wanted.set()
+
+    def _failed(self, error: RoomkeyError) -> None:
+        self._emit(Failed(error))
 
     def _stock_changed(self, stock: Stock) -> None:
         self._emit(StockChanged(stock, self.target))
