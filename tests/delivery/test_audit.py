@@ -152,6 +152,20 @@ async def test_what_does_not_come_or_was_altered_on_the_way_is_asked_for_again(a
     assert (await audit.ask(log, 3)).status_code == 200
 
 
+async def test_a_whole_bundle_is_held_against_its_tile(audit: Audit) -> None:
+    """One between the first and the last, of which the checkpoint's root alone says nothing."""
+    for _ in range(256 * 3 + 1):
+        audit.log.append()
+    honest = audit.log.serve("tile/entries/001")
+    assert honest is not None
+    audit.log.altered = {"tile/entries/001": honest.replace(audit.log.entries[300][8:16], bytes(8))}
+    answer = await audit.ask(audit.log, 0)
+    assert (answer.status_code, "the log's tile" in answer.text) == (503, True)
+    assert audit.store.read(audit.log.key.name).tree.size == 256  # what was proved by then
+    audit.log.altered = {}
+    assert (await audit.ask(audit.log, 769)).status_code == 200
+
+
 async def test_a_long_replay_goes_on_after_the_request(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
     log, gate = audit.log, asyncio.Event()
     log.append(leaf(1))

@@ -11,9 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
+from roomkey.errors import RoomkeyError
 from roomkey.transparency.checkpoints import cosign, cosignatures, read_checkpoint
 from roomkey.transparency.notes import COSIGNATURE, Note, VerifierKey
 from roomkey_delivery.audit import witnesses
+from roomkey_delivery.audit.fetching import fetch
 from roomkey_delivery.audit.protocol import AddCheckpoint
 from roomkey_delivery.audit.reading import tile_number
 from roomkey_delivery.audit.witnesses import Ahead, Collected, Cosigned, Refused, collect
@@ -192,10 +194,21 @@ async def test_lines_that_do_not_hold_are_not_kept(network: Network) -> None:
 
 
 async def test_packed_answers_are_not_unpacked(network: Network) -> None:
-    key, _ = await make_key("odd.example", COSIGNATURE)
-    network.add(key.encode(), answering(200, b"\x1f\x8b", {b"content-encoding": b"gzip"}))
-    (outcome,) = (await network.collect()).outcomes.values()
-    assert isinstance(outcome, Refused)
+    note = await network.log.checkpoint()
+    key, pair = await make_key("odd.example", COSIGNATURE)
+    good = (await cosign(CRYPTO, note, key, pair, int(NOW))).encode().encode()
+    for encoding, taken in ((b"gzip", 0), (b"identity", 1)):
+        network.witnesses.clear()
+        network.add(key.encode(), answering(200, good, {b"content-encoding": encoding}))
+        assert len((await network.collect(note)).signatures) == taken
+
+
+async def test_an_answer_is_not_read_beyond_its_limit() -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(answering(200, bytes(100)))) as http:
+        assert await fetch(http, "https://log.example/x", limit=100, seconds=5) == bytes(100)
+        with pytest.raises(RoomkeyError) as refused:
+            await fetch(http, "https://log.example/x", limit=99, seconds=5)
+    assert refused.value.code == "service-unavailable"
 
 
 async def test_a_dead_witness_holds_nobody_up(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
