@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 
 from roomkey_delivery.config import ADMISSION_LIFETIME, CODE_LIFETIME, MAX_JSON
 from roomkey_delivery.limits import read_body
-from roomkey_delivery.manifests import enrol_logged, newest_for
+from roomkey_delivery.manifests import enrol_logged, lists, newest_for
 from roomkey_delivery.service import Service, bytes_of, json_body, service_of
 from roomkey_delivery.signatures import check_type, digested_body
 from roomkey_delivery.store.interface import Client, Store
@@ -103,11 +103,15 @@ async def _newcomer(service: Service, request: Request) -> tuple[Client, dict[st
 
 
 async def admit(request: Request) -> Response:
-    """`POST /v1/clients/admissions`: a client of this domain lets another key enrol under its own name."""
+    """`POST /v1/clients/admissions`: a client of this domain lets another key enrol under its own name. Where there is
+    a log, manifests do that, and nothing else.
+    """
     service = service_of(request)
     sender, body = await service.verifier.signed_body(request, MAX_JSON, JSON)
     if domain_of(sender.identity) != service.config.domain:
         raise RoomkeyError("not-yours", "expected a client of this domain")
+    if service.log is not None:
+        raise RoomkeyError("manifest-refused", "expected a manifest that lists the further client")
     admitted = bytes_of(json_body(body), "client")
     if len(admitted) != 32:
         raise RoomkeyError("malformed-request", "client: expected 32 bytes", field="client")
@@ -117,13 +121,18 @@ async def admit(request: Request) -> Response:
 
 async def lookup(request: Request) -> Response:
     """`POST /v1/clients/lookup`: another service asks which key a client of this domain has. Its id tells who may
-    know.
+    know. For a client that its owner has taken off the list we do not vouch.
     """
     service = service_of(request)
     service.count_unsigned(request)
     check_type(request, JSON)
     client = await service.store.client(bytes_of(json_body(await read_body(request, MAX_JSON)), "client"))
-    if client is None:
+    if client is None or await _taken_off(service, client):
         return JSONResponse({})
     credential = Credential.of(client.identity.encode("ascii"), client.algorithm, client.public_key)
     return JSONResponse({"credential": base64url(credential.encode())})
+
+
+async def _taken_off(service: Service, client: Client) -> bool:
+    newest = None if service.log is None else await service.log.newest(client.identity)
+    return newest is not None and not lists(newest, client)

@@ -2,7 +2,8 @@
 
 Who enrols brings a manifest that lists it (`POST /v1/clients`, member `manifest`), or is listed already:
 
-1. The newest manifest lists the client: an older client admitted it, or an earlier answer was lost. No code is needed.
+1. The newest manifest lists the client, which brings none or this one: an older client admitted it, or an earlier
+   answer was lost. No code is needed.
 2. A code, and version 1 signed by the enrolling client: a new name. Where anything is logged, the log refuses it with
    "identity-taken".
 3. A code that the operator made for a reset, `reset`, and a later version signed by the enrolling client: begins anew.
@@ -64,7 +65,7 @@ async def enrol_logged(
     """
     now = service.clock()
     newest = await log.newest(client.identity)
-    if newest is not None and _listed(newest.manifest, client) is not None:  # 1
+    if newest is not None and lists(newest, client) and manifest in (None, newest.encode()):  # 1
         await service.store.enrol(client, code, now, listed=True)
         return int(newest.manifest.version)
     if code is None and manifest is None:
@@ -135,6 +136,11 @@ def _checked(signed: SignedManifest, client: Client, *, recovers: bool) -> Signe
     if not recovers and signed.signer != own:
         raise _refused("expected a manifest signed by the client that enrols")
     return signed
+
+
+def lists(signed: SignedManifest, client: Client) -> bool:
+    """Whether a manifest names this client's key."""
+    return _listed(signed.manifest, client) is not None
 
 
 def _listed(manifest: Manifest, client: Client) -> ManifestClient | None:
