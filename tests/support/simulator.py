@@ -24,11 +24,13 @@ from roomkey.host.native_crypto import NativeCrypto
 from roomkey_delivery.app import make_app
 from roomkey_delivery.config import Rate, Rates, ServiceConfig
 from roomkey_delivery.enrolment import new_code
+from roomkey_delivery.peers.keys import new_keys
+from roomkey_delivery.peers.queue import RelayQueue
 from roomkey_delivery.service import Service
 from roomkey_delivery.store.sqlite import SqliteStore
 
 _FREE = Rate(1_000_000, 1_000_000)
-UNLIMITED = Rates(*([_FREE] * 6))
+UNLIMITED = Rates(*([_FREE] * 7))
 
 
 # -- the network --
@@ -151,9 +153,8 @@ class _Transport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         body = await request.aread()
         try:
-            status, headers, pieces = await self._network.open(
-                request.method, str(request.url), {"content-type": "application/json"}, body or None
-            )
+            fields = {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
+            status, headers, pieces = await self._network.open(request.method, str(request.url), fields, body or None)
         except RoomkeyError as error:
             raise httpx.ConnectError(error.text, request=request) from error
         return httpx.Response(status, headers=headers, content=b"".join([piece async for piece in pieces]))
@@ -363,8 +364,11 @@ class Simulation:
         await self._stack.__aenter__()
         for domain in self.domains:
             config = ServiceConfig(domain, authorities=frozenset({f"ds.{domain}"}), peers=self.routes, rates=UNLIMITED)
-            store = SqliteStore(self.folder / f"{domain}.db")
-            service = Service(config, store, http=httpx.AsyncClient(transport=_Transport(self.network)))
+            path = self.folder / f"{domain}.db"
+            service = Service(
+                config, SqliteStore(path), http=httpx.AsyncClient(transport=_Transport(self.network)),
+                domain_keys=new_keys(), queue=RelayQueue(path),
+            )  # fmt: skip
             self.network.services[origin_of(domain)] = SimulatedService(service)
             await self._stack.enter_async_context(service.running())
         return self

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from roomkey.client import account, creating, entering
-from roomkey.client.account import AccountRecord, RouteRecord
+from roomkey.client import account, creating, entering, routing
+from roomkey.client.account import AccountRecord
 from roomkey.client.asking import ask_log
 from roomkey.client.contacts import Contacts, Fetched, InitKeys
 from roomkey.client.devices import Device, Devices
@@ -18,6 +18,7 @@ from roomkey.client.inbox import Inbox
 from roomkey.client.outbox import Outbox
 from roomkey.client.own_entry import Ask, OwnEntry
 from roomkey.client.publishing import Publishing
+from roomkey.client.routing import Fanout
 from roomkey.client.stock import DEFAULT_TARGET, MAX_TARGET, Pool
 from roomkey.client.traffic import MeteredHost, Traffic
 from roomkey.client.work import Work
@@ -113,26 +114,41 @@ class Client:
         """Our own delivery service. Errors: "no-route"."""
         return self._routes.service_for(self.identity)
 
-    async def set_service(self, origin: str, domains: Sequence[str]) -> None:
-        """From now on these domains are served by the service at `origin`; remembered."""
+    async def set_service(self, origin: str, domains: Sequence[str], fanout: Fanout = "client") -> None:
+        """From now on these domains are served by the service at `origin`; remembered.
+
+        Args:
+            fanout: counts where our own domain is among them. With "server" that service is our home service and asks
+                those of all other domains for us; what we knew of those is forgotten.
+        """
         self._expect_open()
-        record = RouteRecord(origin.encode("ascii")).encode()
-        await self._store.write({account.ROUTES + domain: record for domain in domains})
-        before = self._routes.by_domain.get(domain_of(self.identity))
+        own = domain_of(self.identity)
+        at_home = own in domains
+        relayed = at_home and fanout == "server"
+        served = [own] if relayed else list(domains)
+        await routing.remember(self._store, origin, served, fanout if at_home else None)
+        before = self._routes.by_domain.get(own)
         moved = before is None or before.origin != origin
-        self._routes = self._routes.with_service(self._service(origin), domains)
+        service = self._service(origin)
+        if relayed:
+            self._routes = Routes({own: service}, service)
+        else:
+            kept = Routes(self._routes.by_domain) if at_home else self._routes
+            self._routes = kept.with_service(service, domains)
         self._outbox.wake()
         for conference in self._conferences.values():
-            if conference.status == records.ACTIVE and conference.ordering in domains:
+            if conference.status == records.ACTIVE and (relayed or conference.ordering in domains):
                 conference.settle()
         self._entrance.go_on()
-        if domain_of(self.identity) in domains and moved:
+        if at_home and moved:
             self._inbox.read()
 
     # -- opening and closing --
 
     async def start(self) -> None:
         """Loads what is stored, and takes up whatever an earlier run left undone."""
+        if await routing.stored_fanout(self._store) == "server":
+            self._routes = Routes(self._routes.by_domain, self._routes.by_domain.get(domain_of(self.identity)))
         await self._entry.open()
         await self._pool.open()
         await self._contacts.open()
@@ -352,8 +368,10 @@ class Client:
             min(known, key=lambda item: item.status != records.ACTIVE).report(error)
 
     def _delivered(self, domain: str, kind: str, size: int) -> None:
-        service = self._routes.by_domain.get(domain)
-        origin = domain if service is None else service.origin
+        try:
+            origin = self._routes.service_of(domain).origin
+        except RoomkeyError:  # it was given up just now
+            origin = domain
         self._emit(Traffic("out", origin, kind, size, self._host.now()))
 
     def _emit(self, event: Event) -> None:

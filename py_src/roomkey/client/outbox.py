@@ -122,10 +122,7 @@ class Outbox:
         """Sends one delivery and deletes it; the error if it must wait."""
         kind = records.KINDS[delivery.kind]
         try:
-            service = self._routes().by_domain.get(domain)
-            if service is None:
-                return RoomkeyError("no-route", "expected a delivery service for a member's domain")
-            unknown = await service.send(delivery.message, delivery.clients)
+            unknown = await self._routes().service_of(domain).send(delivery.message, delivery.clients)
         except RoomkeyError as error:
             if error.code not in _HOPELESS:
                 return error

@@ -180,8 +180,10 @@ class ServiceCaller:
 def _relayed(domain: str, method: str, path: str, content_type: str | None, accept: str, body: bytes | None) -> bytes:
     if method != "POST" or body is None or content_type is None:
         raise RoomkeyError("bad-argument", "expected a request that a service passes on")
-    texts = (text.encode("ascii") for text in (domain, path, content_type, accept))
-    return Relayed(*texts, body).encode()
+    asked = Relayed(
+        domain.encode("ascii"), path.encode("ascii"), content_type.encode("ascii"), accept.encode("ascii"), body
+    )
+    return asked.encode()
 
 
 def media_type(headers: Mapping[str, str]) -> str:

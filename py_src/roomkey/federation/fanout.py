@@ -1,8 +1,9 @@
-"""Several delivery services at once: which serves whom, claims and sends side by side (client fanout, the draft's
-section 4.1.1).
+"""Which delivery service serves whom, and claims and sends through all of them side by side.
 
-A service that is down or slow costs only its own people. Server fanout (4.1.2) will be a second way through the same
-two functions.
+Client fanout (the draft's section 4.1.1): each service is asked by us. Server fanout (4.1.2): our home service asks the
+others for us. It is a second way through the same functions: a claim, a message or a commit for another domain goes to
+the same kind of object, and nothing that comes back is believed more. A service that is down or slow costs only its own
+people, either way.
 """
 
 from __future__ import annotations
@@ -19,22 +20,33 @@ from roomkey.federation.messages import GetUserInitKeyRequest
 
 
 class Routes:
-    """Which delivery service serves the people of which domain. A value: `with_service` makes a new one."""
+    """Which delivery service serves the people of which domain. A value: `with_service` makes a new one.
 
-    def __init__(self, by_domain: Mapping[str, DeliveryService] | None = None) -> None:
+    Args:
+        home: asked for the people of every domain without a service of its own here (server fanout); None: they
+            cannot be reached.
+    """
+
+    def __init__(
+        self, by_domain: Mapping[str, DeliveryService] | None = None, home: DeliveryService | None = None
+    ) -> None:
         self.by_domain: dict[str, DeliveryService] = dict(by_domain or {})
+        self.home = home
+        self._relayed: dict[str, DeliveryService] = {}
 
     def with_service(self, service: DeliveryService, domains: Iterable[str]) -> Routes:
         """These routes and `service` for `domains`, in place of what served them before."""
-        return Routes({**self.by_domain, **dict.fromkeys(domains, service)})
+        return Routes({**self.by_domain, **dict.fromkeys(domains, service)}, self.home)
 
     def service_for(self, identity: str) -> DeliveryService:
         """The service of a canonical identity's domain. Errors: "no-route"."""
         return self.service_of(domain_of(identity))
 
     def service_of(self, domain: str) -> DeliveryService:
-        """The service of a domain. Errors: "no-route"."""
-        service = self.by_domain.get(domain)
+        """The service of a domain, always the same object. Errors: "no-route"."""
+        service = self.by_domain.get(domain) or self._relayed.get(domain)
+        if service is None and self.home is not None:
+            service = self._relayed[domain] = self.home.relaying(domain)
         if service is None:
             raise RoomkeyError("no-route", "expected a delivery service for the domain")
         return service
@@ -75,9 +87,9 @@ async def claim(routes: Routes, identities: Sequence[str], suites: Sequence[int]
 
     Args:
         suites: the draft's numbers of the suites that will do, best first; none means any. A set comes whole or not
-            at all.
+            at all. What comes is held to it, because whoever passes the request on could ask for less.
     Errors: none; each identity's own stands in `missing`: "no-keys" for an empty answer, "identity-mismatch" where the
-    service sent bundles of people who were not asked for instead.
+    service sent bundles of people who were not asked for instead, "suite-withheld" for sets of other suites alone.
     """
     keys: dict[str, tuple[InitKeySetBundle, ...]] = {}
     failed: dict[str, RoomkeyError] = {}
@@ -98,7 +110,9 @@ async def claim(routes: Routes, identities: Sequence[str], suites: Sequence[int]
         strangers = any(bundle.identity not in asked for bundle in bundles)
         for person in people:
             found = tuple(bundle for bundle in bundles if bundle.identity == person.encode("ascii"))
-            if found:
+            if any(_of_other_suites(bundle, suites) for bundle in found):
+                failed[person] = RoomkeyError("suite-withheld", "sets: expected one of the suites asked for in each")
+            elif found:
                 keys[person] = found  # each is proved by itself, so what else the service said does no harm
             elif strangers:
                 text = "bundle: expected an identity asked for, got another"
@@ -115,6 +129,10 @@ async def claim(routes: Routes, identities: Sequence[str], suites: Sequence[int]
     )
     missing = tuple(Missing(person, failed[person]) for person in dict.fromkeys(identities) if person in failed)
     return Claimed(keys, missing)
+
+
+def _of_other_suites(bundle: InitKeySetBundle, suites: Sequence[int]) -> bool:
+    return bool(suites) and set(suites).isdisjoint(bundle.set.user_init_key.cipher_suites)
 
 
 async def send(routes: Routes, message: bytes, recipients: Sequence[Recipient]) -> tuple[Undelivered, ...]:
