@@ -23,6 +23,8 @@ from roomkey_delivery.audit import commands as audit
 from roomkey_delivery.config import CODE_LIFETIME, ServiceConfig
 from roomkey_delivery.enrolment import new_code
 from roomkey_delivery.hub import Hub
+from roomkey_delivery.peers import commands as peers
+from roomkey_delivery.peers.queue import RelayQueue
 from roomkey_delivery.service import Service
 from roomkey_delivery.store.sqlite import SqliteStore
 
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DOMAIN=URL",
         help="where another domain's service is, repeatable",
     )
+    peers.add_options(serve)
     serve.add_argument("--unsafe-open-enrolment", action="store_true", help="names go to who comes first")
     serve.set_defaults(run=_serve)
     enrol = commands.add_parser("enrol", help="print a one-time code that binds a name to a key")
@@ -76,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     enrol.add_argument("--db", type=Path, default=DATABASE, help=f"the service's database file (default {DATABASE})")
     enrol.set_defaults(run=_enrol)
+    peers.add(commands, DATABASE)
     audit.add(commands, DATABASE)
     return parser
 
@@ -109,9 +113,12 @@ def _serve(options: argparse.Namespace) -> int:
         allow_origins=None if options.allow_origin is None else frozenset(map(_website, options.allow_origin)),
         public_url=None if options.public_url is None else service_origin(options.public_url),
         peers=dict(_peer(text) for text in options.peer),
+        peer_keys=peers.peer_keys(options.peer_key),
         unsafe_open_enrolment=options.unsafe_open_enrolment,
     )
-    service = Service(config, SqliteStore(options.db))
+    service = Service(
+        config, SqliteStore(options.db), domain_keys=peers.domain_keys(options), queue=RelayQueue(options.db)
+    )
     settings = uvicorn.Config(
         make_app(service), log_config=None, log_level="warning", access_log=False, server_header=False,
         timeout_graceful_shutdown=GRACE,
