@@ -55,6 +55,46 @@ async def test_a_failed_publish_changes_nothing(store: Store) -> None:
     assert await store.claim("a@e.example", [], NOW) == [b"L"]
 
 
+async def test_sets_of_some_clients_alone(store: Store) -> None:
+    other = Client(b"c" * 32, "a@e.example", 0x0807, b"c" * 32)
+    await store.enrol(other, None, NOW, listed=True)
+    for client, mark in ((A, b"1"), (other.id, b"2")):
+        await store.publish(client, [new_set(mark)], NOW, 10)
+    assert await store.claim("a@e.example", [], NOW, frozenset()) == []
+    assert await store.claim("a@e.example", [], NOW, {other.id}) == [b"2"]
+    assert (await store.stock(A, NOW)).sets == 1  # what is withheld stays
+    assert await store.claim("a@e.example", [], NOW) == [b"1"]
+
+
+async def test_codes_for_a_reset(store: Store) -> None:
+    first, second = (Client(mark * 32, "a@e.example", 0x0807, mark * 32) for mark in (b"c", b"d"))
+    assert await code(store.check_code(first, b"reset", NOW)) == "enrolment-refused"
+    await store.new_reset_code("a@e.example", b"reset", NOW + 10)  # for a name that is taken
+    assert await store.check_code(first, b"reset", NOW)
+    assert await store.check_code(first, b"reset", NOW)  # looking does not use it up
+    assert await code(store.check_code(first, b"reset", NOW + 10)) == "enrolment-refused"
+    assert (
+        await code(store.enrol(first, b"reset", NOW)) == "enrolment-refused"
+    )  # nothing was logged: it is no first code
+    await store.enrol(first, b"reset", NOW, listed=True)
+    assert await store.check_code(first, b"reset", NOW)  # the answer may have been lost
+    assert await code(store.check_code(second, b"reset", NOW)) == "already-enrolled"
+    await store.new_reset_code("a@e.example", b"newer", NOW + 10)
+    assert await code(store.check_code(second, b"reset", NOW)) == "enrolment-refused"
+    assert await store.check_code(second, b"newer", NOW)
+    await store.prune(NOW + 10)
+    assert await code(store.check_code(second, b"newer", NOW)) == "enrolment-refused"
+
+
+async def test_a_first_code_is_checked_before_it_is_used(store: Store) -> None:
+    first, second = (Client(mark * 32, "new@e.example", 0x0807, mark * 32) for mark in (b"c", b"d"))
+    await store.new_code("new@e.example", b"code", NOW + 10)
+    assert not await store.check_code(first, b"code", NOW)
+    await store.enrol(first, b"code", NOW, listed=True)
+    assert not await store.check_code(first, b"code", NOW)
+    assert await code(store.check_code(second, b"code", NOW)) == "already-enrolled"
+
+
 async def test_expired_sets_are_gone(store: Store) -> None:
     await store.publish(A, [new_set(b"1"), new_set(b"L", last_resort=True)], NOW, 10)
     assert await store.stock(A, NOW + 100) == (0, False, None)
