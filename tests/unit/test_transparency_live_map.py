@@ -24,7 +24,7 @@ one = st.tuples(st.integers(0, 30), st.sampled_from([0, 1, 2, 3, 29]), st.intege
 steps = st.lists(st.lists(one, max_size=6), max_size=4)
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(steps)
 def test_the_same_as_a_map_that_is_built_whole(changes: list[list[tuple[int, int, int]]]) -> None:
     live, known = LiveMap(), dict[bytes, MapLeaf]()
