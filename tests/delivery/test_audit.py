@@ -147,9 +147,21 @@ async def test_what_does_not_come_or_was_altered_on_the_way_is_asked_for_again(a
             answer = await audit.ask(log, 3 if audit.store.read(log.key.name).head else 0)
             assert answer.status_code == 503, (path, body[:20])
             assert int(answer.headers["retry-after"]) > 0
-    assert audit.store.read(log.key.name).tree.size <= 1
+    assert audit.store.read(log.key.name).tree.size == 0
     log.altered = {}
     assert (await audit.ask(log, 3)).status_code == 200
+
+
+async def test_what_was_replayed_before_a_failure_is_kept(audit: Audit) -> None:
+    for number in range(20):
+        audit.log.append(leaf(number))
+    audit.log.altered = {"updates/17": b""}
+    assert (await audit.ask(audit.log, 0)).status_code == 503
+    assert audit.store.read(audit.log.key.name).tree.size == 16  # they are fetched by eight
+    audit.log.altered = {}
+    audit.log.asked.clear()
+    assert (await audit.ask(audit.log, 20)).status_code == 200
+    assert "updates/15" not in audit.log.asked
 
 
 async def test_a_whole_bundle_is_held_against_its_tile(audit: Audit) -> None:

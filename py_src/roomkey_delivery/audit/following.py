@@ -21,7 +21,8 @@ from roomkey_delivery.audit.reading import AT_ONCE, LogReader, several_updates
 from roomkey_delivery.audit.replay import WRONG, Replay, read_entry
 from roomkey_delivery.audit.store import AuditStore, Standing
 
-LEAVES_AT_ONCE: Final = 100_000  # that are replayed before they are made durable, 30 MB
+# Leaves that are replayed before they are made durable: half a second of the file's one writer.
+LEAVES_AT_ONCE: Final = 20_000
 
 Pending = list[tuple[MapLeaf, int]]  # leaves that are not yet in the store, with their epochs
 
@@ -90,6 +91,7 @@ class Follower:
         """Makes durable what was replayed since the last time."""
         if replay.tree.size == self._stored:
             return
+        pending.sort(key=lambda item: (item[0].index, item[1]))  # as the table lies
         arguments = (self.key.name, self._stored, replay.tree, replay.time, pending)
         loop = asyncio.get_running_loop()
         try:

@@ -17,13 +17,15 @@ may be later.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from typing import Final
 
 from roomkey.errors import RoomkeyError
 from roomkey.transparency.epochs import EpochLeaf
 from roomkey.transparency.exchange import MapUpdates
-from roomkey.transparency.identity_map import IdentityMap, MapLeaf
+from roomkey.transparency.identity_map import MapLeaf
+from roomkey.transparency.live_map import LiveMap
 from roomkey.transparency.verifier import CLOCK_ALLOWANCE
 
 from roomkey_delivery.audit.frontier import Frontier
@@ -38,8 +40,8 @@ class Replay:
     def __init__(self, tree: Frontier, time: int, leaves: Iterable[MapLeaf]) -> None:
         self.tree = tree
         self.time = time
-        self._map = {leaf.index: leaf for leaf in leaves}
-        self.root = self._root()
+        self._map = LiveMap(leaves)
+        self.root = self._map.root()
 
     def apply(self, epoch: EpochLeaf, updates: bytes, now: float) -> tuple[MapLeaf, ...]:
         """Takes the next epoch, which `read_entry` read; returns the leaves that it set.
@@ -57,15 +59,15 @@ class Replay:
             changes = MapUpdates.decode(updates)  # 4.
         except RoomkeyError as error:
             raise _wrong(number, error.text) from None
-        if changes.hash() != epoch.updates_hash:
+        if hashlib.sha256(updates).digest() != epoch.updates_hash:
             raise _wrong(number, "expected the hash of the updates")
         for leaf in changes.updates:  # 5.
             known = self._map.get(leaf.index)
             expected = 1 if known is None else known.version + 1
             if leaf.version != expected:
                 raise _wrong(number, f"expected version {expected} of an index, got {leaf.version}")
-        self._map |= {leaf.index: leaf for leaf in changes.updates}  # 6.
-        if self._root() != epoch.map_root:
+        self._map.update(changes.updates)  # 6.
+        if self._map.root() != epoch.map_root:
             raise _wrong(number, "expected the root of the map with these updates, got another")
         self.tree = self.tree.append(epoch.leaf_hash())
         self.time, self.root = epoch.time, epoch.map_root
@@ -73,11 +75,8 @@ class Replay:
 
     def catch_up(self, tree: Frontier, time: int, leaves: Iterable[MapLeaf]) -> None:
         """Takes what another process replayed since: the newest leaves of all epochs up to `tree`."""
-        self._map |= {leaf.index: leaf for leaf in leaves}
-        self.tree, self.time, self.root = tree, time, self._root()
-
-    def _root(self) -> bytes:
-        return IdentityMap(self._map.values()).root()
+        self._map.update(leaves)
+        self.tree, self.time, self.root = tree, time, self._map.root()
 
 
 def read_entry(number: int, entry: bytes) -> EpochLeaf:

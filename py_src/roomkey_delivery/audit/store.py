@@ -20,6 +20,7 @@ from roomkey.transparency.identity_map import MapLeaf
 from roomkey_delivery.audit.frontier import Frontier
 
 BUSY_TIMEOUT: Final = 5.0  # seconds to wait for another process's transaction
+CACHE_KILOBYTES: Final = 64 << 10  # an epoch's leaves lie all over the table, which has 100 MB for a million
 HEADS_KEPT: Final = 10_000  # of each log, 4 MB; an hour's heads at the highest rate, months at a usual one
 
 
@@ -58,6 +59,7 @@ class AuditStore:
         self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute(f"PRAGMA cache_size = -{CACHE_KILOBYTES}")
         schema = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
         self._db.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
 
