@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from roomkey.crypto.suites import Scheme
 from roomkey.federation.init_keys import LIFETIME, InitKeySet
 from roomkey.host.native import NativeHost
 
@@ -32,14 +33,16 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 class Publisher:
     """A client of one service that makes and publishes init-key sets."""
 
-    def __init__(self, service: Running, identity: str, folder: Path) -> None:
+    def __init__(self, service: Running, identity: str, folder: Path, scheme: Scheme = "ed25519") -> None:
         self.service, self.identity, self.folder = service, identity, folder
-        self.person: Person = run(person(identity))
+        self.person: Person = run(person(identity, scheme))
 
-    def enrol(self) -> Publisher:
+    def enrol(self, *, coded: bool = True) -> Publisher:
+        """By a code of the operator's, or without one where enrolment is open."""
+
         async def work() -> None:
             host = NativeHost(self.folder)
-            code = self.service.enrolment_code(self.identity)
+            code = self.service.enrolment_code(self.identity) if coded else None
             await self.person.at(host, self.service.url).enrol(self.person.keys.credential, code)
             await host.close()
 
@@ -47,10 +50,17 @@ class Publisher:
         return self
 
     def sets(
-        self, count: int = 1, *, suites: tuple[int, ...] = ALL_SUITES, made: float = 0.0, lifetime: float = LIFETIME
+        self,
+        count: int = 1,
+        *,
+        suites: tuple[int, ...] = ALL_SUITES,
+        made: float = 0.0,
+        lifetime: float = LIFETIME,
+        last_resort: bool = False,
     ) -> list[InitKeySet]:
         """Fresh sets, signed; `made` seconds from now (negative: ago)."""
-        return run(self.person.sets(time.time() + made, count, suites=suites, lifetime=lifetime))
+        now = time.time() + made
+        return run(self.person.sets(now, count, suites=suites, lifetime=lifetime, last_resort=last_resort))
 
     def publish(self, sets: Sequence[InitKeySet]) -> None:
         async def work() -> None:

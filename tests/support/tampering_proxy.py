@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import http.client
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from roomkey.federation.delivery_messages import ITEM_HEAD, InboxItem
 from roomkey.federation.init_keys import InitKeySetBundle
 from roomkey.tls import Codec, vector
 
 CLAIM = "/v1/user-init-keys/claim"
 COMMITS = "/v1/commits"
+INBOX = "/v1/inbox"
 PIECE_BYTES = 65536
 UPSTREAM_SECONDS = 60.0  # inboxes send a heartbeat every 15 s
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive", "date", "server"}
@@ -28,13 +30,15 @@ _bundles: Codec[Bundles] = vector(InitKeySetBundle)
 class Proxy:
     """What a test orders, at any time.
 
-    `alter`: what becomes of the body of a 200 answer. `lose`: paths whose answers never come, though the request was
-    done. `drop`: paths whose requests never arrive. `passed`: method and path of all requests.
+    `alter`: what becomes of the body of a 200 answer. `items`: what becomes of each item of an inbox. `lose`: paths
+    whose answers never come, though the request was done. `drop`: paths whose requests never arrive. `passed`: method
+    and path of all requests.
     """
 
     def __init__(self, port: int, service_port: int) -> None:
         self.port, self.service_port = port, service_port
         self.alter: dict[str, Callable[[bytes], bytes]] = {}
+        self.items: Callable[[InboxItem], Sequence[InboxItem]] | None = None
         self.lose: set[str] = set()
         self.drop: set[str] = set()
         self.passed: list[tuple[str, str]] = []
@@ -55,6 +59,7 @@ class Proxy:
     def behave(self) -> None:
         """Alters, loses and drops nothing any more."""
         self.alter.clear()
+        self.items = None
         self.lose.clear()
         self.drop.clear()
 
@@ -104,9 +109,25 @@ def _handler_of(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
             if whole is not None:
                 self.wfile.write(whole)
                 return
+            held = b""
             while piece := response.read1(PIECE_BYTES):
+                if self.path == INBOX:
+                    held += piece
+                    piece, held = self.changed(held)
                 self.wfile.write(piece)
                 self.wfile.flush()
+
+        def changed(self, held: bytes) -> tuple[bytes, bytes]:
+            """The whole items of a stream, changed as ordered, and what is left."""
+            out = b""
+            while len(held) >= ITEM_HEAD:
+                end = ITEM_HEAD + int.from_bytes(held[ITEM_HEAD - 4 : ITEM_HEAD], "big")
+                if len(held) < end:
+                    break
+                item = InboxItem.decode(held[:end])
+                out += b"".join(one.encode() for one in ([item] if proxy.items is None else proxy.items(item)))
+                held = held[end:]
+            return out, held
 
         def log_message(self, format: str, *arguments: object) -> None:
             pass
