@@ -17,6 +17,7 @@ from roomkey.client.events import Appeared, Event, Listener, StockChanged
 from roomkey.client.inbox import Inbox
 from roomkey.client.outbox import Outbox
 from roomkey.client.own_entry import Ask, OwnEntry
+from roomkey.client.own_watch import OwnWatch
 from roomkey.client.publishing import Publishing
 from roomkey.client.routing import Fanout
 from roomkey.client.stock import DEFAULT_TARGET, MAX_TARGET, Pool
@@ -68,7 +69,10 @@ class Client:
         self._closed = False
         own = own_offer(self.identity, record.suites)
         failed, home = self._failed, lambda: self.home
-        self._entry = OwnEntry(store, record, home, self._own_log, host.now, failed, self._stock_wanted)
+        self._watch = OwnWatch(lambda: self._entry.look(), host.now, failed)
+        self._entry = OwnEntry(
+            store, record, home, self._own_log, host.now, host.sleep, self._stock_wanted, self._watch.moved
+        )
         self._devices = Devices(self._entry, home)
         self._pool = Pool(store, self._keys, record.suites, host.now, self._stock_changed, self._stock_wanted)
         self._publishing = Publishing(self._pool, self._entry, home, host.now, host.sleep, failed)
@@ -160,7 +164,7 @@ class Client:
                 self._conferences[stored.key] = Conference(stored)
         self._outbox.wake()
         self._connected()
-        self._work.spawn(self._entry.watch)
+        self._work.spawn(self._watch.run)
         self._work.spawn(lambda: self._publishing.keep(lambda: self.target, self._inbox.forget_strangers))
         self._work.spawn(self._keep_house)
         self._inbox.read()

@@ -51,8 +51,7 @@ class Devices:
         """Lists a new device, by what it gave out (a DeviceRequest); its client id. It enrols itself then.
 
         Errors: "malformed", "identity-mismatch", "invalid-signature", "bad-argument" for more than MAX_CLIENTS; those
-        of a change: "log-unproven" while an earlier one is not proved, "manifest-conflict", `OwnEntry.expect_ours`,
-        the service's.
+        of a change: "manifest-conflict", `OwnEntry.settled`'s, the service's.
         """
         request = DeviceRequest.decode(data)
         if request.identity != self._entry.account.identity:
@@ -104,9 +103,9 @@ class Devices:
 
     async def _change(self, clients: Callable[[Manifest], list[ManifestClient]]) -> None:
         """The next version, handed in; where another device of ours was first, after that one's."""
-        entry = self._entry
+        entry, overtaken = self._entry, None
         for last in (*[False] * (_TRIES - 1), True):
-            before = await self._settled()
+            before = await entry.settled(overtaken)
             wanted = clients(before)
             if set(wanted) == set(before.clients):
                 return
@@ -119,14 +118,5 @@ class Devices:
                     except RoomkeyError as error:
                         if last or error.code != "manifest-conflict":
                             raise
+                        overtaken = before
         raise RoomkeyError("manifest-conflict", f"expected to be first within {_TRIES} tries")
-
-    async def _settled(self) -> Manifest:
-        """The manifest to go on from: where there is a log to ask, one that is proved, with nothing pending."""
-        if self._entry.trusted and (self._entry.manifest is None or self._entry.own.pending):
-            await self._entry.look()
-        self._entry.expect_ours()
-        newest = self._entry.own.newest
-        if newest is None:
-            raise RoomkeyError("log-unproven", "expected our manifest in the log, got none yet")
-        return newest

@@ -1,7 +1,6 @@
 """Our own entry in the log of our service: whether everybody is shown what is ours (wire.md section 6).
 
-What the log says of us is looked at: at the start, daily, whenever its head is seen to move, and after each change of
-ours until that is proved. The answer must be
+What the log says of us is looked at again and again (`own_watch`). The answer must be
 
 1. the manifest that we know to be ours, or
 2. one that follows from it, each version signed by a device of the version before or by our recovery key: then another
@@ -26,17 +25,12 @@ from roomkey.federation.delivery import DeliveryService
 from roomkey.host.interface import Store
 from roomkey.transparency.devices import RECOVERY_SEED_SIZE
 from roomkey.transparency.manifest import Manifest, Reset, SignedManifest
-from roomkey.transparency.verifier import Outcome, Proved, ProvedAbsent, require_proved
+from roomkey.transparency.verifier import Outcome, Proved, ProvedAbsent, Unproven, require_proved
 
-# Seconds between looks when nothing happens (wire.md section 6: daily).
-LOOK_INTERVAL: Final = 86400.0
-# Seconds between looks while there is no answer that is ours: the first, and the longest that doubling leads to.
+# Seconds between looks while there is no answer that is ours; doubled each time.
 FIRST_LOOK: Final = 0.25
-LAST_LOOK: Final = 60.0
 # Seconds that a person waits for auditors before being told that it takes longer.
 PATIENCE: Final = 10.0
-# Seconds at which a rest looks at the clock: timers stand still while a device sleeps.
-_TICK: Final = 600.0
 # What a service answers to a manifest of ours where another of that version was first.
 OVERTAKEN: Final = frozenset({"manifest-conflict", "manifest-refused", "identity-taken"})
 # How an answer fails that is about our index and says something else there.
@@ -52,7 +46,7 @@ class OwnEntry:
 
     Args:
         ask: how to ask; None while no trust in a log of our domain is configured.
-        failed: hears what is wrong. proved: hears every answer that is ours.
+        now, sleep: the host's. proved: hears every answer that is ours. changed: hears that we said something new.
     """
 
     def __init__(
@@ -62,8 +56,9 @@ class OwnEntry:
         home: Callable[[], DeliveryService],
         ask: Callable[[], Ask | None],
         now: Callable[[], float],
-        failed: Callable[[RoomkeyError], None],
+        sleep: Callable[[float], Awaitable[None]],
         proved: Callable[[], None],
+        changed: Callable[[], None],
     ) -> None:
         self.store = store
         self.account = account
@@ -73,11 +68,11 @@ class OwnEntry:
         self._home = home
         self._ask = ask
         self._now = now
-        self._failed = failed
+        self._sleep = sleep
         self._proved = proved
+        self._changed = changed
         self._sent = False  # whether what is pending was handed in since the start
         self._doubt: RoomkeyError | None = None
-        self._wanted = asyncio.Event()
 
     async def open(self) -> None:
         """Loads what is stored."""
@@ -119,41 +114,33 @@ class OwnEntry:
             await self.look()
         self.expect_ours()
 
-    # -- the watch --
+    async def settled(self, beyond: Manifest | None = None) -> Manifest:
+        """The manifest to go on from: where there is a log to ask, one that is proved, with nothing pending, and not
+        `beyond`, which another device's is known to follow. Waits up to PATIENCE seconds for auditors.
 
-    def moved(self) -> None:
-        """The head of our log moved, or something changed: look at once."""
-        self._wanted.set()
-
-    async def watch(self) -> None:
-        """Looks for as long as the client is open."""
-        reported, wait, begun = "", FIRST_LOOK, self._now()
-        while True:
-            self._wanted.clear()
-            rest = LOOK_INTERVAL
+        Errors: "log-unproven" after that; those of `expect_ours`, the service's.
+        """
+        end, wait = self._now() + PATIENCE, FIRST_LOOK
+        while self.trusted and (self.manifest in (None, beyond) or self.own.pending):
             try:
                 await self.look()
-                reported, wait = "", FIRST_LOOK
+                late = _unproven("expected another device's change in the log, got none yet")
             except RoomkeyError as error:
-                rest, wait = wait, min(2 * wait, LAST_LOOK)
-                passing = error.code == "log-unproven" and self._now() < begun + PATIENCE
-                if error.code != reported and not passing:
-                    reported = error.code
-                    self._failed(error)
-            if await self._rest(rest):
-                wait, begun = FIRST_LOOK, self._now()
+                if error.code != "log-unproven":
+                    raise
+                late = error
+            if self.manifest not in (None, beyond) and not self.own.pending:
+                break
+            if self._now() + wait > end:
+                raise late
+            await self._sleep(wait)
+            wait = min(2 * wait, PATIENCE / 4)
+        self.expect_ours()
+        if self.own.newest is None:
+            raise _unproven("expected our manifest in the log, got none yet")
+        return self.own.newest
 
-    async def _rest(self, seconds: float) -> bool:
-        """Waits; whether a look was wanted before the time was over."""
-        until = self._now() + seconds
-        while (left := until - self._now()) > 0:
-            try:
-                async with asyncio.timeout(min(left, _TICK)):
-                    await self._wanted.wait()
-                return True
-            except TimeoutError:
-                continue
-        return False
+    # -- what the log says --
 
     async def look(self) -> None:
         """Hands in what is not there yet, and holds what the log says of us against what we know.
@@ -178,14 +165,15 @@ class OwnEntry:
     async def _compare(self, ask: Ask) -> None:
         own, identity = self.own, self.keys.identity
         try:
-            outcome = require_proved(await ask(identity, own.proved))
+            outcome = await ask(identity, own.proved)
+            if self.stored is None and isinstance(outcome, ProvedAbsent | Unproven):
+                await self._begin()
+            outcome = require_proved(outcome)
         except RoomkeyError as error:
             if own.proved is not None and error.code in _UNFOLLOWED:
                 await self._unfollowed(ask)
             raise
         if isinstance(outcome, ProvedAbsent):
-            if self.stored is None:
-                await self._begin()
             raise _unproven("expected our manifest in the log, got none yet")
         logged = outcome.chain.manifest
         if isinstance(outcome.chain, Reset):
@@ -266,7 +254,7 @@ class OwnEntry:
                 error.details["pending"] = True
             raise
         finally:
-            self.moved()
+            self._changed()
         self._sent = True
 
     async def _hand_in(self) -> None:
@@ -286,7 +274,9 @@ class OwnEntry:
         self._sent = True
 
     async def _begin(self) -> None:
-        """Version 1 of an identity that was enrolled before its service kept a log."""
+        """Version 1 of an identity that was enrolled before its service kept a log. If the log has one already and did
+        not show it, then it says so now, or shows it at the next look.
+        """
         crypto = self.store.crypto
         seed = crypto.random(RECOVERY_SEED_SIZE)
         signed = await manifests.signed_by_us(crypto, self.keys, manifests.first(crypto, self.account, seed))

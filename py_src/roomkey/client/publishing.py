@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from roomkey.client.own_entry import FIRST_LOOK, LAST_LOOK, PATIENCE, OwnEntry
+from roomkey.client.own_entry import FIRST_LOOK, PATIENCE, OwnEntry
+from roomkey.client.own_watch import LAST_LOOK
 from roomkey.client.stock import Pool
 from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery import DeliveryService, Stock
