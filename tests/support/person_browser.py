@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -198,9 +198,13 @@ class World:
 
 
 @contextmanager
-def world_of(assets: Path, browser: Browser, folder: Path, connect: list[str] | None = None) -> Iterator[World]:
-    """A world while the context lasts; `connect`: the origins that pages may reach, by default the two services."""
-    with two_services(folder) as services, serving(person_site(assets, connect or services.urls)) as site:
+def world_of(
+    assets: Path, browser: Browser, folder: Path, connect: list[str] | None = None, options: Sequence[str] = ()
+) -> Iterator[World]:
+    """A world while the context lasts; `connect`: the origins that pages may reach, by default the two services, which
+    run with `options`.
+    """
+    with two_services(folder, *options) as services, serving(person_site(assets, connect or services.urls)) as site:
         world = World(services, site, browser)
         try:
             yield world
