@@ -30,6 +30,8 @@ TARGETS: dict[str, str] = {
     "signature-fields": "service_targets",
     "signatures": "service_targets",
     "bridge-arguments": "service_targets",
+    "log-texts": "log_targets",
+    "log-structs": "log_targets",
     "codec": "codec_targets",
 }
 
