@@ -14,6 +14,7 @@ from roomkey.client.contacts import Contacts, Fetched, InitKeys
 from roomkey.client.devices import Device, Devices
 from roomkey.client.entering import Entrance
 from roomkey.client.events import Appeared, Event, Listener, StockChanged
+from roomkey.client.heirs import Heirs
 from roomkey.client.inbox import Inbox
 from roomkey.client.outbox import Outbox
 from roomkey.client.own_entry import Ask, OwnEntry
@@ -78,6 +79,7 @@ class Client:
         self._publishing = Publishing(self._pool, self._entry, home, host.now, host.sleep, failed)
         self._contacts = Contacts(store, self._current_routes, host.now, policy, own, self.client_id)
         self._outbox = Outbox(store, self._current_routes, self._work.spawn, self._undelivered, self._delivered)
+        self._heirs = Heirs(host, store, self._keys, record.suites, self._contacts, self._pool)
         signing = {pair.public for pair in self._keys.pairs.values()}
         self._around = Surroundings(
             store,
@@ -87,11 +89,14 @@ class Client:
             self._work.spawn,
             self._contacts,
             self._outbox,
+            self._heirs,
             self.client_id,
             lambda public: public in signing or self._pool.holds(public),
         )
         self._entrance = Entrance(self._around, self._keys, record.suites, self._conferences, self._emit)
-        self._inbox = Inbox(self._around, self._pool, self._conferences, lambda: self.home, self._emit, self._connected)
+        self._inbox = Inbox(
+            self._around, self._pool, self._heirs, self._conferences, lambda: self.home, self._emit, self._connected
+        )
 
     # -- who we are --
 
@@ -317,7 +322,7 @@ class Client:
         """Accepts an invitation; see `Conference.accept`. If it calls us back to a conference that ended here, that one
         is `gone` then.
         """
-        before = await entering.former(self._conferences.values(), conference.id, conference.ordering)
+        before = await entering.former(self._conferences.values(), conference)
         await conference.accept(before)
         for key in [key for key, item in self._conferences.items() if item.gone or item is conference]:
             del self._conferences[key]
@@ -365,7 +370,7 @@ class Client:
         self._emit(StockChanged(stock, self.target))
 
     def _undelivered(self, group_id: bytes, error: RoomkeyError) -> None:
-        known = [item for item in self._conferences.values() if item.id == group_id and not item.gone]
+        known = [item for item in self._conferences.values() if item.answers_to(group_id) and not item.gone]
         if not known:
             self._emit(Failed(error))
         else:

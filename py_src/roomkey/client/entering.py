@@ -83,7 +83,7 @@ class Entrance:
                     except RoomkeyError as error:
                         if error.code != "ticket-expired":
                             raise
-            await former(self._conferences.values(), group_id, ticket.domain)
+            await expect_outside(self._conferences.values(), group_id, ticket.domain)
             session = await self._begin(ticket)
             conference = Conference(session)
             self._conferences[conference.key] = conference
@@ -100,7 +100,7 @@ class Entrance:
 
     async def _resolve(self, conference: Conference, *, fresh: bool) -> Conference:
         """In, or not, or the error that leaves it open."""
-        before = _ended(self._conferences.values(), conference.id, conference.ordering)
+        before = _ended(self._conferences.values(), conference)
         try:
             await conference.enter(before, fresh=fresh)
         except RoomkeyError as error:
@@ -146,22 +146,30 @@ class Entrance:
             task.get_loop().call_exception_handler({"message": "an entrance failed", "exception": error})
 
 
-async def former(known: Iterable[Conference], group_id: bytes, ordering: str) -> Conference | None:
-    """The conference that we are called back to: of the same id, at the same ordering service, and ended here.
-
-    Errors: "already-member" if it goes on; the ordering service's.
-    """
+async def expect_outside(known: Iterable[Conference], group_id: bytes, ordering: str) -> None:
+    """Errors: "already-member" for a group that we are in; the ordering service's."""
     for conference in list(known):
         if (conference.id, conference.ordering) == (group_id, ordering) and conference.status == records.ACTIVE:
             await conference.catch_up()  # who was removed while away has not heard of it yet
             if conference.status == records.ACTIVE:
                 raise RoomkeyError("already-member", "expected a conference that we are not in")
-    return _ended(known, group_id, ordering)
 
 
-def _ended(known: Iterable[Conference], group_id: bytes, ordering: str) -> Conference | None:
+async def former(known: Iterable[Conference], called: Conference) -> Conference | None:
+    """The conference that `called` calls us back to, as it ended here: of the same id, at the same ordering service,
+    and by somebody who was in it as we last knew it. Others who have seen the id can open a register for it, too.
+
+    Errors: "already-member" if it goes on; the ordering service's.
+    """
+    await expect_outside(known, called.id, called.ordering)
+    return _ended(known, called)
+
+
+def _ended(known: Iterable[Conference], called: Conference) -> Conference | None:
+    inviter = None if called.inviter is None else called.inviter.client
     for conference in known:
         over = conference.status in (records.REMOVED, records.FAILED) and not conference.gone
-        if over and (conference.id, conference.ordering) == (group_id, ordering):
+        same = (conference.id, conference.ordering) == (called.id, called.ordering)
+        if over and same and inviter in {member.client for member in conference.members}:
             return conference
     return None

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from roomkey.client import invitations
 from roomkey.client.events import Event, Invited
+from roomkey.client.heirs import Heirs
 from roomkey.client.stock import Pool
 from roomkey.client.traffic import Traffic
 from roomkey.client.work import internal_error
@@ -40,6 +41,7 @@ class Inbox:
         self,
         around: Surroundings,
         pool: Pool,
+        heirs: Heirs,
         conferences: dict[str, Conference],
         home: Callable[[], DeliveryService],
         emit: Callable[[Event], None],
@@ -47,6 +49,7 @@ class Inbox:
     ) -> None:
         self._around = around
         self._pool = pool
+        self._heirs = heirs
         self._conferences = conferences
         self._home = home
         self._emit = emit
@@ -150,6 +153,8 @@ class Inbox:
             raise RoomkeyError("invalid-message", "expected a Welcome or a framed message in an inbox")
 
     async def _process_welcome(self, welcome: Welcome, data: bytes) -> None:
+        if await self._process_successor(welcome, data):
+            return
         joined = await invitations.join(self._around, self._pool, welcome, data)
         conference = Conference(joined)
         self._conferences[conference.key] = conference
@@ -166,11 +171,26 @@ class Inbox:
                     continue  # another invitation, to a true group of that id, may be on its way
             await self._around.store.write({}, [name])
 
+    async def _process_successor(self, welcome: Welcome, data: bytes) -> bool:
+        """Gives a Welcome to the conference on whose group its own follows, if there is one."""
+        try:
+            link = await self._heirs.follows(welcome, data)
+        except RoomkeyError:
+            return False  # it fails again as an invitation, and uses up its set
+        if link is None:
+            return False
+        known = [item for item in self._conferences.values() if item.goes_on]
+        known = [item for item in known if item.answers_to(link.psk_group_id or b"")]
+        if not known:
+            return False
+        await min(known, key=lambda item: item.status != records.ACTIVE).receive_successor(data)
+        return True
+
     async def _process_framed(self, group_id: bytes, epoch: int, data: bytes) -> None:
         """Gives a message to the conference of its group: to all, where several have the id. Where that has ended here,
         it may still be for an invitation to come back.
         """
-        having = [item for item in self._conferences.values() if item.id == group_id]
+        having = [item for item in self._conferences.values() if item.answers_to(group_id)]
         known = [item for item in having if item.goes_on]
         failures: list[RoomkeyError] = []
         for conference in known:
@@ -186,9 +206,12 @@ class Inbox:
             return
         if having and epoch <= max(item.epoch for item in having):
             return
-        store = self._around.store
+        store, mark = self._around.store, digest(data)
+        if any(name.endswith(mark.hex()) for name, _ in await store.list(records.stranger_name(group_id))):
+            return
         waiting = [len(item) for _, item in await store.list("stranger/")]
         if len(waiting) >= MAX_STRANGERS or sum(waiting) + len(data) > MAX_STRANGER_BYTES:
             raise RoomkeyError("wrong-group", "expected a message of a conference that we are in")
-        record = records.Stranger(int(self._around.now()), data)
-        await store.write({records.stranger_name(group_id, digest(data)): record.encode()})
+        came = self._around.now()
+        record = records.Stranger(int(came), data)
+        await store.write({records.stranger_name(group_id, came, mark): record.encode()})

@@ -3,8 +3,8 @@
     INVITED --accept--> ACTIVE      the register knows our epoch, and everybody is proved once more
     any --leave, decline--> (nothing)
 
-What had the same group id at the same ordering service is the same conference: its register holds one group of an id.
-So who was removed and is invited again finds, once they accept, what was said before.
+What has the same group id at the same ordering service, and comes from somebody who was in the conference as we last
+knew it, is the same conference. So who was removed and is invited again finds, once they accept, what was said before.
 
 The functions here expect the caller to hold the session's lock.
 """
@@ -58,6 +58,7 @@ async def become_active(session: Session, before: Session | None, changes: Chang
     changes.put(records.conference_name(key), record)
     changes.put(records.members_name(key), members_record(session.epoch, members))
     await changes.write(session.around.store)
+    session.later_id = session.group_id
     session.key, session.record, session.members = key, record, members
     if before is not None:
         before.left = True
@@ -76,6 +77,7 @@ async def _take_over(
     for name, data in await store.list(records.held_name(session.key)):
         changes.put(name.replace(records.held_name(session.key), records.held_name(before.key)), data)
     changes.put(records.group_name(before.key), state.encode_group(session.live))
+    changes.put(records.id_name(before.key), session.group_id)
     changes.delete(await session.record_names())
     return record
 
@@ -90,7 +92,7 @@ async def leave(session: Session) -> None:
             await receiving.catch_up(session)
         except RoomkeyError as error:
             session.emit(Failed(error))  # we go all the same; others take our word for it in any epoch they keep
-    if session.group is not None:
+    if session.group is not None and session.group.reinit is None:
         _, wire = await committing.propose(
             session.around.crypto, session.group, proposal(Remove(session.group.own_leaf))
         )

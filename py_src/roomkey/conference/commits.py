@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from roomkey.conference import ordering, records
+from roomkey.conference import ordering, records, succession
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Member
 from roomkey.conference.session import Session, member_of, member_record, own_pairs
@@ -57,12 +57,13 @@ Processor = Callable[[Session, Sequence[StoredCommit]], Awaitable[None]]
 async def commit(session: Session, planner: Planner, process: Processor) -> None:
     """Carries a change through, on whatever epoch it lands.
 
-    Errors: "commit-conflict" after `MAX_ATTEMPTS` lost races; the planner's; the ordering service's, and where those
-    leave open whether the commit won ("timeout", "service-unreachable", "service-error") their details hold `pending`
-    True.
+    Errors: "group-succeeding" where another group is about to follow on; "commit-conflict" after `MAX_ATTEMPTS` lost
+    races; the planner's; the ordering service's, and where those leave open whether the commit won ("timeout",
+    "service-unreachable", "service-error") their details hold `pending` True.
     """
     await resolve(session, process)
     for _ in range(MAX_ATTEMPTS):
+        succession.expect_none_due(session)
         plan = planner(session.live)
         if plan is None:
             return

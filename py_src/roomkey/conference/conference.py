@@ -7,6 +7,7 @@ called back.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -14,11 +15,14 @@ from roomkey.conference import (
     answering,
     commits,
     entering,
+    following,
+    founding,
     messages,
     moving,
     ordering,
     receiving,
     records,
+    succession,
     tickets,
     upkeep,
 )
@@ -58,6 +62,7 @@ class Conference:
 
     @property
     def id(self) -> bytes:
+        """The id of its group; another one once a group has followed on it (`Succeeded`)."""
         return self._session.group_id
 
     @property
@@ -82,6 +87,11 @@ class Conference:
     def suite(self) -> int | None:
         """The RFC 9420 number; None once the conference has ended."""
         return None if self._session.group is None else self._session.group.suite.number
+
+    @property
+    def better_suite(self) -> int | None:
+        """The better suite that all members offer, if there is one: `upgrade` moves the conference there."""
+        return self._session.better_suite
 
     @property
     def policy(self) -> str | None:
@@ -190,8 +200,21 @@ class Conference:
         wanted = moving.destination(self._session, domain)
         await self._change(lambda group: moving.plan(self._session, group, wanted))
 
+    async def upgrade(self) -> None:
+        """Moves the conference to the best suite that all members offer: a new group of the same people follows on its
+        own (`succession`). Its id changes; its messages, name and key stay.
+
+        Errors: "no-better-suite"; that of the first member whose keys cannot be had, and then nothing has happened;
+        `commits.commit`'s; "group-succeeding" if it takes long, and then it goes on in the background.
+        """
+        await self._run(lambda: founding.reinitialise(self._session, receiving.process_commits))
+        await self._succeeded()
+
     async def leave(self) -> None:
         """Asks the others to remove us and deletes the conference here. The keys are gone when this returns."""
+        if succession.due(self._session) is not None:
+            with contextlib.suppress(RoomkeyError):  # a group that has ended takes no wishes, but its successor does
+                await self._succeeded()
         await self._run(lambda: answering.leave(self._session))
 
     # -- what they say --
@@ -204,7 +227,7 @@ class Conference:
             raise RoomkeyError(
                 "bad-argument", f"data: expected at most {MAX_DATA} bytes, got {len(data)}", field="data"
             )
-        return await self._run(lambda: messages.send(self._session, bytes(data)))
+        return await self._carry(lambda: messages.send(self._session, bytes(data)))
 
     @property
     def history(self) -> History:
@@ -229,6 +252,12 @@ class Conference:
             self.settle()  # the ordering service did not answer: the message is held, and tried again once it does
         if self._session.record.departing != departing:
             self._session.around.spawn(lambda: upkeep.see_off(self._session))
+        self._go_on()
+
+    async def receive_successor(self, data: bytes) -> None:
+        """Takes a Welcome to a group that says it follows on ours. Errors: `following.hold`'s."""
+        await self._run(lambda: following.hold(self._session, data))
+        self._session.around.spawn(lambda: upkeep.settle(self._session, at_once=True))
 
     def settle(self) -> None:
         """Finds out, in the background, what was missed."""
@@ -292,6 +321,11 @@ class Conference:
         """Left: nothing of it is stored any more."""
         return self._session.left
 
+    def answers_to(self, group_id: bytes) -> bool:
+        """Whether it is the conference of this group: its own, or the one before."""
+        former = self._session.former
+        return group_id == self.id or (former is not None and group_id == former.group_id)
+
     @property
     def goes_on(self) -> bool:
         """Whether it takes messages: an invitation, or active."""
@@ -317,7 +351,31 @@ class Conference:
                 if self._session.pending is not None:
                     self.settle()
 
-        await self._run(commit)
+        await self._carry(commit)
+
+    async def _carry(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Does the work in the group that is ours then: if another one is about to follow on it, in that one."""
+        try:
+            return await self._run(work)
+        except RoomkeyError as error:
+            if error.code != "group-succeeding":
+                raise
+        await self._succeeded()
+        return await self._run(work)
+
+    async def _succeeded(self) -> None:
+        """Waits for a successor, if one is due. Errors: "group-succeeding"."""
+        self._go_on()
+        for _ in range(upkeep.WELCOME_LOOKS):
+            if succession.due(self._session) is None:
+                return
+            await self._session.around.sleep(upkeep.WELCOME_LOOK / 5)
+        succession.expect_none_due(self._session)
+
+    def _go_on(self) -> None:
+        """Sees to a successor in the background, if one is due."""
+        if succession.due(self._session) is not None and not self._session.succeeding:
+            self._session.around.spawn(lambda: upkeep.settle(self._session, at_once=True))
 
     async def _run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Waits for the lock as the caller's own, then works on whatever becomes of the caller."""

@@ -73,10 +73,27 @@ class Ended:
 
 
 @dataclass(frozen=True)
+class Succeeded:
+    """The conference goes on in a new group, with a new id: "reinit" because its members agreed on a better suite,
+    "branch" because somebody's commit was one that nobody can follow.
+    """
+
+    old_id: bytes
+    reason: Literal["reinit", "branch"]
+
+
+@dataclass(frozen=True)
+class UpgradeOffered:
+    """Every member offers a suite that is better than the conference's: `Conference.upgrade` moves it there."""
+
+    suite: int
+
+
+@dataclass(frozen=True)
 class Failed:
     """Something in the background went wrong; the conference goes on."""
 
     error: RoomkeyError
 
 
-Event: TypeAlias = EpochChanged | MembersChanged | MessageArrived | Ended | Failed
+Event: TypeAlias = EpochChanged | MembersChanged | MessageArrived | Succeeded | UpgradeOffered | Ended | Failed

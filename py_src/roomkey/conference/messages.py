@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from roomkey.conference import commits, records
+from roomkey.conference import commits, records, succession
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Member, Message
 from roomkey.conference.session import Session
@@ -28,9 +28,11 @@ class Sent(NamedTuple):
 
 async def send(session: Session, data: bytes) -> Sent:
     """Sends an application message: durable when this returns, delivered by the outbox. Errors: "not-a-member",
-    "storage-failed".
+    "storage-failed"; "group-succeeding" between a ReInit and the group that it asks for.
     """
     before = session.live
+    if before.reinit is not None:
+        succession.expect_none_due(session)
     own = session.member_at(before.own_leaf)
     if own is None:
         raise RoomkeyError("not-a-member", "expected our own leaf among the members")

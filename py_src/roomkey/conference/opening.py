@@ -29,6 +29,12 @@ async def load(around: Surroundings, key: str) -> Session | None:
         return None
     pending = await store.get(records.commit_name(key))
     session.pending = None if pending is None else records.PendingCommit.decode(pending)
+    session.later_id = await store.get(records.id_name(key)) or b""
+    founding, former = await store.get(records.founding_name(key)), await store.get(records.former_name(key))
+    session.founding = None if founding is None else records.PendingFounding.decode(founding)
+    if former is not None:
+        stored = records.FormerGroup.decode(former)
+        session.former, session.former_ended = state.decode_group(stored.group), stored.ended
     return session
 
 

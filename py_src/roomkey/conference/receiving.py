@@ -24,16 +24,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from roomkey.conference import commits, messages, moving, ordering, records
+from roomkey.conference import commits, messages, moving, ordering, records, succession
 from roomkey.conference.changes import Changes
-from roomkey.conference.events import Failed, MessageArrived
-from roomkey.conference.session import Session, digest
+from roomkey.conference.events import Failed, Member, MessageArrived
+from roomkey.conference.session import Session, Stuck, digest
 from roomkey.errors import RoomkeyError
+from roomkey.federation.client_leaf import named_client
 from roomkey.federation.delivery_messages import StoredCommit
-from roomkey.mls import committing, framing, processing
+from roomkey.mls import committing, framing, processing, state
 from roomkey.mls.commit_processing import CommitProcessed
 from roomkey.mls.framing import MLSMessage, PrivateMessage, PublicMessage
 from roomkey.mls.group import Group
+from roomkey.mls.leaf_node import LeafNode
 from roomkey.mls.processing import ApplicationMessage, ProposalReceived
 from roomkey.mls.proposals import Remove, proposal
 
@@ -54,6 +56,9 @@ async def receive(session: Session, data: bytes) -> None:
     body = MLSMessage.decode(data).body
     epoch, content_type = head(body)
     group = session.live
+    if group_of(body) != group.group_id:
+        await _receive_late(session, data)
+        return
     if session.record.status == records.ENTERING:
         await _hold(session, epoch, data)  # whether the group is ours is not known yet (`entering`)
     elif content_type == framing.COMMIT and epoch < group.epoch:
@@ -72,6 +77,27 @@ async def receive(session: Session, data: bytes) -> None:
         if epoch >= await session.new_since(leaf):
             record = _departing(record, leaf)
         await _write(session, after, record, Changes())
+
+
+async def receive_strangers(session: Session) -> None:
+    """Processes what came for our group before we were in it, oldest epoch first; bad messages are reported.
+
+    Errors: "storage-failed".
+    """
+    store = session.around.store
+    waiting = [
+        (name, records.Stranger.decode(data).message)
+        for name, data in await store.list(records.stranger_name(session.group_id))
+    ]
+    for name, data in sorted(waiting, key=lambda item: head(MLSMessage.decode(item[1]).body)[0]):
+        try:
+            await receive(session, data)
+        except RoomkeyError as error:
+            if error.code == "storage-failed":
+                raise
+            if not error.retryable:
+                session.emit(Failed(error))
+        await store.write({}, [name])
 
 
 async def catch_up(session: Session, shown: int | None = None) -> None:
@@ -112,7 +138,8 @@ async def process_commits(session: Session, winners: Sequence[StoredCommit]) -> 
     """Processes commits that the ordering service stored, in order, from the current epoch on; after each what was held
     for its epoch. After one that moves the conference to another service the rest is no business of the old one's.
 
-    Errors: "group-stuck" for a commit that cannot be processed, although it stands.
+    Errors: "group-succeeding" for a commit that cannot be processed, although it stands: the group ends there, and
+    another will follow on it (`succession`).
     """
     domain = session.ordering
     for winner in winners:
@@ -127,10 +154,12 @@ async def process_commits(session: Session, winners: Sequence[StoredCommit]) -> 
                 raise RoomkeyError("malformed", "expected a commit of the epoch asked for")
             await _process(session, group, winner.commit)
         except RoomkeyError as error:
-            if error.code == "storage-failed" or error.retryable:
+            if withheld(error):
                 raise
+            by = await processing.committer(session.around.crypto, group, winner.commit)
+            session.stuck = Stuck(group.epoch, winner.commit, by, error.code)
             raise RoomkeyError(
-                "group-stuck", "expected a valid commit from the ordering service", reason=error.code
+                "group-succeeding", "expected a valid commit from the ordering service", reason=error.code
             ) from error
         await release(session)
 
@@ -159,6 +188,20 @@ async def release(session: Session, *, complete: bool = False) -> None:
         done = Changes()
         done.delete([name])
         await done.write(session.around.store)
+
+
+def withheld(error: RoomkeyError) -> bool:
+    """Whether nothing was proved or refused yet: what the error came of is taken up again when that can be done."""
+    return error.code == "storage-failed" or (error.retryable and error.fault == "service")
+
+
+def group_of(body: object) -> bytes:
+    """The group id of a framed message. Errors: "malformed"."""
+    if isinstance(body, PrivateMessage):
+        return body.group_id
+    if isinstance(body, PublicMessage):
+        return body.content.group_id
+    raise RoomkeyError("malformed", "expected a framed message", field="wire_format")
 
 
 def head(body: object) -> tuple[int, int]:
@@ -200,6 +243,44 @@ async def _process(session: Session, group: Group, data: bytes) -> None:
         await _note_proposal(session, processed.group, event, data)
     elif isinstance(event, CommitProcessed):
         await _take_commit(session, processed.group, event, data)
+
+
+async def _receive_late(session: Session, data: bytes) -> None:
+    """A message of the group before ours: what a member said in its last epochs counts, and that they want to go."""
+    former, body = session.former, MLSMessage.decode(data).body
+    if former is None or group_of(body) != former.group_id:
+        raise RoomkeyError("wrong-group", "expected a message of the conference's group, got another")
+    epoch, content_type = head(body)
+    if session.seen(data) or content_type == framing.COMMIT or epoch >= former.epoch:
+        return  # who did not come along may go on there; it is not for us any more
+    changes, record, arrived = Changes(), session.marked(data), None
+    if content_type == framing.APPLICATION:
+        processed = await processing.process(session.around.crypto, former, data)
+        event, after = processed.event, processed.group
+        assert isinstance(event, ApplicationMessage)
+        sender = _member_behind(session, event.leaf)
+        arrived, record = messages.append(session, record, changes, sender, event.epoch, event.data)
+    else:
+        after, leaf = await processing.process_departure(session.around.crypto, former, data)
+        gone = former.tree.leaf(leaf)
+        assert gone is not None
+        record = _departing(record, _member_behind(session, gone).leaf)
+    kept = records.FormerGroup(session.former_ended, state.encode_group(after))
+    changes.put(records.former_name(session.key), kept)
+    changes.put(records.conference_name(session.key), record)
+    await changes.write(session.around.store)
+    session.former, session.record = after, record
+    if arrived is not None:
+        session.emit(MessageArrived(arrived))
+
+
+def _member_behind(session: Session, leaf: LeafNode) -> Member:
+    """The member of now whose leaf this was in the group before. Errors: "wrong-epoch" for who is gone since."""
+    client = named_client(leaf)
+    for member in session.members:
+        if (member.identity, member.client) == client:
+            return member
+    raise RoomkeyError("wrong-epoch", "expected a message of a member, got one of somebody who is gone")
 
 
 async def _store_message(session: Session, after: Group, event: ApplicationMessage, data: bytes) -> None:
@@ -244,17 +325,14 @@ async def _take_commit(session: Session, after: Group, event: CommitProcessed, d
         await _go(session, event)
         return
     if event.reinit is not None:
-        await session.end(
-            "failed", Changes(), error=RoomkeyError("group-ended", "expected a group that goes on, got a ReInit")
-        )
-        return
+        succession.check_reinit(session.live, event.reinit)
     changes = Changes()
     try:
         _check_names_stay(session.live, after, event)
         members = await session.admitted(after, changes)
     except RoomkeyError as error:
-        if error.code == "storage-failed" or error.retryable:
-            raise  # nothing is proved or refused yet: the commit is taken when that can be said
+        if withheld(error):
+            raise
         await abandon(session, after, error)
         return
     moving.check_move(session.ordering, after, members)
@@ -287,16 +365,18 @@ def _check_names_stay(before: Group, after: Group, event: CommitProcessed) -> No
             raise RoomkeyError("identity-mismatch", "leaf credential: expected the one before, got another")
 
 
-async def abandon(session: Session, after: Group, error: RoomkeyError) -> None:
-    """Leaves a conference in which it is not safe to go on: asks the others to remove us, and ends here."""
-    changes = Changes()
+async def abandon(session: Session, after: Group, error: RoomkeyError, changes: Changes | None = None) -> None:
+    """Leaves a conference in which it is not safe to go on: asks the others to remove us, and ends here. One
+    transaction with `changes`.
+    """
+    changes = Changes() if changes is None else changes
     try:
         _, message = await committing.propose(session.around.crypto, after, proposal(Remove(after.own_leaf)))
     except RoomkeyError as failure:  # then they learn nothing; going is what matters
         session.emit(Failed(failure))
     else:
         session.around.outbox.put(
-            changes, list(commits.deliveries(session.group_id, records.PROPOSAL, message, session.members))
+            changes, list(commits.deliveries(after.group_id, records.PROPOSAL, message, session.members))
         )
     await session.end("downgrade" if error.code == "downgrade" else "failed", changes, error=error)
     session.around.outbox.wake()

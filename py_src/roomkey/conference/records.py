@@ -10,14 +10,19 @@
     group/KEY                        the current group (mls/state)
     commit/KEY                       PendingCommit: ours, written before it is submitted
     entry/KEY                        PendingEntry: our way in by a ticket, written before it is submitted
+    id/KEY                           the group's id, where another group has followed on the one that KEY names
+    founding/KEY                     PendingFounding: a successor that we found, written before it is submitted
+    welcome/KEY/HASH                 a Welcome to a successor (`following`)
+    former/KEY                       FormerGroup: what is left of the group before
     held/KEY/EPOCH/HASH              a message of an epoch that we have not reached
     message/KEY/SEQUENCE             StoredMessage
-    stranger/GROUP/HASH              Stranger: a message of a group that we do not know, perhaps not yet
+    stranger/GROUP/TIME/HASH         Stranger: a message of a group that we do not know, perhaps not yet
     out/DOMAIN/NUMBER                Delivery: to be sent, in order of number
 
 GROUP is the group id in hex, numbers are 16 hex digits, so that names sort as their numbers do. KEY is GROUP, or
 GROUP~PLACE for further conferences of that id: anybody can invite us to a group with an id that they have seen, and we
-can be invited again where we were removed; which of them is true shows when it is accepted (`answering`).
+can be invited again where we were removed; which of them is true shows when it is accepted (`answering`). A KEY stays
+for as long as the conference does, also where its group is followed by another (`succession`).
 Nothing is ever changed but by `Store.write`, whole transactions; what a transaction must hold together is said where it
 is made.
 """
@@ -42,6 +47,10 @@ COMMIT = 2
 PROPOSAL = 3
 MESSAGE = 4
 KINDS = {WELCOME: "welcome", COMMIT: "commit", PROPOSAL: "proposal", MESSAGE: "message"}
+
+# PendingFounding.reason
+REINIT = 1
+BRANCH = 2
 
 # Hashes of processed messages that are remembered, because an inbox delivers at least once. What could be repeated is
 # what one service had in flight when it or we stopped.
@@ -124,6 +133,27 @@ class PendingEntry(Struct):
     deliveries: Annotated[tuple[Delivery, ...], vector(Delivery)]
 
 
+class PendingFounding(Struct):
+    """A successor that we found, and that is the conference's group if its first commit wins: the token of its epoch 0,
+    by which that is submitted, the group after it, and what goes to whom.
+    """
+
+    reason: Annotated[int, one_of(uint8, REINIT, BRANCH)]
+    group_id: Opaque
+    token: Annotated[bytes, fixed(32)]
+    commit: Opaque
+    candidate: Opaque
+    members: Annotated[tuple[MemberRecord, ...], vector(MemberRecord)]
+    deliveries: Annotated[tuple[Delivery, ...], vector(Delivery)]
+
+
+class FormerGroup(Struct):
+    """A group that another has followed on: what messages on their way need (mls/state). `ended`: Unix seconds."""
+
+    ended: U64
+    group: Opaque
+
+
 class Stranger(Struct):
     """A message whose Welcome may be on its way by another service; `received` Unix seconds."""
 
@@ -153,7 +183,7 @@ def conference_key(group_id: bytes, place: int) -> str:
 
 
 def group_id_of(key: str) -> bytes:
-    """The group id in a conference's key."""
+    """The group id in a conference's key: of its first group."""
     return bytes.fromhex(key.partition("~")[0])
 
 
@@ -181,6 +211,23 @@ def entry_name(key: str) -> str:
     return f"entry/{key}"
 
 
+def id_name(key: str) -> str:
+    return f"id/{key}"
+
+
+def founding_name(key: str) -> str:
+    return f"founding/{key}"
+
+
+def former_name(key: str) -> str:
+    return f"former/{key}"
+
+
+def welcome_name(key: str, digest: bytes = b"") -> str:
+    """The name of a Welcome to a successor, or the prefix of all."""
+    return f"welcome/{key}/{digest.hex()}"
+
+
 def held_name(key: str, epoch: int | None = None, digest: bytes = b"") -> str:
     """The name of a held message, or the prefix of all."""
     return f"held/{key}/" + ("" if epoch is None else f"{number(epoch)}/{digest.hex()}")
@@ -191,9 +238,11 @@ def message_name(key: str, seq: int | None = None) -> str:
     return f"message/{key}/{'' if seq is None else number(seq)}"
 
 
-def stranger_name(group_id: bytes, digest: bytes = b"") -> str:
-    """The name of a message of an unknown group, or the prefix of all of the group."""
-    return f"stranger/{group_id.hex()}/{digest.hex()}"
+def stranger_name(group_id: bytes, came: float | None = None, digest: bytes = b"") -> str:
+    """The name of a message of an unknown group that `came` at this time (Unix seconds), or the prefix of all of the
+    group: they are read in the order of their coming.
+    """
+    return f"stranger/{group_id.hex()}/" + ("" if came is None else f"{number(int(came * 1e6))}/{digest.hex()}")
 
 
 def out_name(domain: str, place: int) -> str:

@@ -6,6 +6,7 @@
     INVITED, ACTIVE --commit--> the same, one epoch on          (`adopt`)
     INVITED, ACTIVE --our Remove--> REMOVED                     (`end`)
     INVITED, ACTIVE --an epoch that is not safe--> FAILED       (`end`)
+    INVITED, ACTIVE --a group follows on its own--> the same, in that group     (`succession`)
     any --leave, decline, forget--> (nothing)
 
 Whoever changes a session holds its `lock`. A change is written first and shown in memory after that, so an error or a
@@ -16,65 +17,33 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple
 
 from roomkey.conference import ordering, records
 from roomkey.conference.changes import Changes
-from roomkey.conference.events import Ended, EpochChanged, Event, Member, MembersChanged
-from roomkey.crypto.provider import CryptoProvider, KeyPair
+from roomkey.conference.events import Ended, EpochChanged, Event, Member, MembersChanged, UpgradeOffered
+from roomkey.conference.surroundings import Surroundings as Surroundings
+from roomkey.crypto.provider import KeyPair
 from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery import DeliveryService
 from roomkey.federation.delivery_messages import StoredCommit
-from roomkey.federation.fanout import Routes
-from roomkey.host.interface import Store
+from roomkey.federation.negotiation import better, leaf_offer
 from roomkey.mls import state
 from roomkey.mls.group import PAST_EPOCHS, Group
 from roomkey.mls.leaf_node import LeafNode
 
 
-class Admission(Protocol):
-    """Decides who a leaf is and whether that is proved (wire.md section 3, step 5)."""
+class Stuck(NamedTuple):
+    """An epoch that the register ended by a commit which we cannot follow. `by`: the leaf of the member who signed it,
+    None where nobody can be held to it.
+    """
 
-    async def admit(self, group: Group, leaves: Sequence[tuple[int, LeafNode]], changes: Changes) -> list[Member]:
-        """The members at these leaves; what is learnt of them (pins) goes into `changes`.
-
-        Errors: "untrusted-identity", "identity-changed", "identity-mismatch", "unsupported-credential", "downgrade" and
-        more.
-        """
-        ...
-
-
-class Outbox(Protocol):
-    """Durable deliveries (client/outbox.py)."""
-
-    def put(self, changes: Changes, deliveries: Sequence[records.Delivery]) -> None:
-        """Adds deliveries to a transaction."""
-        ...
-
-    def wake(self) -> None:
-        """Sends what is waiting; call it once the transaction stands."""
-        ...
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a conference has from its client."""
-
-    store: Store
-    now: Callable[[], float]
-    sleep: Callable[[float], Awaitable[None]]
-    routes: Callable[[], Routes]
-    spawn: Callable[[Callable[[], Awaitable[None]]], None]  # background work; it ends with the client
-    admission: Admission
-    outbox: Outbox
-    own_client: bytes
-    outlives: Callable[[bytes], bool]  # whether the private key of this public one is needed beside a conference
-
-    @property
-    def crypto(self) -> CryptoProvider:
-        return self.store.crypto
+    epoch: int
+    commit: bytes
+    by: int | None
+    reason: str  # code
 
 
 @dataclass
@@ -88,6 +57,14 @@ class Session:
     members: tuple[Member, ...]
     pending: records.PendingCommit | None = None
     epoch: int = 0  # the last one known, also after the end
+    later_id: bytes = b""  # of the group that followed on the one that `key` names
+    founding: records.PendingFounding | None = None
+    former: Group | None = None  # what is left of the group before (`mls.group.remains`)
+    former_ended: int = 0
+    stuck: Stuck | None = None
+    succeeding: bool = False
+    offered: int | None = None  # the better suite that was told of
+    reinitialised: bool = False  # by ourselves: the first turn to found the successor is ours
     listener: Callable[[Event], None] = lambda event: None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     settling: bool = False
@@ -99,7 +76,7 @@ class Session:
 
     @property
     def group_id(self) -> bytes:
-        return records.group_id_of(self.key)
+        return self.later_id or records.group_id_of(self.key)
 
     @property
     def live(self) -> Group:
@@ -195,6 +172,19 @@ class Session:
         by_themselves = tuple(member for member in members if member.leaf == entered)
         if added or removed or by_themselves:
             self.emit(MembersChanged(added, removed, by_themselves))
+        self.offer()
+
+    @property
+    def better_suite(self) -> int | None:
+        """The suite that all members offer and that stands before the group's."""
+        return None if self.group is None or self.group.reinit is not None else better_suite(self.group)
+
+    def offer(self) -> None:
+        """Tells, once, of a better suite that all members offer."""
+        found = self.better_suite
+        if found is not None and found != self.offered:
+            self.emit(UpgradeOffered(found))
+        self.offered = found
 
     async def end(
         self,
@@ -212,26 +202,30 @@ class Session:
         record = self.record.replace(status=records.REMOVED if reason == "removed" else records.FAILED)
         if not leaves_nothing:
             changes.put(records.conference_name(self.key), record)
-        groups = [group for group in (self.group, self.candidate()) if group is not None]
+        groups = [group for group in (self.group, *self.candidates()) if group is not None]
         pairs = [pair for group in groups for pair in own_pairs(group)]
         changes.drop(pair for pair in pairs if not self.around.outlives(pair.public))
         await changes.write(self.around.store)
 
-        self.record, self.group, self.pending = record, None, None
+        self.record, self.group, self.pending, self.founding, self.former = record, None, None, None, None
         self.left = leaves_nothing
         self.emit(Ended(reason, by, error))
 
     async def record_names(self) -> list[str]:
         """The names of all records of the conference."""
         said = [name for name, _ in await self.around.store.list(records.message_name(self.key))]
-        own = [records.conference_name(self.key), records.members_name(self.key)]
+        own = [name(self.key) for name in (records.conference_name, records.members_name, records.id_name)]
         return [*await self._secret_names(), *said, *own]
 
     async def _secret_names(self) -> list[str]:
         """The names of the records that hold keys, and of what only they could read."""
-        held = [name for name, _ in await self.around.store.list(records.held_name(self.key))]
-        names = (records.new_name, records.group_name, records.commit_name, records.entry_name)
-        return [*(name(self.key) for name in names), *held]
+        listed = (records.held_name(self.key), records.welcome_name(self.key))
+        waiting = [name for prefix in listed for name, _ in await self.around.store.list(prefix)]
+        names = (
+            records.new_name, records.group_name, records.commit_name, records.entry_name, records.founding_name,
+            records.former_name,
+        )  # fmt: skip
+        return [*(name(self.key) for name in names), *waiting]
 
     async def new_since(self, leaf: int) -> int:
         """The first epoch of who is at this leaf now, as far as it is one of the last few; else 0."""
@@ -241,9 +235,9 @@ class Session:
         data = await self.around.store.get(records.new_name(self.key))
         return () if data is None else records.NewLeaves.decode(data).leaves
 
-    def candidate(self) -> Group | None:
-        """The group that our pending commit would make."""
-        return None if self.pending is None else state.decode_group(self.pending.candidate)
+    def candidates(self) -> list[Group]:
+        """The groups that our pending commit and our founding would make."""
+        return [state.decode_group(item.candidate) for item in (self.pending, self.founding) if item is not None]
 
     def seen(self, message: bytes) -> bool:
         """Whether this message was processed before."""
@@ -278,6 +272,13 @@ def member_of(record: records.MemberRecord, own_client: bytes) -> Member:
         record.identity.decode(), record.client, record.identity_key, record.leaf, record.by.decode(), record.since,
         own=record.client == own_client,
     )  # fmt: skip
+
+
+def better_suite(group: Group) -> int | None:
+    """The best suite that all members offer, if it stands before the group's; None while we are alone."""
+    leaves = [leaf for _, leaf in group.tree.members()]
+    offers = [leaf_offer("", leaf.capabilities) for leaf in leaves]
+    return better(group.suite.number, offers) if len(leaves) > 1 else None
 
 
 def _same_identity(left: LeafNode, right: LeafNode) -> bool:

@@ -1,4 +1,5 @@
-"""What a conference does by itself: finds out what it missed, and commits the leaving of others.
+"""What a conference does by itself: finds out what it missed, commits the leaving of others, and goes on in another
+group where one is due.
 
 Background work never raises: what goes wrong becomes a `Failed` event, once per run of the same failure, and is tried
 again.
@@ -6,13 +7,13 @@ again.
 
 from __future__ import annotations
 
-from roomkey.conference import commits, receiving, records
+from roomkey.conference import commits, following, founding, receiving, records, succession
 from roomkey.conference.changes import Changes
 from roomkey.conference.commits import Plan
 from roomkey.conference.events import Failed
 from roomkey.conference.session import Session
 from roomkey.errors import RoomkeyError
-from roomkey.mls.group import Group
+from roomkey.mls.group import MAX_PAST_AGE, Group
 from roomkey.mls.proposals import Remove, proposal
 
 # Seconds before each new try, the last one again and again.
@@ -24,24 +25,42 @@ INBOX_FIRST = 3.0
 # tree, so that the ordering service sees one commit, not a race.
 TURN = 2.0
 MAX_TURNS = 10
+# Looks for a winner's Welcome, and seconds between them: a minute, in which even a page that was reloaded sends it.
+WELCOME_LOOKS = 12
+WELCOME_LOOK = 5.0
+# Times that long that a winner whose group goes on is waited for: its Welcome must be on its way, unless it leaves us
+# out, by mistake or because it is whoever made the unusable commit.
+MAX_WAITS = 4
+# Failed tries to have everybody's keys, some 20 s, before a branch does without who has none.
+STRICT_TRIES = 4
+# Failures in a row, some five minutes, before people are told; the next connection is the next try.
+MAX_FAILURES = 9
 
 
-async def settle(session: Session) -> None:
-    """Resolves a pending commit and catches up, however long the ordering service takes to answer. One at a time."""
+async def settle(session: Session, *, at_once: bool = False) -> None:
+    """Resolves a pending commit and catches up, however long the ordering service takes to answer. One at a time.
+
+    Args:
+        at_once: does not give the inbox its time, because it has shown what is to be settled.
+    """
     if session.settling:
         return
     session.settling = True
     try:
-        if session.pending is None:
+        if session.pending is None and not at_once:
             await session.around.sleep(INBOX_FIRST)
         failures = 0
         reported = ""
         while session.group is not None:
             try:
                 async with session.lock:
+                    await following.follow(session)
+                    await receiving.receive_strangers(session)
                     await receiving.catch_up(session)
                 break
             except RoomkeyError as error:
+                if error.code == "group-succeeding":
+                    break
                 if error.code != reported:
                     session.emit(Failed(error))
                     reported = error.code
@@ -52,10 +71,81 @@ async def settle(session: Session) -> None:
             await session.around.sleep(wait)
     finally:
         session.settling = False
+    await succeed(session)
     if session.record.renew and session.record.status == records.ACTIVE:
         await renew(session)
     if session.record.departing:
         await see_off(session)
+
+
+async def succeed(session: Session) -> None:
+    """Sees to it that a group follows on ours, if one is due: by the Welcome of another member, or founded by us when
+    our turn comes. One at a time.
+    """
+    if session.succeeding:
+        return
+    session.succeeding = True
+    try:
+        attempt, waits, failures = 0, 0, 0
+        while (what := succession.due(session)) is not None and session.record.status == records.ACTIVE:
+            if attempt == succession.ATTEMPTS or failures == MAX_FAILURES:
+                text = "expected a group to follow on one that nobody can change"
+                reason = what.reason if session.stuck is None else session.stuck.reason
+                session.emit(Failed(RoomkeyError("group-stuck", text, reason=reason)))
+                return
+            await session.around.sleep(_founding_turn(session, what.absent) * TURN)
+            try:
+                if await _found(session, attempt, lenient=failures >= STRICT_TRIES) or await _welcomed(session):
+                    return
+                async with session.lock:
+                    is_alive = await founding.alive(session, attempt)
+                failures, waits = 0, waits + 1 if is_alive else MAX_WAITS
+                if waits == MAX_WAITS:
+                    attempt, waits = attempt + 1, 0
+            except RoomkeyError as error:
+                if failures == 0:
+                    session.emit(Failed(error))
+                wait = max(error.retry_after or 0.0, BACKOFF[min(failures, len(BACKOFF) - 1)])
+                failures += 1
+                await session.around.sleep(wait)
+    finally:
+        session.succeeding = False
+
+
+async def _found(session: Session, attempt: int, *, lenient: bool) -> bool:
+    """Founds the successor, unless somebody has; whether we went on."""
+    async with session.lock:
+        if await _followed(session):
+            return True
+        return await founding.found(session, attempt, lenient=lenient)
+
+
+def _founding_turn(session: Session, absent: int | None) -> int:
+    """How many others found before us: first who asked for the successor, then all in the tree's order."""
+    if session.reinitialised or session.founding is not None:
+        return 0
+    going = {absent, *session.record.departing}
+    others = [member for member in session.members if member.leaf not in going]
+    return min(1 + next((place for place, member in enumerate(others) if member.own), MAX_TURNS), MAX_TURNS)
+
+
+async def _welcomed(session: Session) -> bool:
+    """Waits for the Welcome of who won; whether we went on by it."""
+    for _ in range(WELCOME_LOOKS):
+        if succession.due(session) is None:
+            return True
+        await session.around.sleep(WELCOME_LOOK)
+        async with session.lock:
+            if await _followed(session):
+                return True
+    return False
+
+
+async def _followed(session: Session) -> bool:
+    """Whether no successor is due any more, now that the Welcomes that wait have been looked at."""
+    if await following.follow(session):
+        await receiving.receive_strangers(session)
+    return succession.due(session) is None
 
 
 async def forget(session: Session) -> None:
@@ -64,6 +154,9 @@ async def forget(session: Session) -> None:
     """
     async with session.lock:
         session.forgetting = True
+        if succession.former_is_over(session, session.around.now(), MAX_PAST_AGE):
+            await session.around.store.write({}, [records.former_name(session.key)])
+            session.former = None
         if session.group is None or session.group.aged(session.around.now()) is session.group:
             return
         changes = Changes()
@@ -84,7 +177,8 @@ async def renew(session: Session) -> None:
                 await session.around.store.write({records.conference_name(session.key): record.encode()})
                 session.record = record
     except RoomkeyError as error:
-        session.emit(Failed(error))
+        if error.code != "group-succeeding":
+            session.emit(Failed(error))
 
 
 async def see_off(session: Session) -> None:
@@ -105,6 +199,8 @@ async def see_off(session: Session) -> None:
                     await commits.commit(session, lambda group: _plan(session, group), receiving.process_commits)
             return
         except RoomkeyError as error:
+            if error.code == "group-succeeding":
+                return  # the successor takes over who asked to go
             if failures == 0 or not error.retryable:
                 session.emit(Failed(error))
             if not error.retryable:

@@ -86,6 +86,18 @@ def read_claim(suite: CipherSuite, leaf: LeafNode) -> ClientClaim:
     return ClientClaim(identity, scheme, basic.public_key)
 
 
+def named_client(leaf: LeafNode) -> tuple[str, bytes]:
+    """The identity and the client id that a leaf names, whatever suite it is of: to compare leaves that were proved.
+
+    Errors: "unsupported-credential", "identity-not-canonical", "malformed".
+    """
+    vouch = _vouch(leaf)
+    if leaf.credential.identity is None:
+        raise RoomkeyError("unsupported-credential", "leaf credential: expected basic, got another type")
+    key = leaf.signature_key if vouch is None else vouch.credential.require_basic().public_key
+    return check_identity(leaf.credential.identity), hashlib.sha256(key).digest()
+
+
 async def vouched(crypto: CryptoProvider, suite: CipherSuite, leaves: Sequence[LeafNode]) -> list[bool]:
     """Whether each leaf's claim is signed by the client it names; at most one provider call per scheme.
 

@@ -69,17 +69,22 @@ def choose(offers: Sequence[Offer], preference: Sequence[int] = PREFERENCE) -> i
     return suites[0]
 
 
+def better(suite: int, offers: Sequence[Offer], preference: Sequence[int] = PREFERENCE) -> int | None:
+    """The best suite that all offer, if it stands before `suite`; else None."""
+    suites = common(offers, preference)
+    place = preference.index(suite) if suite in preference else len(preference)
+    return suites[0] if suites and preference.index(suites[0]) < place else None
+
+
 def check_not_downgraded(suite: int, offers: Sequence[Offer], preference: Sequence[int] = PREFERENCE) -> None:
     """Refuses a group whose suite is not the best that all its members offer. Errors: "downgrade".
 
     Local policy must not be taken off the offers here: the others would see another result.
     """
-    suites = common(offers, preference)
-    if suites and suites[0] != suite:
-        place = preference.index(suite) if suite in preference else len(preference)
-        if preference.index(suites[0]) < place:
-            text = f"expected suite {suites[0]:#06x}, which all offer, got {suite:#06x}"
-            raise RoomkeyError("downgrade", text, suite=suite, better=suites[0])
+    best = better(suite, offers, preference)
+    if best is not None:
+        text = f"expected suite {best:#06x}, which all offer, got {suite:#06x}"
+        raise RoomkeyError("downgrade", text, suite=suite, better=best)
 
 
 def _spell(offer: Offer) -> str:

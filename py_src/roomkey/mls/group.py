@@ -259,6 +259,19 @@ def past_epochs(ending: Group) -> tuple[PastEpoch, ...]:
     return (*ending.past, ended)[-PAST_EPOCHS:]
 
 
+def remains(ended: Group) -> Group:
+    """What is kept of a group that another has followed on (`successor`): enough to read the application messages of
+    its last epochs, which were on their way, and to tell another follower that we are not with it. It has no keys of
+    ours, and of the epochs' secrets only message keys and resumption PSKs.
+    """
+    context = ended.context.replace(epoch=ended.context.epoch + 1)
+    return replace(
+        ended, context=context, path_keys={}, secrets=EpochSecrets(*([b""] * 8)),
+        messages=SecretTree.create(ended.suite, ended.tree.width, bytes(ended.suite.nh)), proposals=(),
+        own_updates=(), past=past_epochs(ended),
+    )  # fmt: skip
+
+
 def begin_epoch(
     suite: CipherSuite,
     context: GroupContext,

@@ -122,6 +122,20 @@ async def join(
     return Joined(group, keys, info.signer, link)
 
 
+async def link_of(crypto: CryptoProvider, welcome: Welcome, ours: JoinKeys) -> PreSharedKeyID | None:
+    """Which group of ours a Welcome says that it follows on, before anything of it is proved; None if on none.
+
+    Args:
+        ours: the KeyPackage that it names, with its keys.
+    Errors: "welcome-not-for-us", "invalid-welcome", "decryption-failed", "malformed", "unsupported-suite".
+    """
+    suite = suite_by_number(welcome.cipher_suite)
+    _, entry = find_secrets(welcome, [ours.key_package.ref(suite_by_number(ours.key_package.cipher_suite))])
+    if ours.key_package.cipher_suite != suite.number:
+        raise violation("welcome-suite", f"expected {ours.key_package.cipher_suite}, got {suite.number}")
+    return _link((await open_group_secrets(crypto, suite, welcome, entry, ours.init)).psks)
+
+
 def _link(psk_ids: Sequence[PreSharedKeyID]) -> PreSharedKeyID | None:
     """The PSK that links the group to one it reinitialises or branches, at most one (RFC 9420 section 12.4.3.1)."""
     links = [p for p in psk_ids if p.psktype != PSK_EXTERNAL and p.usage != USAGE_APPLICATION]

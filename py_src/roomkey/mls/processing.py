@@ -130,6 +130,31 @@ async def process(
     return Processed(*await process_commit(crypto, opened, verified, psks, policy))
 
 
+async def committer(crypto: CryptoProvider, group: Group, data: bytes) -> int | None:
+    """The leaf index of the member who signed a commit of the current epoch, whether or not the commit can be applied.
+    None where nobody can be held to it: it does not decrypt or verify, is no commit, or comes from outside.
+    """
+    try:
+        body = MLSMessage.decode(data).body
+        if isinstance(body, PrivateMessage):
+            _, content = await protection.open_private(
+                crypto, group.context, group.secrets.sender_data_secret, group.messages, body,
+                lambda i: _expect_other(group, i),
+            )  # fmt: skip
+        elif isinstance(body, PublicMessage):
+            content = protection.open_public(group.suite, group.context, group.secrets.membership_key, body)
+        else:
+            return None
+        key = _sender_key(group, content.content, in_force(group.context.extensions, STRICT))
+        (verified,) = await protection.verify(crypto, group.suite, group.context, [(content, key)])
+    except RoomkeyError:
+        return None
+    framed = verified.framed
+    return (
+        framed.sender.leaf_index if isinstance(framed.content, Commit) and framed.sender.sender_type == MEMBER else None
+    )
+
+
 async def protect(
     crypto: CryptoProvider,
     group: Group,

@@ -1,0 +1,147 @@
+"""Following into a successor that another member founded (`succession`).
+
+A Welcome to a group that follows on ours waits in the store until the register has said how our group ended. Then it is
+taken without asking, if
+
+1. it passes RFC 9420 section 12.4.3.1, `mls.successor.check_successor` among it: its founder holds our epoch's
+   resumption PSK, and its members are ours, compared by client.
+2. a successor of our epoch is due: the register ended the epoch by a ReInit, or by a commit that we cannot follow.
+3. its id is that of the successor (`succession.successor_id`), its context has the old one's extensions, and who signed
+   the unusable commit is not in it.
+4. every leaf belongs to the client that it names, and every client's key to its identity; no better suite is common.
+
+For whom the commit was good, no successor is due: they stay where they are, tell the branch that they are not in it,
+and see off its founder, who can follow them no more. So it is with a branch that comes after another one.
+
+The functions here expect the caller to hold the session's lock.
+"""
+
+from __future__ import annotations
+
+from roomkey.conference import commits, receiving, records, succession
+from roomkey.conference.changes import Changes
+from roomkey.conference.events import Failed, Member
+from roomkey.conference.session import Session, digest
+from roomkey.conference.surroundings import OpenedWelcome
+from roomkey.errors import RoomkeyError
+from roomkey.federation.client_leaf import named_client
+from roomkey.mls import committing
+from roomkey.mls.group import Group
+from roomkey.mls.joining import Joined
+from roomkey.mls.proposals import Remove, proposal
+from roomkey.mls.psk import USAGE_REINIT
+
+# Welcomes to successors that wait: as many as there are attempts, and as many again from members who keep to no rule.
+MAX_WAITING = 2 * succession.ATTEMPTS
+
+
+async def hold(session: Session, data: bytes) -> None:
+    """Keeps a Welcome until it can be judged. Errors: "too-many-proposals" while too many wait, "storage-failed"."""
+    store = session.around.store
+    if len(await store.list(records.welcome_name(session.key))) >= MAX_WAITING:
+        raise RoomkeyError("too-many-proposals", f"expected at most {MAX_WAITING} Welcomes to successors")
+    await store.write({records.welcome_name(session.key, digest(data)): data})
+
+
+async def follow(session: Session) -> bool:
+    """Judges the Welcomes that wait, and takes the first that is good; whether there was one.
+
+    Errors: the ordering service's, and those of proofs that cannot be had now; then they wait on.
+    """
+    store = session.around.store
+    waiting = await store.list(records.welcome_name(session.key))
+    if not waiting or session.group is None:
+        return False
+    try:
+        await receiving.catch_up(session)
+    except RoomkeyError as error:
+        if error.code != "group-succeeding":
+            raise
+    for name, data in waiting:
+        try:
+            if await _judge(session, data):
+                return True
+        except RoomkeyError as error:
+            if receiving.withheld(error):
+                raise
+            session.emit(Failed(error))
+        done = Changes()
+        done.delete([name])
+        await done.write(store)
+    return False
+
+
+async def _judge(session: Session, data: bytes) -> bool:
+    """Whether we go on in this Welcome's group; its set is used up, unless the error says try again.
+
+    Errors: "not-a-member" if we were removed before it; by the list above those of `joining.join`, "invalid-welcome",
+    `Admission.admit`'s.
+    """
+    async with session.around.heirs.welcome(data) as opened:
+        try:
+            # 1.
+            joined = await opened.join([item for item in (session.live, session.former) if item is not None])
+            followed = await _take(session, opened, joined)
+        except RoomkeyError as error:
+            if not receiving.withheld(error):
+                changes = Changes()
+                opened.use_up(changes, joined=False)
+                await changes.write(session.around.store)
+                opened.used_up()
+            raise
+        opened.used_up()
+        return followed
+
+
+async def _take(session: Session, opened: OpenedWelcome, joined: Joined) -> bool:
+    group, changes = joined.group, Changes()
+    what, old = succession.due(session), session.live
+    # 2.
+    link = joined.link
+    awaited = what is not None and link is not None and (link.psk_group_id, link.psk_epoch) == (old.group_id, old.epoch)
+    # 3.
+    if what is not None and awaited:
+        ids = {succession.successor_id(old, what, attempt) for attempt in range(succession.ATTEMPTS)}
+        if group.group_id not in ids or group.context.extensions != old.context.extensions:
+            raise RoomkeyError("invalid-welcome", "expected the successor of our group, got another group")
+        stays = None if what.absent is None else old.tree.leaf(what.absent)
+        if stays is not None and named_client(stays) in {named_client(leaf) for _, leaf in group.tree.members()}:
+            raise RoomkeyError("invalid-welcome", "expected a branch without who made it necessary, got one with them")
+    # 4.
+    strangers = session.record.status == records.INVITED or not awaited
+    try:
+        proved = await session.around.admission.admit(
+            group, list(group.tree.members()), Changes() if strangers else changes
+        )
+    except RoomkeyError as error:
+        if not awaited or receiving.withheld(error):
+            raise
+        opened.use_up(changes, joined=False)
+        await receiving.abandon(session, group, error, changes)
+        return True
+    members = tuple(sorted(proved, key=lambda member: member.leaf))
+    opened.use_up(changes, joined=awaited)
+    if not awaited:
+        await _decline(session, group, members, joined.signer, changes)
+        return False
+    reason: succession.Reason = "reinit" if link is not None and link.usage == USAGE_REINIT else "branch"
+    await succession.take_up(
+        session, group, members, reason, changes, inviter=joined.signer, renew=int(opened.last_resort)
+    )
+    return True
+
+
+async def _decline(session: Session, group: Group, members: tuple[Member, ...], signer: int, changes: Changes) -> None:
+    """Tells a branch that we are not in it. Its founder, who signed for being unable to follow our group, leaves it by
+    that.
+    """
+    around = session.around
+    _, message = await committing.propose(around.crypto, group, proposal(Remove(group.own_leaf)))
+    around.outbox.put(changes, list(commits.deliveries(group.group_id, records.PROPOSAL, message, members)))
+    founder = next(member.client for member in members if member.leaf == signer)
+    leaving = {member.leaf for member in session.members if member.client == founder and not member.own}
+    record = session.record.replace(departing=tuple(sorted({*session.record.departing, *leaving})))
+    changes.put(records.conference_name(session.key), record)
+    await changes.write(around.store)
+    session.record = record
+    around.outbox.wake()

@@ -1,0 +1,143 @@
+"""A group follows on a conference's group, and the conference goes on in it (RFC 9420 sections 11.2 and 11.3; wire.md
+section 5). Its id changes; its key in the store, its messages and its name stay.
+
+    reinit    the last commit asks for it, because all members offer a better suite
+    branch    the register ended the epoch by a commit that we cannot follow; the one who signed it stays behind
+
+Any member may found the successor, and one is enough: each waits for its turn by leaf (`upkeep`), and the ordering
+service's register decides, as it does for every epoch. All members of the old epoch know, and nobody else:
+
+    id of the successor    the ReInit's group_id; for a branch, and where that of a ReInit was not founded in time,
+                           MLS-Exporter("roomkey branch 1.0", ended || uint32 attempt, 32), where ended is SHA-256 of
+                           the unusable commit, or of the ReInit proposal
+    token of its epoch 0   MLS-Exporter("roomkey successor 1.0", id of the successor, 32)
+
+So each of them can open the register of that id, again and again, and submit a founding commit as the one that ends
+epoch 0. Whose wins, founded the group (`founding`); the others wait for its Welcome (`following`), which holds the old
+group's resumption PSK. Attempts have numbers because a winner may die before its Welcome leaves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal, NamedTuple
+
+from roomkey.conference import ordering, records
+from roomkey.conference.changes import Changes
+from roomkey.conference.events import EpochChanged, Member, MembersChanged, Succeeded
+from roomkey.conference.session import Session, better_suite, members_record, own_pairs
+from roomkey.errors import RoomkeyError
+from roomkey.mls import state
+from roomkey.mls.group import PAST_EPOCHS, Group, remains
+from roomkey.mls.proposals import ReInit
+
+# Founders who die between winning and telling: each costs the others a minute.
+ATTEMPTS = 4
+ID_BYTES = 32
+_BRANCH = b"roomkey branch 1.0"
+_TOKEN = b"roomkey successor 1.0"
+
+Reason = Literal["reinit", "branch"]
+
+
+class Due(NamedTuple):
+    """Why a successor is due. `ended`: SHA-256 of what ended the group; `absent`: the leaf that stays behind."""
+
+    reason: Reason
+    ended: bytes
+    absent: int | None
+
+
+def due(session: Session) -> Due | None:
+    """Whether the conference waits for a successor of its group."""
+    group, stuck = session.group, session.stuck
+    if group is None:
+        return None
+    if group.reinit is not None:
+        return Due("reinit", hashlib.sha256(group.reinit.encode()).digest(), None)
+    if stuck is not None and stuck.epoch == group.epoch:
+        return Due("branch", hashlib.sha256(stuck.commit).digest(), stuck.by)
+    return None
+
+
+def expect_none_due(session: Session) -> None:
+    """Errors: "group-succeeding"."""
+    if due(session) is not None:
+        raise RoomkeyError("group-succeeding", "expected a group that goes on, got one that another follows on")
+
+
+def successor_id(group: Group, what: Due, attempt: int) -> bytes:
+    """The group id of the successor's `attempt`th founding, from 0."""
+    if group.reinit is not None and attempt == 0:
+        return group.reinit.group_id
+    return group.export(_BRANCH, what.ended + attempt.to_bytes(4), ID_BYTES)
+
+
+def founding_token(group: Group, successor: bytes) -> bytes:
+    """The token of the successor's epoch 0, 32 bytes."""
+    return group.export(_TOKEN, successor, ordering.TOKEN_BYTES)
+
+
+def check_reinit(before: Group, wanted: ReInit) -> None:
+    """What a ReInit may ask for: the suite that all members offer and that is best, for the same conference (attack
+    D10). Errors: "downgrade"; "invalid-commit" for another name, ordering service or policy.
+    """
+    best = better_suite(before) or before.suite.number
+    if (wanted.version, wanted.cipher_suite) != (before.context.version, best):
+        text = f"reinit: expected suite {best:#06x}, which all offer, got {wanted.cipher_suite:#06x}"
+        raise RoomkeyError("downgrade", text, suite=wanted.cipher_suite, better=best)
+    if wanted.extensions != before.context.extensions:
+        raise RoomkeyError("invalid-commit", "reinit: expected the group's extensions, got others")
+
+
+async def take_up(
+    session: Session, after: Group, members: tuple[Member, ...], reason: Reason, changes: Changes, **fields: int
+) -> None:
+    """Goes on in a successor: one transaction with `changes`, then memory, then events.
+
+    Args:
+        after, members: the successor, proved.
+        fields: of the conference's record, to be set in the same transaction.
+    """
+    before, around, key, old_id = session.live, session.around, session.key, session.group_id
+    needed = {pair.public for pair in own_pairs(after)}
+    pairs = [pair for group in (before, *session.candidates()) for pair in own_pairs(group)]
+    changes.drop(pair for pair in pairs if pair.public not in needed and not around.outlives(pair.public))
+    changes.keep(own_pairs(after))
+    going = {member.client for member in session.members if member.leaf in session.record.departing}
+    domain = ordering.ordering_domain(after)
+    record = session.record.replace(
+        closed=0,
+        departing=tuple(member.leaf for member in members if member.client in going),
+        ordering=session.record.ordering if domain is None else domain.encode("ascii"),
+        **fields,
+    )
+    former, ended = remains(before), int(around.now())
+    changes.delete(await session._secret_names())
+    changes.put(records.former_name(key), records.FormerGroup(ended, state.encode_group(former)))
+    changes.put(records.id_name(key), after.group_id)
+    changes.put(records.conference_name(key), record)
+    changes.put(records.members_name(key), members_record(after.epoch, members))
+    after = session.put_group(changes, after)
+    await changes.write(around.store)
+
+    known, old_members = {member.client for member in session.members}, session.members
+    still = {member.client for member in members}
+    session.later_id, session.former, session.former_ended = after.group_id, former, ended
+    session.record, session.group, session.members, session.epoch = record, after, members, after.epoch
+    session.pending, session.founding, session.stuck, session.reinitialised = None, None, None, False
+    session.offered, session.ahead = None, ("", ())
+    session.emit(Succeeded(old_id, reason))
+    session.emit(EpochChanged(after.epoch))
+    added = tuple(member for member in members if member.client not in known)
+    removed = tuple(member for member in old_members if member.client not in still)
+    if added or removed:
+        session.emit(MembersChanged(added, removed))
+    session.offer()
+
+
+def former_is_over(session: Session, now: float, max_age: float) -> bool:
+    """Whether nothing of the group before is on its way any more."""
+    return session.former is not None and (
+        session.epoch > PAST_EPOCHS or session.former_ended + max_age < now or session.former_ended > now
+    )
