@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +15,33 @@ from tests.delivery.local import Local
 from tests.delivery.people import Person
 
 DOMAINS = ("email1.example", "email2.example")
+ELSEWHERE = "email3.example"  # a peer that tests play
+
+
+Played = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 
 class Between(httpx.AsyncBaseTransport):
-    """What services ask each other. `down`: domains that do not answer. `asked`: all requests that arrived."""
+    """What services ask each other, by host.
+
+    `down`: domains that do not answer. `played`: hosts whose answers a test makes. `asked`: all requests that arrived.
+    """
 
     def __init__(self) -> None:
-        self.services: dict[str, Local] = {}  # by host
+        self.services: dict[str, Local] = {}
+        self.played: dict[str, Played] = {}
         self.down: set[str] = set()
         self.asked: list[httpx.Request] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        local = self.services[request.url.host]
-        if local.domain in self.down:
+        host = request.url.host
+        if host.removeprefix("ds.") in self.down:
             raise httpx.ConnectError("down", request=request)
         await request.aread()
         self.asked.append(request)
+        if host in self.played:
+            return await self.played[host](request)
+        local = self.services[host]
         answer = await local.bare.request(
             request.method, str(request.url), headers=request.headers, content=request.content
         )
@@ -50,7 +62,8 @@ class Federated:
     def start(self, domain: str) -> Local:
         """A service with the database and the keys of the one before."""
         queue = RelayQueue(self.folder / f"{domain}.db", self.limits)
-        options = {"peers": {other: f"https://ds.{other}" for other in DOMAINS if other != domain}} | self.options
+        peers = {other: f"https://ds.{other}" for other in (*DOMAINS, ELSEWHERE) if other != domain}
+        options = {"peers": peers} | self.options
         local = Local(
             self.folder, domain, http=httpx.AsyncClient(transport=self.between),
             parts={"domain_keys": self.keys[domain], "queue": queue}, **options,
