@@ -48,8 +48,9 @@ def _head(data: bytes) -> _Text:
 
 
 def _vkey(data: bytes) -> _Text:
+    text = _utf8(data)
     try:
-        return _Text(VerifierKey.decode(_utf8(data)).encode())
+        return _Text(VerifierKey.decode(text).encode())
     except RoomkeyError as error:
         refused(error, frozenset({"bad-argument"}), "caller")  # people write these
         raise RoomkeyError("malformed", "") from error
