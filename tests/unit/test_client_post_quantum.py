@@ -100,7 +100,7 @@ async def test_sets_show_who_asked(people: People) -> None:
 async def test_a_group_that_could_have_been_better_is_left(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     """D9: whoever makes the group picks suite 1 though both asked for better; nobody goes along."""
     alice, bob = people.alice, people.bob
-    monkeypatch.setattr("roomkey.client.client.choose", lambda offers: 1)
+    monkeypatch.setattr("roomkey.client.client.choose", lambda offers, **how: 1)
     weak, client = await alice.client.create_conference("weak"), alice.client
     fetched = await client.fetch([bob.identity])
     with pytest.raises(RoomkeyError) as refused:

@@ -54,6 +54,30 @@ def test_no_common_suite_names_who_offers_what() -> None:
     assert "email1" not in caught.value.text
 
 
+@pytest.mark.parametrize(
+    ("offers", "host", "expected"),
+    [
+        ({"a": [{1, 3}], "b": [{2}], "c": [{3}]}, None, (3, "a c")),
+        ({"a": [{1, 3}], "b": [{2}], "c": [{3}]}, "b", (2, "b")),
+        ({"a": [{1, 2}], "b": [{2}], "c": [{1}], "d": [{3}]}, None, (1, "a c")),  # of equals the better suite
+        ({"a": [{1}], "b": [{1}, {2}], "c": [{1, 2}]}, None, (1, "a c")),  # b comes with both clients or not at all
+        ({"a": [{2}], "b": [set()]}, "b", (None, "")),
+        ({"a": [{7}], "b": [{7}]}, None, (None, "")),
+    ],
+)
+def test_who_could_meet(offers: dict[str, list[set[int]]], host: str | None, expected: tuple[int | None, str]) -> None:
+    parties = [own_offer(f"{name}@e.example", suites) for name, clients in offers.items() for suites in clients]
+    named = None if host is None else f"{host}@e.example"
+    texts = set()
+    for order in (parties, parties[::-1], sorted(parties, key=str)):  # whoever asks gets the same answer
+        with pytest.raises(RoomkeyError) as caught:
+            choose(order, host=named)
+        details = caught.value.details
+        assert (details["suite"], str(details["largest"]).replace("@e.example", "")) == expected
+        texts.add(details["offers"])
+    assert len(texts) == 1
+
+
 def test_policy_refuses_and_does_not_reorder() -> None:
     ours, theirs = own_offer("a@b.example", [1, 2, 3]), own_offer("c@d.example", [1, 2, 3])
     assert choose([ours.without({1}), theirs]) == 3

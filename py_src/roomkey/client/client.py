@@ -289,7 +289,7 @@ class Client:
         """
         self._expect_open()
         offers = [item.offer for keys in meant_for for item in keys.proved.sets]
-        suite = choose([own_offer(self.identity, self._record.suites), *offers])
+        suite = choose([own_offer(self.identity, self._record.suites), *offers], host=self.identity)
         conference = await creating.create(
             self._around, self._keys, self._record.suites, suite, self.home, name, policy
         )

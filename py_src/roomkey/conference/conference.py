@@ -34,6 +34,8 @@ from roomkey.conference.history import History
 from roomkey.conference.messages import Sent
 from roomkey.conference.session import Session
 from roomkey.errors import RoomkeyError
+from roomkey.federation.client_leaf import read_claim
+from roomkey.federation.negotiation import Offer, better, leaf_offer, no_common_suite
 from roomkey.federation.proof import VerifiedInitKeySet
 from roomkey.media.srtp import verification_digits
 from roomkey.mls.group import Group
@@ -131,7 +133,7 @@ class Conference:
 
     async def invite(self, sets: Sequence[VerifiedInitKeySet], use: Callable[[Changes], None]) -> Added:
         """Adds the clients behind these sets: one commit, all or nothing. Clients that are members already stay as they
-        are.
+        are. If everybody then offers a suite that is better than the group's, the conference is moved there first.
 
         Args:
             use: marks the sets as used, in the transaction that writes the commit.
@@ -140,7 +142,10 @@ class Conference:
         """
         if not sets:
             raise RoomkeyError("bad-argument", "expected at least one person to invite")
+        await self._upgrade_for(sets)
         suite, needs = self._session.live.suite, requirements(self._session.live.context.extensions).extensions
+        if any(suite.number not in item.packages for item in sets):
+            raise no_common_suite([*self._offers(), *(item.offer for item in sets)], [suite.number])
         wanted = {item.client.client_id: item.package_for(suite.number) for item in sets}
         for package in wanted.values():
             lacking = needs.difference(package.leaf_node.capabilities.extensions)
@@ -342,6 +347,21 @@ class Conference:
         await self._session.end("left", Changes())
 
     # -- how --
+
+    def _offers(self) -> list[Offer]:
+        group = self._session.live
+        return [
+            leaf_offer(read_claim(group.suite, leaf).identity, leaf.capabilities) for _, leaf in group.tree.members()
+        ]
+
+    async def _upgrade_for(self, sets: Sequence[VerifiedInitKeySet]) -> None:
+        """Moves the conference to a better suite if it and all who come offer one: members old and new would refuse the
+        old group (wire.md section 4).
+        """
+        offers = [*self._offers(), *(item.offer for item in sets)]
+        wanted = better(self._session.live.suite.number, offers)
+        if wanted is not None and wanted == self.better_suite:
+            await self.upgrade()
 
     async def _change(self, plan: Callable[[Group], Plan | None]) -> None:
         async def commit() -> None:

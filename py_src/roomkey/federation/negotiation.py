@@ -5,7 +5,8 @@
 2. The preference list is this document's, `PREFERENCE`. Local policy can refuse suites, never reorder them, so that all
    who see the same offers choose the same.
 3. The choice is the first suite of the list that all offer, for MLS 1.0, the only version there is.
-4. No such suite: `no-common-suite`, which says who offers what.
+4. No such suite: `no-common-suite`, which says who offers what, and who could meet if the others stayed away. Whoever
+   asks about the same offers hears the same.
 5. A group whose members all offer a suite that stands before its own was talked down: `downgrade`.
 6. Experimental suites stand first, and are offered by those clients alone that asked for them: so a group is of one
    where everybody asked, and nobody else is ever in such a group.
@@ -60,13 +61,50 @@ def common(offers: Sequence[Offer], preference: Sequence[int] = PREFERENCE) -> t
     return tuple(suite for suite in preference if all((MLS10, suite) in offer.pairs for offer in offers))
 
 
-def choose(offers: Sequence[Offer], preference: Sequence[int] = PREFERENCE) -> int:
-    """The suite for a group of these parties. Errors: "no-common-suite", with `offers` in its details."""
+class Meeting(NamedTuple):
+    """Who can meet in a group of one suite: identities, in order."""
+
+    suite: int
+    who: tuple[str, ...]
+
+
+def largest(offers: Sequence[Offer], host: str | None = None, preference: Sequence[int] = PREFERENCE) -> Meeting | None:
+    """The largest group of these parties that has a suite, and of those equally large the one whose suite is best.
+
+    Whoever has several clients is in it only with all of them.
+
+    Args:
+        host: an identity that must be in it, if any.
+    """
+    best: Meeting | None = None
+    everyone = {offer.who for offer in offers}
+    for suite in preference:
+        cannot = {offer.who for offer in offers if (MLS10, suite) not in offer.pairs}
+        who = tuple(sorted(everyone - cannot))
+        if who and (host is None or host in who) and (best is None or len(who) > len(best.who)):
+            best = Meeting(suite, who)
+    return best
+
+
+def choose(offers: Sequence[Offer], preference: Sequence[int] = PREFERENCE, *, host: str | None = None) -> int:
+    """The suite for a group of these parties. `host`: as for `largest`. Errors: "no-common-suite"."""
     suites = common(offers, preference)
     if not suites:
-        text = f"expected a suite of {list(preference)} that all {len(offers)} parties offer, got none"
-        raise RoomkeyError("no-common-suite", text, offers="; ".join(_spell(offer) for offer in offers))
+        raise no_common_suite(offers, preference, host=host)
     return suites[0]
+
+
+def no_common_suite(
+    offers: Sequence[Offer], preference: Sequence[int] = PREFERENCE, *, host: str | None = None
+) -> RoomkeyError:
+    """The error that names who offers what. Its details, as plain values: `offers`, a text; `largest`, the identities
+    of the largest group that can meet, with spaces between them; `suite`, that group's, None if nobody can meet.
+    """
+    text = f"expected a suite of {list(preference)} that all {len(offers)} parties offer, got none"
+    spelt = "; ".join(sorted({_spell(offer) for offer in offers}))
+    meeting = largest(offers, host, preference)
+    who, suite = ("", None) if meeting is None else (" ".join(meeting.who), meeting.suite)
+    return RoomkeyError("no-common-suite", text, offers=spelt, largest=who, suite=suite)
 
 
 def better(suite: int, offers: Sequence[Offer], preference: Sequence[int] = PREFERENCE) -> int | None:
