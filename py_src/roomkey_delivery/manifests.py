@@ -75,8 +75,10 @@ async def enrol_logged(
         raise RoomkeyError("enrolment-refused", "expected a reset exactly where the operator allowed one")
     if manifest is None:
         raise _refused("expected a manifest with the code")
-    recovers = code is None and not (newest is None and service.config.unsafe_open_enrolment)
-    signed = _checked(SignedManifest.decode(manifest), client, recovers=recovers)
+    signed = SignedManifest.decode(manifest)
+    is_open = service.config.unsafe_open_enrolment and signed.manifest.version == 1
+    recovers = code is None and not is_open
+    _check(signed, client, recovers=recovers)
     if recovers:  # 4
         if newest is None or signed.signer.hash() != newest.manifest.recovery:
             raise _refused("expected the recovery key of the newest manifest")
@@ -128,14 +130,13 @@ async def claimable(log: ManifestLog, identity: str) -> frozenset[bytes]:
     return frozenset() if seen is None else frozenset(client_of(item.key) for item in seen.manifest.clients)
 
 
-def _checked(signed: SignedManifest, client: Client, *, recovers: bool) -> SignedManifest:
+def _check(signed: SignedManifest, client: Client, *, recovers: bool) -> None:
     """A manifest that brings its client in: of its name, listing it, and signed by it unless a recovery key does."""
     own = ManifestKey(client.algorithm, client.public_key)
     if signed.manifest.identity != client.identity.encode("ascii") or not signed.manifest.has_client(own):
         raise _refused("expected a manifest of the client's own name that lists it")
     if not recovers and signed.signer != own:
         raise _refused("expected a manifest signed by the client that enrols")
-    return signed
 
 
 def lists(signed: SignedManifest, client: Client) -> bool:
