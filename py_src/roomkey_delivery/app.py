@@ -20,6 +20,7 @@ from roomkey_delivery.audit import routes as audit
 from roomkey_delivery.config import MAX_MESSAGE, MAX_UPLOAD
 from roomkey_delivery.cors import DESCRIPTION_PATH, Cors
 from roomkey_delivery.directory import LOOKUP_PATH
+from roomkey_delivery.log import routes as log
 from roomkey_delivery.peers import routes as peers
 from roomkey_delivery.problems import Bugs, on_http_error, on_roomkey_error
 from roomkey_delivery.service import Service, service_of
@@ -44,6 +45,7 @@ async def describe(request: Request) -> Response:
             "domain": service.config.domain,
             "time": int(service.clock()),
             "limits": {"maxMessage": MAX_MESSAGE, "maxUpload": MAX_UPLOAD},
+            **({} if service.log is None else {"log": service.log.public}),
         }
     )
 
@@ -64,6 +66,7 @@ ROUTES = [
     Route("/v1/commits", ordering.submit, methods=["POST"]),
     Route("/v1/commits/read", ordering.read, methods=["POST"]),
     *audit.ROUTES,
+    *log.ROUTES,
     *peers.ROUTES,
 ]
 

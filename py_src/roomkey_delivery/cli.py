@@ -23,9 +23,11 @@ from roomkey_delivery.audit import commands as audit
 from roomkey_delivery.config import CODE_LIFETIME, ServiceConfig
 from roomkey_delivery.enrolment import new_code
 from roomkey_delivery.hub import Hub
+from roomkey_delivery.log import commands as log
+from roomkey_delivery.log.parts import make_auditor, make_log
 from roomkey_delivery.peers import commands as peers
 from roomkey_delivery.peers.queue import RelayQueue
-from roomkey_delivery.service import Service
+from roomkey_delivery.service import Service, outgoing
 from roomkey_delivery.store.sqlite import SqliteStore
 
 BACKLOG = 2048  # connections that wait to be accepted
@@ -67,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         help="where another domain's service is, repeatable",
     )
     peers.add_options(serve)
+    log.add_options(serve)
     serve.add_argument("--unsafe-open-enrolment", action="store_true", help="names go to who comes first")
     serve.set_defaults(run=_serve)
     enrol = commands.add_parser("enrol", help="print a one-time code that binds a name to a key")
@@ -81,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     enrol.set_defaults(run=_enrol)
     peers.add(commands, DATABASE)
     audit.add(commands, DATABASE)
+    log.add(commands)
     return parser
 
 
@@ -116,8 +120,16 @@ def _serve(options: argparse.Namespace) -> int:
         peer_keys=peers.peer_keys(options.peer_key),
         unsafe_open_enrolment=options.unsafe_open_enrolment,
     )
+    keeps = log.log_config(options)
+    http = outgoing()
     service = Service(
-        config, SqliteStore(options.db), domain_keys=peers.domain_keys(options), queue=RelayQueue(options.db)
+        config,
+        SqliteStore(options.db),
+        http=http,
+        domain_keys=peers.domain_keys(options),
+        queue=RelayQueue(options.db),
+        log=make_log(keeps, options.db, http, time.time),
+        auditor=make_auditor(keeps, options.db, http, time.time),
     )
     settings = uvicorn.Config(
         make_app(service), log_config=None, log_level="warning", access_log=False, server_header=False,

@@ -45,6 +45,7 @@ class Rates:
     domain: Rate = Rate(3000, 100)  # identities claimed by clients of one other domain
     lookup: Rate = Rate(100, 2)  # clients of other domains not yet known here, by address; likewise domains
     peer: Rate = Rate(3000, 300)  # requests that the service of one other domain passes on
+    log_files: Rate = Rate(20_000, 1000)  # the log's tiles and updates, by address: an auditor may begin with years
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class Cors:
         # or an isolated page could not tell refusal from silence
         headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         headers["X-Content-Type-Options"] = "nosniff"
-        headers["Cache-Control"] = "no-store"
+        headers.setdefault("Cache-Control", "no-store")  # the log's tiles may be kept
         if self.allow_origins is not None:
             headers.add_vary_header("Origin")
         if origin is not None:

@@ -20,7 +20,7 @@ from roomkey_delivery.config import ServiceConfig
 from roomkey_delivery.directory import Directory
 from roomkey_delivery.hub import Hub
 from roomkey_delivery.limits import Limiter, address_of
-from roomkey_delivery.manifests import ManifestLog
+from roomkey_delivery.log.log import Log
 from roomkey_delivery.peers.keys import DomainKeys
 from roomkey_delivery.peers.peers import Peers
 from roomkey_delivery.peers.queue import RelayQueue
@@ -32,7 +32,12 @@ PRUNE_EVERY = 3600.0  # seconds
 # Other services are asked by one pool: what waits for a slow one must not hold up the others.
 _CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
 
-log = logging.getLogger("roomkey_delivery")
+logger = logging.getLogger("roomkey_delivery")
+
+
+def outgoing() -> httpx.AsyncClient:
+    """What a service asks others with."""
+    return httpx.AsyncClient(timeout=5.0, trust_env=False, limits=_CONNECTIONS)
 
 
 class Service:
@@ -48,13 +53,14 @@ class Service:
         clock: Callable[[], float] = time.time,
         http: httpx.AsyncClient | None = None,
         auditor: Auditor | None = None,
+        log: Log | None = None,
         domain_keys: DomainKeys | None = None,
         queue: RelayQueue | None = None,
     ) -> None:
         self.config = config
         self.store = store
         self.clock = clock
-        self._http = http or httpx.AsyncClient(timeout=5.0, trust_env=False, limits=_CONNECTIONS)
+        self._http = http or outgoing()
         self.peers = Peers(config, clock, self._http)
         self.relay: Relay | None = None
         if domain_keys is not None and queue is not None:
@@ -64,15 +70,24 @@ class Service:
         self.verifier = Verifier(config, store, self.directory, self.peers, clock, heard)
         self.hub = Hub(store)
         self.auditor = auditor
-        self.log: ManifestLog | None = None
+        self.log = log
         self._by_address = Limiter(config.rates.address)
         self.claimed = Limiter(config.rates.claimed)
         self.targets = Limiter(config.rates.target)
         self.domains = Limiter(config.rates.domain)
+        # Questions to the log take from buckets of their own, of the same sizes: who claims asks for the proofs too.
+        self.asked = Limiter(config.rates.claimed)
+        self.targets_asked = Limiter(config.rates.target)
+        self.domains_asked = Limiter(config.rates.domain)
+        self._log_files = Limiter(config.rates.log_files)
 
     def count_unsigned(self, request: Request) -> None:
         """Counts a request that nobody signed. Errors: "too-many-requests"."""
         self._by_address.take(address_of(request), self.clock())
+
+    def count_log_file(self, request: Request) -> None:
+        """Counts a request for one of the log's files. Errors: "too-many-requests"."""
+        self._log_files.take(address_of(request), self.clock())
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -80,6 +95,8 @@ class Service:
         tasks = [asyncio.create_task(self.hub.watch()), asyncio.create_task(self._prune())]
         if self.auditor is not None:
             tasks.append(asyncio.create_task(self.auditor.load()))
+        if self.log is not None:
+            tasks.append(asyncio.create_task(self.log.run()))
         if self.relay is not None:
             tasks.append(asyncio.create_task(self.relay.carrier.run()))
         try:
@@ -91,6 +108,8 @@ class Service:
             await asyncio.gather(*tasks, return_exceptions=True)
             if self.auditor is not None:
                 await self.auditor.close()
+            if self.log is not None:
+                await self.log.close()
             if self.relay is not None:
                 await self.relay.close()
             await self._http.aclose()
@@ -103,7 +122,7 @@ class Service:
                 if self.relay is not None:
                     await self.relay.carrier.expire()
             except RoomkeyError as error:
-                log.warning("not pruned: %s", error.text)
+                logger.warning("not pruned: %s", error.text)
             await asyncio.sleep(PRUNE_EVERY)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.delivery.processes import Running
@@ -37,10 +37,15 @@ class TwoServices:
             arguments = [argument for peer in peers for argument in ("--peer", peer)]
             public = f"http://127.0.0.1:{self.proxies[domain]}"
             self.running[domain] = Running(
-                domain, folder / f"{domain}.db", "--public-url", public, *arguments, *options, port=ports[domain]
-            )
+                domain, folder / f"{domain}.db", "--public-url", public, *arguments, *self.options_of(domain, ports),
+                *options, port=ports[domain],
+            )  # fmt: skip
             self.running[domain].url = f"http://127.0.0.1:{ports[domain]}"
             self.running[domain].port = ports[domain]
+
+    def options_of(self, domain: str, ports: Mapping[str, int]) -> list[str]:
+        """Further options of one service; `ports` by domain."""
+        return []
 
     def at(self, name: str) -> Running:
         """The service of a domain, or of an identity."""

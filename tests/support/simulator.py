@@ -21,13 +21,19 @@ from roomkey.crypto.provider import KeyHandle, SealItem
 from roomkey.errors import RoomkeyError
 from roomkey.host.interface import HttpResponse, HttpStream, Store
 from roomkey.host.native_crypto import NativeCrypto
+from roomkey.transparency.exchange import WITNESS_PREFIX
+from roomkey.transparency.verifier import Trust
 from roomkey_delivery.app import make_app
 from roomkey_delivery.config import Rate, Rates, ServiceConfig
 from roomkey_delivery.enrolment import new_code
+from roomkey_delivery.log.keys import make_keys
+from roomkey_delivery.log.parts import make_auditor, make_log
 from roomkey_delivery.peers.keys import new_keys
 from roomkey_delivery.peers.queue import RelayQueue
 from roomkey_delivery.service import Service
 from roomkey_delivery.store.sqlite import SqliteStore
+
+from tests.support.log_configs import log_config, trusts_of
 
 _FREE = Rate(1_000_000, 1_000_000)
 UNLIMITED = Rates(*([_FREE] * 7))
@@ -157,7 +163,8 @@ class _Transport(httpx.AsyncBaseTransport):
             status, headers, pieces = await self._network.open(request.method, str(request.url), fields, body or None)
         except RoomkeyError as error:
             raise httpx.ConnectError(error.text, request=request) from error
-        return httpx.Response(status, headers=headers, content=b"".join([piece async for piece in pieces]))
+        stream = httpx.ByteStream(b"".join([piece async for piece in pieces]))  # may be read in pieces
+        return httpx.Response(status, headers=headers, stream=stream)
 
 
 # -- hosts --
@@ -347,27 +354,41 @@ class _SimulatedStream:
 
 
 class Simulation:
-    """Two delivery services, as many devices as wanted."""
+    """Two delivery services, as many devices as wanted. With `logs` they keep logs, and audit each other's."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, logs: bool = False) -> None:
         self.network = Network()
         self.folder = folder
         self.sealed: list[tuple[bytes, bytes, bytes]] = []
         self.domains = ("email1.example", "email2.example")
+        self.log_keys = {domain: make_keys(domain) for domain in self.domains} if logs else {}
         self._stack = contextlib.AsyncExitStack()
 
     @property
     def routes(self) -> dict[str, str]:
         return {domain: origin_of(domain) for domain in self.domains}
 
+    @property
+    def trusts(self) -> dict[str, Trust]:
+        """What clients are configured with, by domain."""
+        return trusts_of(self.log_keys)
+
+    def withhold_cosignatures(self, domain: str, *, withhold: bool = True) -> None:
+        """Nobody cosigns a domain's log any more, or again: its auditor is not reached."""
+        path = f"{WITNESS_PREFIX}/add-checkpoint"
+        refused = {f"{origin_of(other)} {path}" for other in self.domains if other != domain}
+        self.network.refuse = self.network.refuse | refused if withhold else self.network.refuse - refused
+
     async def __aenter__(self) -> Simulation:
         await self._stack.__aenter__()
         for domain in self.domains:
             config = ServiceConfig(domain, authorities=frozenset({f"ds.{domain}"}), peers=self.routes, rates=UNLIMITED)
             path = self.folder / f"{domain}.db"
+            http = httpx.AsyncClient(transport=_Transport(self.network))
+            logs = log_config(domain, self.log_keys, self.routes) if self.log_keys else None
             service = Service(
-                config, SqliteStore(path), http=httpx.AsyncClient(transport=_Transport(self.network)),
-                domain_keys=new_keys(), queue=RelayQueue(path),
+                config, SqliteStore(path), http=http, domain_keys=new_keys(), queue=RelayQueue(path),
+                log=make_log(logs, path, http, time.time), auditor=make_auditor(logs, path, http, time.time),
             )  # fmt: skip
             self.network.services[origin_of(domain)] = SimulatedService(service)
             await self._stack.enter_async_context(service.running())

@@ -41,6 +41,11 @@ class LogKeys:
     cosigner: KeyPair
 
     @property
+    def domain(self) -> str:
+        """Whose log it is."""
+        return self.origin.removesuffix("/roomkey")
+
+    @property
     def log_key(self) -> VerifierKey:
         """By which the log's checkpoints are known."""
         return VerifierKey(self.origin, ED25519, self.log.public)
@@ -53,7 +58,7 @@ class LogKeys:
     @property
     def auditor_key(self) -> VerifierKey:
         """By which our cosignatures of others' checkpoints are known."""
-        return VerifierKey(self.origin.removesuffix("/roomkey") + "/auditor", COSIGNATURE, self.cosigner.public)
+        return VerifierKey(f"{self.domain}/auditor", COSIGNATURE, self.cosigner.public)
 
     def public(self) -> dict[str, str]:
         """What an operator tells others: as clients' configurations spell it."""

@@ -1,14 +1,14 @@
-"""What a log keeps: manifests, epochs, the hashes of its tree, and the head that its auditors cosigned.
+"""What a log keeps, in the service's own database file: durable before anybody is told of it, as `store.sqlite` says.
 
-The tables stand in the service's own database file (`schema.sql`). Each method is one transaction, durable when it
-returns (`synchronous=FULL`: a checkpoint that was signed and then forgotten would be a fork), and right when several
-processes call it at the same time.
+Several processes may use one file. What the log will say is decided by transactions here alone: one makes an epoch,
+and only on a head that is published. A checkpoint is signed after that, from what stands here, so whoever signs the
+head of one size signs the same words.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -17,39 +17,61 @@ from typing import Final, NamedTuple
 from roomkey.errors import RoomkeyError
 from roomkey.transparency import merkle
 from roomkey.transparency.epochs import EpochLeaf
-from roomkey.transparency.exchange import MAX_UPDATES, MapUpdates
+from roomkey.transparency.exchange import MapUpdates
 from roomkey.transparency.identity_map import MapLeaf
+from roomkey.transparency.manifest import SignedManifest
 
-BUSY_TIMEOUT: Final = 5.0  # seconds to wait for another process's transaction
+from roomkey_delivery.log import tiles
+from roomkey_delivery.log.keys import LogKeys
 
-# Gives the next epoch from (its number, the last epoch, what changes in the map).
-MakeEpoch = Callable[[int, EpochLeaf | None, MapUpdates], EpochLeaf]
-
-
-class LoggedManifest(NamedTuple):
-    """A manifest as it was submitted (a SignedManifest), and what hides and finds it in the map."""
-
-    identity: bytes
-    version: int
-    place: bytes
-    opening: bytes
-    commitment: bytes
-    body: bytes
-
-    def leaf(self) -> MapLeaf:
-        return MapLeaf(self.place, self.version, self.commitment)
+BUSY_TIMEOUT: Final = 5.0  # seconds, as the service's other connections to the file
 
 
-class Head(NamedTuple):
-    """The newest head that a quorum cosigned: its size, the note with the cosignatures, and when it got them."""
+class Published(NamedTuple):
+    """The newest head with a quorum's cosignatures: its size, its note, when it was stored (Unix seconds)."""
 
     size: int
     note: bytes
-    time: int
+    at: float
+
+
+class Head(NamedTuple):
+    """Where the log stands: its newest size and root, decided but perhaps not published."""
+
+    size: int
+    root: bytes
+    published: Published | None
+
+    @property
+    def is_published(self) -> bool:
+        return self.published is not None and self.published.size == self.size
+
+
+class Pending(NamedTuple):
+    """A manifest that waits for an epoch."""
+
+    identity: str
+    leaf: MapLeaf
+
+
+class Stored(NamedTuple):
+    """A manifest as it was submitted."""
+
+    signed: SignedManifest
+    opening: bytes
+
+
+class Name(NamedTuple):
+    """Where an identity stands in the map, and the VRF's proof of it."""
+
+    place: bytes
+    proof: bytes
 
 
 class LogStore:
-    """The tables of `schema.sql` in the file `path`. For one thread at a time."""
+    """The tables of `schema.sql` in the file `path`; one thread at a time. Every method may raise
+    "service-unavailable".
+    """
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
@@ -58,145 +80,150 @@ class LogStore:
         schema = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
         self._db.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
 
-    # -- manifests --
+    def begin(self, keys: LogKeys) -> None:
+        """Makes this the log of these keys, if it has none yet. Errors: "bad-argument" if it has others."""
+        ours = keys.log_key.encode(), keys.vrf_key
+        with self.writing():
+            first = "INSERT OR IGNORE INTO log_state (one, log, vrf, root) VALUES (1, ?, ?, ?)"
+            self._db.execute(first, (*ours, merkle.EMPTY_ROOT))
+            if self._db.execute("SELECT log, vrf FROM log_state").fetchone() != ours:
+                raise RoomkeyError("bad-argument", "expected the file of keys that this database's log began with")
 
-    def newest(self, identity: bytes, before: int | None = None) -> LoggedManifest | None:
-        """The newest manifest; with `before`, the newest that epochs below that number put into the map."""
-        limit = "" if before is None else " AND epoch < ?"
-        row = self._db.execute(
-            f"SELECT {_MANIFEST} FROM log_manifests WHERE identity = ?{limit} ORDER BY version DESC LIMIT 1",
-            (identity,) if before is None else (identity, before),
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """All that is read inside is of one moment."""
+        with self._transaction("DEFERRED"):
+            yield
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """All that is written inside is durable at its end, or nothing of it; nobody else writes meanwhile."""
+        with self._transaction("IMMEDIATE"):
+            yield
+
+    def head(self) -> Head:
+        size, root, published, note, at = self._db.execute(
+            "SELECT size, root, published_size, published_note, published_at FROM log_state"
         ).fetchone()
-        return None if row is None else LoggedManifest(*row)
-
-    def since(self, identity: bytes, version: int, before: int) -> list[bytes]:
-        """The manifests after `version` that epochs below `before` put into the map, oldest first."""
-        rows = self._db.execute(
-            "SELECT body FROM log_manifests WHERE identity = ? AND version > ? AND epoch < ? ORDER BY version",
-            (identity, version, before),
-        )
-        return [row[0] for row in rows]
-
-    def submit(self, check: Callable[[LoggedManifest | None], LoggedManifest | None], identity: bytes) -> None:
-        """Adds what `check` makes of the newest manifest of the identity; nothing if that is None."""
-        with self._transaction() as db:
-            added = check(self.newest(identity))
-            if added is not None:
-                db.execute("INSERT INTO log_manifests VALUES (?, ?, ?, ?, ?, ?, NULL)", added)
-
-    def leaves(self, before: int) -> Iterator[MapLeaf]:
-        """The map as epochs below `before` made it."""
-        rows = self._db.execute(
-            "SELECT place, MAX(version), commitment FROM log_manifests WHERE epoch < ? GROUP BY identity", (before,)
-        )
-        return (MapLeaf(*row) for row in rows)
-
-    # -- epochs --
-
-    def size(self) -> int:
-        """How many epochs there are."""
-        (number,) = self._db.execute("SELECT COALESCE(MAX(number) + 1, 0) FROM log_epochs").fetchone()
-        return int(number)
-
-    def waits(self) -> bool:
-        """Whether a manifest waits for its epoch."""
-        return self._db.execute("SELECT 1 FROM log_manifests WHERE epoch IS NULL LIMIT 1").fetchone() is not None
-
-    def epoch(self, number: int) -> EpochLeaf:
-        """An epoch that there is."""
-        (leaf,) = self._db.execute("SELECT leaf FROM log_epochs WHERE number = ?", (number,)).fetchone()
-        return EpochLeaf.decode(leaf)
-
-    def entries(self, first: int, count: int) -> list[bytes]:
-        """The EpochLeaf structs of a range, as far as it is there."""
-        rows = self._db.execute(
-            "SELECT leaf FROM log_epochs WHERE number >= ? AND number < ? ORDER BY number", (first, first + count)
-        )
-        return [row[0] for row in rows]
-
-    def updates(self, number: int) -> bytes | None:
-        """The MapUpdates of an epoch."""
-        row = self._db.execute("SELECT updates FROM log_epochs WHERE number = ?", (number,)).fetchone()
-        return None if row is None else row[0]
-
-    def make_epoch(self, make: MakeEpoch) -> bool:
-        """Puts the manifests that wait into an epoch, each identity's oldest; whether there was one."""
-        with self._transaction() as db:
-            rows = db.execute(
-                f"SELECT {_MANIFEST}, MIN(version) FROM log_manifests WHERE epoch IS NULL GROUP BY identity LIMIT ?",
-                (MAX_UPDATES,),
-            )
-            waiting = [LoggedManifest(*row[:-1]) for row in rows.fetchall()]
-            if not waiting:
-                return False
-            number = self.size()
-            last = None if number == 0 else self.epoch(number - 1)
-            changes = MapUpdates(tuple(sorted((item.leaf() for item in waiting), key=lambda leaf: leaf.index)))
-            leaf = make(number, last, changes)
-            db.execute("INSERT INTO log_epochs VALUES (?, ?, ?)", (number, leaf.encode(), changes.encode()))
-            db.executemany(
-                "UPDATE log_manifests SET epoch = ? WHERE identity = ? AND version = ?",
-                ((number, item.identity, item.version) for item in waiting),
-            )
-            self._append(db, number, leaf.leaf_hash())
-        return True
-
-    def _append(self, db: sqlite3.Connection, place: int, value: bytes) -> None:
-        level = 0
-        db.execute("INSERT INTO log_hashes VALUES (0, ?, ?)", (place, value))
-        while place & 1:
-            value, place, level = merkle.node_hash(self._hash(level, place - 1), value), place >> 1, level + 1
-            db.execute("INSERT INTO log_hashes VALUES (?, ?, ?)", (level, place, value))
-
-    # -- the tree --
-
-    def hashes(self, level: int, first: int, count: int) -> list[bytes]:
-        """The roots of perfect subtrees of 2^level leaves, as far as they are there."""
-        rows = self._db.execute(
-            "SELECT hash FROM log_hashes WHERE level = ? AND place >= ? AND place < ? ORDER BY place",
-            (level, first, first + count),
-        )
-        return [row[0] for row in rows]
-
-    def subtree(self, start: int, end: int) -> bytes:
-        """The root over the leaves [start, end), as proofs ask for it (`merkle.Subtree`)."""
-        if start == end:
-            return merkle.EMPTY_ROOT
-        width = end - start
-        if width & (width - 1) == 0 and start % width == 0:
-            level = width.bit_length() - 1
-            return self._hash(level, start >> level)
-        left = 1 << (width - 1).bit_length() - 1
-        return merkle.node_hash(self.subtree(start, start + left), self.subtree(start + left, end))
-
-    def _hash(self, level: int, place: int) -> bytes:
-        (value,) = self.hashes(level, place, 1)
-        return value
-
-    # -- the cosigned head --
-
-    def head(self) -> Head | None:
-        row = self._db.execute("SELECT size, note, time FROM log_head").fetchone()
-        return None if row is None else Head(*row)
-
-    def put_head(self, head: Head) -> None:
-        """Keeps the head, unless one that is newer is there."""
-        with self._transaction() as db:
-            db.execute(
-                "INSERT INTO log_head VALUES (1, ?, ?, ?) ON CONFLICT DO UPDATE SET size = excluded.size,"
-                " note = excluded.note, time = excluded.time WHERE (excluded.size, excluded.time) > (size, time)",
-                head,
-            )
+        return Head(size, root, None if note is None else Published(published, note, at))
 
     def close(self) -> None:
         self._db.close()
 
+    # -- manifests --
+
+    def name(self, identity: str) -> Name | None:
+        row = self._db.execute("SELECT place, proof FROM log_names WHERE identity = ?", (identity,)).fetchone()
+        return None if row is None else Name(*row)
+
+    def add_name(self, identity: str, name: Name) -> None:
+        self._db.execute("INSERT OR IGNORE INTO log_names VALUES (?, ?, ?)", (identity, *name))
+
+    def add_manifest(self, identity: str, stored: Stored, commitment: bytes, now: float) -> None:
+        """Appends a version, which is pending from now on."""
+        row = (identity, stored.signed.manifest.version, stored.signed.encode(), stored.opening, commitment, now)
+        columns = "identity, version, signed, opening, commitment, received"
+        self._db.execute(f"INSERT INTO log_manifests ({columns}) VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def manifest(self, identity: str, version: int) -> bytes | None:
+        """A version's bytes as they were submitted."""
+        query = "SELECT signed FROM log_manifests WHERE identity = ? AND version = ?"
+        row = self._db.execute(query, (identity, version)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def newest(self, identity: str, size: int | None = None) -> Stored | None:
+        """The newest manifest; with `size`, of those that the first `size` epochs brought into the map."""
+        logged, arguments = ("", (identity,)) if size is None else (" AND epoch < ?", (identity, size))
+        query = f"SELECT signed, opening FROM log_manifests WHERE identity = ?{logged} ORDER BY version DESC LIMIT 1"
+        row = self._db.execute(query, arguments).fetchone()
+        return None if row is None else Stored(SignedManifest.decode(row[0]), row[1])
+
+    def chain(self, identity: str, after: int, through: int) -> Iterator[bytes]:
+        """The versions above `after` up to `through`, the oldest first."""
+        query = "SELECT signed FROM log_manifests WHERE identity = ? AND version > ? AND version <= ? ORDER BY version"
+        return (row[0] for row in self._db.execute(query, (identity, after, through)))
+
+    def received_since(self, identity: str, since: float) -> int:
+        """How many versions of an identity came since then."""
+        query = "SELECT COUNT(*) FROM log_manifests WHERE identity = ? AND received > ?"
+        return int(self._db.execute(query, (identity, since)).fetchone()[0])
+
+    # -- epochs --
+
+    def has_pending(self) -> bool:
+        return self._db.execute("SELECT 1 FROM log_manifests WHERE epoch IS NULL LIMIT 1").fetchone() is not None
+
+    def pending(self, limit: int) -> list[Pending]:
+        """The oldest manifest of each identity that waits, by place in the map."""
+        rows = self._db.execute(
+            "SELECT identity, place, MIN(version), commitment FROM log_manifests JOIN log_names USING (identity)"
+            " WHERE epoch IS NULL GROUP BY identity LIMIT ?",
+            (limit,),
+        )
+        return sorted((Pending(row[0], MapLeaf(*row[1:])) for row in rows), key=lambda item: item.leaf.index)
+
+    def append(self, epoch: EpochLeaf, updates: MapUpdates, taken: list[Pending]) -> None:
+        """Makes `epoch` the log's next entry, which brings `taken` into the map."""
+        number = epoch.number
+        self._db.execute("INSERT INTO log_epochs VALUES (?, ?, ?)", (number, epoch.encode(), updates.encode()))
+        changed = tiles.appended(self.tile, number, epoch.leaf_hash())
+        self._db.executemany("INSERT OR REPLACE INTO log_tiles VALUES (?, ?, ?)", changed)
+        root = tiles.subtree(self.tile, 0, number + 1)
+        self._db.execute("UPDATE log_state SET size = ?, root = ?", (number + 1, root))
+        self._db.executemany(
+            "UPDATE log_manifests SET epoch = ? WHERE identity = ? AND version = ?",
+            ((number, item.identity, item.leaf.version) for item in taken),
+        )
+
+    def epoch(self, number: int) -> EpochLeaf:
+        (entry,) = self._db.execute("SELECT entry FROM log_epochs WHERE number = ?", (number,)).fetchone()
+        return EpochLeaf.decode(entry)
+
+    def entries(self, start: int, end: int) -> list[bytes]:
+        """The entries of [start, end), as many as there are."""
+        query = "SELECT entry FROM log_epochs WHERE number >= ? AND number < ? ORDER BY number"
+        return [row[0] for row in self._db.execute(query, (start, end))]
+
+    def updates(self, start: int, end: int) -> Iterator[bytes]:
+        """The MapUpdates of the epochs of [start, end), as many as there are."""
+        query = "SELECT updates FROM log_epochs WHERE number >= ? AND number < ? ORDER BY number"
+        return (row[0] for row in self._db.execute(query, (start, end)))
+
+    def tile(self, level: int, number: int) -> bytes:
+        """The hashes of a tile, as many as there are."""
+        query = "SELECT hashes FROM log_tiles WHERE level = ? AND number = ?"
+        row = self._db.execute(query, (level, number)).fetchone()
+        return b"" if row is None else bytes(row[0])
+
+    # -- cosignatures --
+
+    def cosigned_sizes(self) -> dict[str, int]:
+        """By the witnesses' names, the size that each cosigned last."""
+        return dict(self._db.execute("SELECT name, size FROM log_cosignatures"))
+
+    def add_cosignatures(self, size: int, lines: Mapping[str, tuple[int, bytes]]) -> None:
+        """Cosignatures (time, line) of the head of this size, by the witnesses' names. A newer one stays."""
+        self._db.executemany(
+            "INSERT INTO log_cosignatures VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET size = excluded.size,"
+            " time = excluded.time, line = excluded.line WHERE (excluded.size, excluded.time) > (size, time)",
+            ((name, size, time, line) for name, (time, line) in lines.items()),
+        )
+
+    def cosignatures(self, size: int, since: float) -> dict[str, bytes]:
+        """The cosignatures of the head of this size that are no older than `since`."""
+        query = "SELECT name, line FROM log_cosignatures WHERE size = ? AND time >= ? ORDER BY name"
+        return dict(self._db.execute(query, (size, since)))
+
+    def publish(self, size: int, note: bytes, now: float) -> None:
+        """Makes the note the log's newest published one, unless that is of a larger size."""
+        change = "published_size = ?, published_note = ?, published_at = ?"
+        self._db.execute(f"UPDATE log_state SET {change} WHERE published_size <= ?", (size, note, now, size))
+
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Errors: "service-unavailable" for what SQLite cannot do (disk full, file read-only, busy)."""
+    def _transaction(self, kind: str) -> Iterator[None]:
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            yield self._db
+            self._db.execute(f"BEGIN {kind}")
+            yield
             self._db.execute("COMMIT")
         except BaseException as error:
             if self._db.in_transaction:  # a full disk may have ended it already
@@ -204,6 +231,3 @@ class LogStore:
             if isinstance(error, sqlite3.OperationalError):
                 raise RoomkeyError("service-unavailable", f"expected to store, got {error.sqlite_errorname}") from error
             raise
-
-
-_MANIFEST: Final = "identity, version, place, opening, commitment, body"

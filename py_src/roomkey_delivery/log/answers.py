@@ -1,0 +1,87 @@
+"""What the log answers about identities (wire.md section 6): everything under its newest published checkpoint.
+
+Who has no manifest under it is not answered about: nothing is said, not even where they would stand in the map, so that
+names cannot be tried out in an auditor's copy of it. One's own name is answered about in any case, so that its owner
+can see that nobody else has put keys there.
+"""
+
+from __future__ import annotations
+
+from roomkey.crypto.provider import CryptoProvider
+from roomkey.federation.identity import check_identity
+from roomkey.transparency import merkle, vrf
+from roomkey.transparency.answer import MAX_ANSWER, Answer, Presence
+from roomkey.transparency.epochs import EpochLeaf
+from roomkey.transparency.exchange import MAX_ANSWERS, AnswerRequest, Answers, AnswersRequest
+from roomkey.transparency.manifest import MAX_CHAIN, SignedManifest
+
+from roomkey_delivery.log import tiles
+from roomkey_delivery.log.map import LogMap
+from roomkey_delivery.log.store import LogStore, Name, Published
+
+# Bytes that an answer has at most beyond its manifests: 8 KB of checkpoint, 64 hashes, 256 levels of the map.
+_BESIDE = 1 << 15
+
+
+def answers(
+    store: LogStore, current: LogMap, crypto: CryptoProvider, vrf_secret: bytes, request: AnswersRequest,
+    own: str | None,
+) -> Answers:  # fmt: skip
+    """Answers in the order asked; inside a reading transaction. `own`: the identity of who asks.
+
+    Errors: "malformed" for a name that is not in its one form.
+    """
+    published = store.head().published
+    if published is None or published.size == 0:
+        return Answers((), (None,) * len(request.requests))
+    size = published.size
+    current.catch_up(store, size)
+
+    def subtree(start: int, end: int) -> bytes:
+        return tiles.subtree(store.tile, start, end)
+
+    old = request.known_size
+    consistency = merkle.consistency_proof(subtree, old, size) if 0 < old < size else []
+    epoch, inclusion = store.epoch(size - 1), tuple(merkle.inclusion_proof(subtree, size - 1, size))
+    found: list[Answer | None] = []
+    room = MAX_ANSWERS
+    for asked in request.requests:
+        identity = check_identity(asked.identity)
+        name, presence = store.name(identity), _presence(store, identity, asked, size)
+        if presence is None and identity == own:
+            name = name or _name(crypto, vrf_secret, asked.identity)
+        answer = None
+        if name is not None and (presence is not None or identity == own):
+            answer = _answer(current, published, epoch, inclusion, name, presence)
+            room -= len(answer.encode()) + 1
+        found.append(answer if room >= 0 else None)
+    return Answers(tuple(consistency), tuple(found))
+
+
+def _answer(
+    current: LogMap, published: Published, epoch: EpochLeaf, inclusion: tuple[bytes, ...], name: Name,
+    presence: Presence | None,
+) -> Answer:  # fmt: skip
+    return Answer(published.note, epoch, inclusion, name.proof, current.live.proof(name.place), presence)
+
+
+def _presence(store: LogStore, identity: str, asked: AnswerRequest, size: int) -> Presence | None:
+    """The newest manifest that the map holds, and those since the asker's pin. None where there is none, and for who
+    was away for more versions than an answer takes: what we could give would prove nothing to them.
+    """
+    newest = store.newest(identity, size)
+    if newest is None:
+        return None
+    version = newest.signed.manifest.version
+    after = asked.pinned if asked.pinned else version - 1
+    if version - after > MAX_CHAIN:
+        return None
+    chain = list(store.chain(identity, after, version))
+    if sum(map(len, chain)) > MAX_ANSWER - _BESIDE:
+        return None
+    return Presence(newest.opening, tuple(map(SignedManifest.decode, chain)))
+
+
+def _name(crypto: CryptoProvider, vrf_secret: bytes, identity: bytes) -> Name:
+    proof = vrf.prove(crypto, vrf_secret, identity)
+    return Name(vrf.index_of(vrf.proof_to_hash(proof)), proof)
