@@ -14,7 +14,7 @@ from roomkey.mls.group import Group
 
 from tests.attacks.mallory import crypto_of, group_of, heard
 from tests.support.people import Person, call, together
-from tests.support.simulator import Simulation, origin_of, until
+from tests.support.simulator import Simulation
 
 HOME, OTHER = "email1.example", "email2.example"
 

@@ -38,6 +38,8 @@ export type RoomkeyErrorCode =
   | "invalid-welcome"
   | "too-many-proposals"
   | "group-ended"
+  | "group-succeeding"
+  | "no-better-suite"
   | "not-a-member"
   | "invalid-identity"
   | "identity-not-canonical"
@@ -65,6 +67,7 @@ export type RoomkeyErrorCode =
   | "not-in-manifest"
   | "identity-hijacked"
   | "recovery-key-taken"
+  | "recovery-key-wrong"
   | "no-such-device"
   | "invalid-leaf-node"
   | "invalid-key-package"
@@ -88,6 +91,7 @@ export type RoomkeyErrorCode =
   | "set-conflict"
   | "stock-full"
   | "inbox-full"
+  | "queue-full"
   | "malformed-request"
   | "request-too-large"
   | "too-many-requests"
@@ -159,6 +163,8 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "invalid-welcome": { fault: "peer", retryable: false, sentence: "An invitation breaks the rules and was refused." },
   "too-many-proposals": { fault: "peer", retryable: true, sentence: "Too many changes to the conference were proposed at once." },
   "group-ended": { fault: "caller", retryable: false, sentence: "This conference has ended in favour of a new one." },
+  "group-succeeding": { fault: "peer", retryable: true, sentence: "The conference is about to go on in a new group; try again in a moment." },
+  "no-better-suite": { fault: "caller", retryable: false, sentence: "This conference uses the best encryption that everyone in it supports." },
   "not-a-member": { fault: "caller", retryable: false, sentence: "This identity is no longer a member of the conference." },
   "invalid-identity": { fault: "caller", retryable: false, sentence: "This is not a name we can use; it should look like name@example.org." },
   "identity-not-canonical": { fault: "peer", retryable: false, sentence: "A name is not written in its one allowed form, so it was refused." },
@@ -186,6 +192,7 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "not-in-manifest": { fault: "peer", retryable: false, sentence: "This device is not one of those that its owner has listed; it was refused." },
   "identity-hijacked": { fault: "service", retryable: false, sentence: "Keys that are not yours stand under your name in the public log. Unless you did this yourself from another device: warn the people you talk to by another way, and ask who runs the delivery service how it came about." },
   "recovery-key-taken": { fault: "caller", retryable: false, sentence: "This device holds no recovery key; it is shown once, when it is made." },
+  "recovery-key-wrong": { fault: "caller", retryable: false, sentence: "This is not a recovery key as it was written down; look for a typing error." },
   "no-such-device": { fault: "caller", retryable: false, sentence: "This is not one of this identity's devices." },
   "invalid-leaf-node": { fault: "peer", retryable: false, sentence: "A participant's data does not follow the rules of the group; it was refused." },
   "invalid-key-package": { fault: "peer", retryable: false, sentence: "A participant's published keys do not follow the rules; they were refused." },
@@ -209,6 +216,7 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "set-conflict": { fault: "caller", retryable: false, sentence: "Other keys are stored under the same number; they were left as they are." },
   "stock-full": { fault: "caller", retryable: false, sentence: "The delivery service holds as many of this device's keys as it takes." },
   "inbox-full": { fault: "peer", retryable: true, sentence: "Somebody's inbox is full until they open their page again." },
+  "queue-full": { fault: "service", retryable: true, sentence: "Too much is waiting for a delivery service that does not answer; it is tried again." },
   "malformed-request": { fault: "caller", retryable: false, sentence: "The delivery service did not understand the request." },
   "request-too-large": { fault: "caller", retryable: false, sentence: "This is more than the delivery service takes at once." },
   "too-many-requests": { fault: "service", retryable: true, sentence: "The delivery service asks us to slow down; try again in a moment." },
