@@ -122,6 +122,9 @@ CODES: dict[str, Code] = {
     "recovery-key-taken": Code(
         "caller", False, "This device holds no recovery key; it is shown once, when it is made."
     ),
+    "recovery-key-wrong": Code(
+        "caller", False, "This is not a recovery key as it was written down; look for a typing error."
+    ),
     "no-such-device": Code("caller", False, "This is not one of this identity's devices."),
     # -- the group's tree and key packages (RFC 9420 sections 7, 10) --
     "invalid-leaf-node": Code(
