@@ -1,8 +1,8 @@
 """`python3 build_scripts check [--update]`: format, lint, types, layers, links, locks, error codes, API report,
-validation table.
+validation table, wire examples.
 
-`--update` first writes what can be written: the format, the error codes, the API report and the table
-of validation rules.
+`--update` first writes what can be written: the format, the error codes, the API report, the table of validation
+rules and the values of wire-examples.json.
 """
 
 from __future__ import annotations
@@ -12,7 +12,17 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
-from build_scripts import api_report, environment, error_codes, layers, links, locks, paths, validation_table
+from build_scripts import (
+    api_report,
+    environment,
+    error_codes,
+    layers,
+    links,
+    locks,
+    paths,
+    validation_table,
+    wire_examples,
+)
 
 PYTHON_FOLDERS = ("py_src", "build_scripts", "tests")
 
@@ -52,6 +62,7 @@ def checks() -> dict[str, Callable[[], Iterable[str]]]:
         "error codes": error_codes.problems,
         "api report": api_report.problems,
         "validation table": validation_table.problems,
+        "wire examples": wire_examples.problems,
     }
 
 
@@ -80,6 +91,7 @@ def main(arguments: list[str]) -> int:
         error_codes.update()
         api_report.update()
         validation_table.update()
+        wire_examples.update()
     failed = run_checks()
     print(f"check: {f'{failed} of {len(checks())} failed' if failed else 'all well'}")
     return 1 if failed else 0

@@ -40,7 +40,7 @@ PROFILES: Final[dict[str, SrtpProfile]] = {
 }
 
 
-# struct { uint16 protection_profile; uint32 leaf_index; } context;
+# struct { uint16 protection_profile; uint32 leaf_index; } SrtpContext;
 class SrtpContext(Struct):
     """What binds exported bytes to one profile and one sender."""
 
