@@ -45,7 +45,7 @@ async def describe(request: Request) -> Response:
             "domain": service.config.domain,
             "time": int(service.clock()),
             "limits": {"maxMessage": MAX_MESSAGE, "maxUpload": MAX_UPLOAD},
-            **({} if service.log is None else {"log": service.log.public}),
+            **({} if service.log is None else {"log": service.log.description}),
         }
     )
 

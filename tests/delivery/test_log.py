@@ -6,26 +6,19 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from roomkey.crypto.provider import KeyPair
-from roomkey.host.native_crypto import NativeCrypto
+from roomkey.errors import RoomkeyError
+from roomkey.transparency.checkpoints import open_checkpoint
 from roomkey.transparency.exchange import AnswerRequest, Answers, AnswersRequest
-from roomkey.transparency.manifest import (
-    NO_PREVIOUS,
-    FirstSeen,
-    Followed,
-    Manifest,
-    ManifestClient,
-    ManifestKey,
-    SignedManifest,
-    sign_manifest,
-)
-from roomkey.transparency.verifier import Known, Outcome, Proved, verify_answer
+from roomkey.transparency.manifest import FirstSeen, Followed, Reset, SignedManifest
+from roomkey.transparency.verifier import Known, Outcome, Proved, ProvedAbsent, verify_answer
+from roomkey_delivery.log import answers as answering
+from roomkey_delivery.log.submitting import MAX_A_DAY
+from roomkey_delivery.log.tiles import TilePath
 
 from tests.support.logged_services import LoggedLocals
+from tests.support.manifest_makers import CRYPTO, Owner
 
-CRYPTO = NativeCrypto()
-ALICE = "alice@email1.example"
-BOB = "bob@email1.example"
+ALICE, BOB = "alice@email1.example", "bob@email1.example"
 NOTHING = Known()
 
 
@@ -37,62 +30,192 @@ async def logs(tmp_path: Path) -> AsyncIterator[LoggedLocals]:
     await made.close()
 
 
-class Owner:
-    """Who makes manifests: one client key, one recovery key."""
-
-    def __init__(self, identity: str, pair: KeyPair, recovery: KeyPair) -> None:
-        self.identity, self.pair, self.recovery = identity, pair, recovery
-        self.last: Manifest | None = None
-
-    @classmethod
-    async def make(cls, identity: str = ALICE) -> Owner:
-        return cls(identity, *await CRYPTO.generate_keys("ed25519", 2))
-
-    @property
-    def key(self) -> ManifestKey:
-        return ManifestKey(0x0807, self.pair.public)
-
-    async def next(self, *, by: KeyPair | None = None, keep: bool = True) -> SignedManifest:
-        """The next version, which lists this client alone."""
-        recovery = ManifestKey(0x0807, self.recovery.public)
-        version, previous = (1, NO_PREVIOUS) if self.last is None else (self.last.version + 1, self.last.hash())
-        client = ManifestClient(self.key, (1, 3), (1,))
-        manifest = Manifest(self.identity.encode(), version, previous, (client,), 86400 + version, recovery.hash())
-        signer = by or self.pair
-        if keep:
-            self.last = manifest
-        return await sign_manifest(CRYPTO, manifest, ManifestKey(0x0807, signer.public), signer)
+async def ask(logs: LoggedLocals, *identities: str, own: str | None = None, size: int = 0, pin: int = 0) -> Answers:
+    requests = tuple(AnswerRequest(identity.encode(), pin) for identity in identities)
+    return await logs.log().answers(AnswersRequest(size, requests), own)
 
 
-async def asked(
-    logs: LoggedLocals, identity: str = ALICE, *, own: str | None = None, size: int = 0, pin: int = 0
-) -> Answers:
-    return await logs.log().answers(AnswersRequest(size, (AnswerRequest(identity.encode(), pin),)), own)
-
-
-async def proved(logs: LoggedLocals, answers: Answers, known: Known = NOTHING, identity: str = ALICE) -> Outcome:
+async def prove(logs: LoggedLocals, answers: Answers, known: Known = NOTHING, identity: str = ALICE) -> Outcome:
     (answer,) = answers.answers
     assert answer is not None
     trust = logs.trusts["email1.example"]
     return await verify_answer(CRYPTO, answer, identity.encode(), trust, known, answers.consistency, int(logs.time))
 
 
+async def submit(logs: LoggedLocals, signed: SignedManifest, *, reset: bool = False) -> int:
+    return await logs.log().submit(signed, logs.time, reset=reset)
+
+
+async def refused(logs: LoggedLocals, signed: SignedManifest, *, reset: bool = False) -> str:
+    with pytest.raises(RoomkeyError) as caught:
+        await submit(logs, signed, reset=reset)
+    return caught.value.code
+
+
 async def test_a_manifest_is_logged_cosigned_and_proved(logs: LoggedLocals) -> None:
     owner = await Owner.make()
     first = await owner.next()
-    assert await logs.log().submit(first, logs.time) == 1
+    assert await submit(logs, first) == 1
     assert await logs.log().newest(ALICE) == first
     assert await logs.log().cosigned(ALICE) is None
     assert await logs.advance()
     assert await logs.log().cosigned(ALICE) == first
-    outcome = await proved(logs, await asked(logs))
+    outcome = await prove(logs, await ask(logs, ALICE))
     assert isinstance(outcome, Proved)
     assert outcome.chain == FirstSeen(first.manifest)
-    second = await owner.next()
-    await logs.log().submit(second, logs.time)
+    versions = [await owner.next(), await owner.next(by=owner.recovery)]
+    for signed in versions:  # two at once: an epoch for each
+        await submit(logs, signed)
     await logs.advance()
     known = Known(outcome.checkpoint, first.manifest)
     size = outcome.checkpoint.checkpoint.size
-    later = await proved(logs, await asked(logs, size=size, pin=1), known)
+    answers = await ask(logs, ALICE, size=size, pin=1)
+    later = await prove(logs, answers, known)
     assert isinstance(later, Proved)
-    assert later.chain == Followed(second.manifest)
+    assert later.chain == Followed(versions[1].manifest)
+    assert later.checkpoint.checkpoint.size == size + 2
+    (answer,) = answers.answers
+    assert answer is not None
+    assert answer.presence is not None
+    assert answer.presence.manifests == tuple(versions)
+
+
+async def test_who_holds_the_newest_gets_no_manifest(logs: LoggedLocals) -> None:
+    signed = await (await Owner.make()).next()
+    await submit(logs, signed)
+    await logs.advance()
+    answers = await ask(logs, ALICE, pin=1)
+    outcome = await prove(logs, answers, Known(None, signed.manifest))
+    assert isinstance(outcome, Proved)
+    assert outcome.chain == Followed(signed.manifest)
+    assert answers.answers[0] is not None
+    assert answers.answers[0].presence is not None
+    assert answers.answers[0].presence.manifests == ()
+
+
+async def test_the_rules_of_the_chain(logs: LoggedLocals) -> None:
+    owner, stranger = await Owner.make(), await Owner.make()
+    first = await owner.next()
+    assert await submit(logs, first) == 1
+    assert await submit(logs, first) == 1  # an answer that was lost
+    assert await refused(logs, await stranger.next()) == "identity-taken"
+    assert await refused(logs, await stranger.next()) == "manifest-conflict"  # its version 2 follows on its own 1
+    assert await refused(logs, await stranger.begin_anew(3, first.manifest.hash())) == "manifest-conflict"
+    assert await refused(logs, await stranger.begin_anew(2, first.manifest.hash())) == "manifest-refused"
+    second = await owner.next()
+    assert await refused(logs, second.replace(signature=bytes(64))) == "manifest-refused"
+    assert await submit(logs, second) == 2
+    assert await submit(logs, first) == 1  # still fine
+    assert await logs.log().newest(ALICE) == second
+    assert await submit(logs, await owner.next(by=owner.recovery)) == 3
+    away = await Owner.make("alice@email2.example")
+    assert await refused(logs, await away.next()) == "manifest-refused"
+    looks_alike = await Owner.make("Alice@email1.example")
+    assert await refused(logs, await looks_alike.next()) == "manifest-refused"
+
+
+async def test_the_first_version_is_signed_by_a_client_of_its_own(logs: LoggedLocals) -> None:
+    owner = await Owner.make()
+    assert await refused(logs, await owner.next(by=owner.recovery)) == "manifest-refused"
+
+
+async def test_a_reset_is_logged_and_told_apart(logs: LoggedLocals) -> None:
+    owner, heir = await Owner.make(), await Owner.make()
+    first = await owner.next()
+    await submit(logs, first)
+    await logs.advance()
+    anew = await heir.begin_anew(2, first.manifest.hash())
+    foreign = await heir.next(by=owner.pair)  # signed by neither its own client nor one of the version before
+    assert await submit(logs, anew, reset=True) == 2
+    assert await refused(logs, foreign, reset=True) == "manifest-refused"
+    await logs.advance()
+    outcome = await prove(logs, await ask(logs, ALICE, pin=1), Known(None, first.manifest))
+    assert isinstance(outcome, Proved)
+    assert outcome.chain == Reset(anew.manifest, 2)
+
+
+async def test_a_name_has_few_versions_in_a_day(logs: LoggedLocals) -> None:
+    owner = await Owner.make()
+    for _ in range(MAX_A_DAY):
+        await submit(logs, await owner.next())
+    last = await owner.next()
+    assert await refused(logs, last) == "too-many-requests"
+    logs.time += 86401
+    assert await submit(logs, last) == MAX_A_DAY + 1
+
+
+async def test_nothing_is_said_of_who_has_no_manifest(logs: LoggedLocals) -> None:
+    """Unknown, or waiting for the auditors: the same bytes, without a place in the map. One's own name is answered."""
+    await submit(logs, await (await Owner.make(BOB)).next())
+    waiting, unknown = await ask(logs, BOB), await ask(logs, "nobody@email1.example")
+    assert waiting.encode() == unknown.encode()
+    assert unknown.answers == (None,)
+    for name in (BOB, "nobody@email1.example"):
+        outcome = await prove(logs, await ask(logs, name, own=name), identity=name)
+        assert isinstance(outcome, ProvedAbsent)
+    await logs.advance()
+    both = await ask(logs, BOB, "nobody@email1.example")
+    assert [answer is not None for answer in both.answers] == [True, False]
+
+
+async def test_openings_are_of_each_version_alone(logs: LoggedLocals) -> None:
+    owner = await Owner.make()
+    openings = []
+    for _ in range(3):
+        await submit(logs, await owner.next())
+        await logs.advance()
+        (answer,) = (await ask(logs, ALICE)).answers
+        assert answer is not None
+        assert answer.presence is not None
+        openings.append(answer.presence.opening)
+    assert len(set(openings)) == 3
+
+
+async def test_who_was_away_for_too_long_gets_nothing(logs: LoggedLocals, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "MAX_CHAIN", 2)
+    owner = await Owner.make()
+    for _ in range(4):
+        await submit(logs, await owner.next())
+    await logs.advance()
+    assert (await ask(logs, ALICE, pin=1)).answers == (None,)
+    assert (await ask(logs, ALICE, pin=2)).answers != (None,)
+    assert (await ask(logs, ALICE)).answers != (None,)
+
+
+async def test_answers_have_a_limit_together(logs: LoggedLocals, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"p{number}@email1.example" for number in range(3)]
+    for name in names:
+        await submit(logs, await (await Owner.make(name)).next())
+    await logs.advance()
+    whole = await ask(logs, *names)
+    size = sum(len(answer.encode()) + 1 for answer in whole.answers if answer is not None)
+    monkeypatch.setattr(answering, "MAX_ANSWERS", answering._BESIDE + size - 1)
+    found = (await ask(logs, *names)).answers
+    assert [answer is not None for answer in found] == [True, True, False]
+    assert found[:2] == whole.answers[:2]
+
+
+async def test_the_logs_files_name_nobody(logs: LoggedLocals) -> None:
+    """And say what the tree is made of: tiles, entries and updates give the published root."""
+    owners = [await Owner.make(name) for name in (ALICE, BOB)]
+    manifests = [await owner.next() for owner in owners]
+    for signed in manifests:
+        await submit(logs, signed)
+        await logs.advance()
+    log, trust = logs.log(), logs.trusts["email1.example"]
+    note = await log.checkpoint()
+    assert note is not None
+    size = (await open_checkpoint(CRYPTO, note, trust.log)).checkpoint.size
+    assert size == 3
+    files = [note, await log.tile(TilePath(0, 0, size)), await log.tile(TilePath(None, 0, size))]
+    files += [await log.updates(number) for number in range(size)]
+    assert None not in files
+    assert await log.updates(size) is None
+    assert await log.tile(TilePath(0, 0, size + 1)) is None
+    assert await log.tile(TilePath(None, 0, size + 1)) is None
+    assert await log.tile(TilePath(1, 0, 1)) is None
+    whole = b"".join(file for file in files if file is not None)
+    for signed in manifests:
+        manifest = signed.manifest
+        for secret in (manifest.identity, b"alice", manifest.hash(), manifest.clients[0].key.public_key):
+            assert secret not in whole

@@ -7,6 +7,8 @@ can see that nobody else has put keys there.
 
 from __future__ import annotations
 
+from typing import Final
+
 from roomkey.crypto.provider import CryptoProvider
 from roomkey.federation.identity import check_identity
 from roomkey.transparency import merkle, vrf
@@ -19,8 +21,9 @@ from roomkey_delivery.log import tiles
 from roomkey_delivery.log.map import LogMap
 from roomkey_delivery.log.store import LogStore, Name, Published
 
-# Bytes that an answer has at most beyond its manifests: 8 KB of checkpoint, 64 hashes, 256 levels of the map.
-_BESIDE = 1 << 15
+# Bytes that an answer has at most beyond its manifests: 8 KB of checkpoint, 64 hashes, 256 levels of the map; and more
+# than all of them together have beyond themselves, which is a proof of consistency.
+_BESIDE: Final = 1 << 15
 
 
 def answers(
@@ -44,7 +47,7 @@ def answers(
     consistency = merkle.consistency_proof(subtree, old, size) if 0 < old < size else []
     epoch, inclusion = store.epoch(size - 1), tuple(merkle.inclusion_proof(subtree, size - 1, size))
     found: list[Answer | None] = []
-    room = MAX_ANSWERS
+    room = MAX_ANSWERS - _BESIDE
     for asked in request.requests:
         identity = check_identity(asked.identity)
         name, presence = store.name(identity), _presence(store, identity, asked, size)

@@ -9,9 +9,12 @@ from urllib.parse import urlsplit
 
 from roomkey.errors import RoomkeyError
 from roomkey.federation.calls import service_origin
+from roomkey.transparency.answer import MAX_CHECKPOINT
 from roomkey.transparency.notes import COSIGNATURE, ED25519, VerifierKey
 
 from roomkey_delivery.log.keys import LogKeys
+
+_LINE: Final = 120  # bytes of a signature line beside the name: 72 or 68 of signature and key id in base64, and signs
 
 # VKEY=URL; a name may hold an equals sign, so the URL begins at the first that a scheme follows.
 _AT: Final = re.compile(r"(.+?)=(https?://.+)", re.ASCII)
@@ -54,6 +57,9 @@ class LogConfig:
 
     def __post_init__(self) -> None:
         names = [witness.key.name for witness in self.witnesses]
+        lines = [self.keys.origin, self.keys.origin, *names]  # of text, signature and cosignatures
+        if sum(len(name.encode()) + _LINE for name in lines) > MAX_CHECKPOINT:
+            raise RoomkeyError("bad-argument", f"expected witnesses whose lines fit {MAX_CHECKPOINT} bytes")
         publics = {witness.key.public for witness in self.witnesses}
         if len({*names}) != len(names) or len(publics) != len(names):
             raise RoomkeyError("bad-argument", "expected witnesses of different names and keys")

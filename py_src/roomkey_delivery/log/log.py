@@ -45,6 +45,7 @@ R = TypeVar("R")
 BATCH: Final = 0.1  # seconds that an epoch waits for further manifests
 TICK: Final = 2.0  # seconds between looks for what another process left behind
 RECOSIGN: Final = 2700.0  # seconds; with tries that fail, every hour
+FRESH: Final = 600.0  # seconds that cosignatures of several tries, or of several processes, count together
 FIRST_RETRY: Final = 0.25  # seconds, doubled up to
 LAST_RETRY: Final = 10.0
 
@@ -56,7 +57,9 @@ class Log:
 
     def __init__(self, config: LogConfig, path: Path, http: httpx.AsyncClient, clock: Callable[[], float]) -> None:
         self.config = config
-        self.public = config.keys.public()
+        public = config.keys.public()
+        # For people to compare; clients take these from their configuration, never from a service.
+        self.description = {"key": public["log"], "vrfKey": public["vrfKey"], "auditor": public["auditor"]}
         self.refusal: str | None = None  # why nothing is signed
         self._http = http
         self._clock = clock
@@ -67,7 +70,7 @@ class Log:
         self._map = LogMap()
         self._turn = asyncio.Lock()
         self._wake = asyncio.Event()
-        self._confirmed = False  # that no witness knows more than this disk, in this process's life
+        self._heard: frozenset[str] = frozenset()  # who cosigned since this process started: knows no larger head
         self._said: dict[str, str] = {}  # the last word about each witness, told once
         self._store.begin(config.keys)
 
@@ -118,6 +121,7 @@ class Log:
         with suppress(RoomkeyError):  # the first answer tries again, and fails by itself
             await self._run(self._load)
         retry = 0.0
+        self._wake.set()
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), retry or TICK)
@@ -127,6 +131,9 @@ class Log:
                 done = await self.advance()
             except RoomkeyError as error:
                 log.warning("the log of keys: %s", error.text)
+                done = False
+            except Exception as error:  # a fault of ours, whose text may hold data of people, must not end the log
+                log.error("bug: the log of keys: %s", type(error).__name__)
                 done = False
             retry = 0.0 if done else min(max(2 * retry, FIRST_RETRY), LAST_RETRY)
 
@@ -149,7 +156,7 @@ class Log:
 
     def _needs_cosigning(self, head: Head) -> bool:
         published = head.published
-        if not self._confirmed or published is None:
+        if not self._is_confirmed() or published is None:
             return True
         return not head.is_published or self._clock() - published.at >= RECOSIGN
 
@@ -157,26 +164,34 @@ class Log:
         """Has the head cosigned and publishes it; whether that was enough."""
         checkpoint = Checkpoint(self.config.keys.origin, head.size, head.root)
         note = await sign_note(self._crypto, checkpoint.text(), self.config.keys.log_key, self.config.keys.log)
-        sizes = await self._run(self._sizes)
+        known = await self._run(self._sizes)
+        sizes = {witness.key.name: known.get(witness.key.encode(), 0) for witness in self.config.witnesses}
         collected = await collect(
-            self._http, self._crypto, note, self.config.witnesses, lambda name: sizes.get(name, 0), self._consistency,
+            self._http, self._crypto, note, self.config.witnesses, sizes.__getitem__, self._consistency,
             now=self._clock, enough=self.config.is_quorum,
         )  # fmt: skip
         if collected.ahead is not None:
-            self._stop(head.size, collected.ahead)
+            size = (await self._run(self._head)).size
+            if size >= collected.ahead:  # another process of ours went on meanwhile
+                return True
+            self._stop(size, collected.ahead)
             return False
         self._say(collected)
-        if not await self._run(self._keep, note, head.size, collected.signatures):
+        self._heard |= {line.name for line in collected.signatures}
+        if not await self._run(self._keep, note, head.size, collected.signatures) or not self._is_confirmed():
             return False
-        self._confirmed, self.refusal = True, None
+        self.refusal = None
         return True
+
+    def _is_confirmed(self) -> bool:
+        return self.config.is_quorum(self._heard)
 
     def _consistency(self, old: int, new: int) -> list[bytes]:
         with self._proofs.reading():
             return merkle.consistency_proof(functools.partial(tiles.subtree, self._proofs.tile), old, new)
 
     def _stop(self, size: int, ahead: int) -> None:
-        self._confirmed = False
+        self._heard = frozenset()
         if self.refusal is None:
             log.error(
                 "the log of keys is stopped: a witness has cosigned %d of its epochs, and this database has %d. It is "
@@ -238,10 +253,14 @@ class Log:
     def _keep(self, note: Note, size: int, lines: list[NoteSignature]) -> bool:
         """Stores cosignatures of the head of this size; publishes it if they are enough; whether they are."""
         now = self._clock()
-        by_name = {line.name: (int.from_bytes(line.signature[:8], "big"), line.encode().encode()) for line in lines}
+        witnesses = {witness.key.name: witness.key.encode() for witness in self.config.witnesses}
+        came = {
+            witnesses[line.name]: (int.from_bytes(line.signature[:8], "big"), line.encode().encode()) for line in lines
+        }
         with self._store.writing():
-            self._store.add_cosignatures(size, by_name)
-            fresh = self._store.cosignatures(size, now - RECOSIGN)
+            self._store.add_cosignatures(size, came)
+            stored = self._store.cosignatures(size, now - FRESH)
+            fresh = {name: stored[key] for name, key in witnesses.items() if key in stored}
             enough = self.config.is_quorum(frozenset(fresh))
             if enough:
                 self._store.publish(size, note.encode() + b"".join(fresh.values()), now)

@@ -58,7 +58,7 @@ async def answer(request: Request) -> Response:
     for identity in identities:
         if identity != sender.identity:
             service.targets_asked.take(identity, now)
-    found = await log.answers(asked, sender.identity)
+    found = await log.answers(asked, sender.identity if home == service.config.domain else None)
     return Response(found.encode(), media_type=LOG_ANSWERS)
 
 

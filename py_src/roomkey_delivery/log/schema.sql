@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS log_tiles (
   PRIMARY KEY (level, number)
 ) WITHOUT ROWID;
 
--- What each witness cosigned last.
+-- What each witness (its vkey) cosigned last.
 CREATE TABLE IF NOT EXISTS log_cosignatures (
-  name TEXT PRIMARY KEY, size INTEGER NOT NULL, time INTEGER NOT NULL, line BLOB NOT NULL
+  witness TEXT PRIMARY KEY, size INTEGER NOT NULL, time INTEGER NOT NULL, line BLOB NOT NULL
 ) WITHOUT ROWID;

@@ -198,20 +198,20 @@ class LogStore:
     # -- cosignatures --
 
     def cosigned_sizes(self) -> dict[str, int]:
-        """By the witnesses' names, the size that each cosigned last."""
-        return dict(self._db.execute("SELECT name, size FROM log_cosignatures"))
+        """By the witnesses' keys (vkeys), the size that each cosigned last."""
+        return dict(self._db.execute("SELECT witness, size FROM log_cosignatures"))
 
     def add_cosignatures(self, size: int, lines: Mapping[str, tuple[int, bytes]]) -> None:
-        """Cosignatures (time, line) of the head of this size, by the witnesses' names. A newer one stays."""
+        """Cosignatures (time, line) of the head of this size, by the witnesses' keys. A newer one stays."""
         self._db.executemany(
             "INSERT INTO log_cosignatures VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET size = excluded.size,"
             " time = excluded.time, line = excluded.line WHERE (excluded.size, excluded.time) > (size, time)",
-            ((name, size, time, line) for name, (time, line) in lines.items()),
+            ((witness, size, time, line) for witness, (time, line) in lines.items()),
         )
 
     def cosignatures(self, size: int, since: float) -> dict[str, bytes]:
         """The cosignatures of the head of this size that are no older than `since`."""
-        query = "SELECT name, line FROM log_cosignatures WHERE size = ? AND time >= ? ORDER BY name"
+        query = "SELECT witness, line FROM log_cosignatures WHERE size = ? AND time >= ?"
         return dict(self._db.execute(query, (size, since)))
 
     def publish(self, size: int, note: bytes, now: float) -> None:
