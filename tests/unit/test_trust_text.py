@@ -1,0 +1,53 @@
+"""Whom a client believes about a log, as people configure it."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from roomkey.errors import RoomkeyError
+from roomkey.transparency.notes import COSIGNATURE, ED25519, VerifierKey
+from roomkey.transparency.trust_text import read_trust, trust_values
+from roomkey.transparency.verifier import Trust
+
+LOG = VerifierKey("email1.example/roomkey", ED25519, bytes([1] * 32))
+AUDITOR = VerifierKey("email2.example/auditor", COSIGNATURE, bytes([2] * 32))
+OTHER = VerifierKey("audit.example/auditor", COSIGNATURE, bytes([3] * 32))
+VRF_KEY = bytes([4] * 32)
+VALUES: dict[str, Any] = {
+    "log": LOG.encode(),
+    "vrfKey": base64.b64encode(VRF_KEY).decode(),
+    "auditors": [AUDITOR.encode(), OTHER.encode()],
+}
+
+
+def test_what_is_configured_is_what_is_believed() -> None:
+    trust = read_trust(VALUES)
+    assert trust == Trust(LOG, VRF_KEY, (AUDITOR, OTHER))
+    assert trust_values(trust) == VALUES
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"log": AUDITOR.encode()}, "log"),
+        ({"log": LOG.encode() + "="}, "log"),
+        ({"log": 7}, "log"),
+        ({"vrfKey": "AAAA"}, "vrfKey"),
+        ({"vrfKey": "é" * 44}, "vrfKey"),
+        ({"vrfKey": VRF_KEY}, "vrfKey"),
+        ({"auditors": []}, "auditors"),
+        ({"auditors": AUDITOR.encode()}, "auditors"),
+        ({"auditors": [LOG.encode()]}, "auditors"),
+        ({"auditors": [AUDITOR.encode(), AUDITOR.encode()]}, "auditors"),
+        ({"auditors": [AUDITOR._replace(name="a").encode(), AUDITOR.encode()]}, "auditors"),
+        ({"auditors": [AUDITOR._replace(public=LOG.public).encode()]}, "auditors"),
+        ({"auditors": [None]}, "auditors"),
+        ({"policy": "any"}, "transparency"),
+    ],
+)
+def test_what_cannot_be_believed_is_named(changed: dict[str, Any], field: str) -> None:
+    with pytest.raises(RoomkeyError) as caught:
+        read_trust({**VALUES, **changed})
+    assert (caught.value.code, caught.value.details) == ("bad-argument", {"field": field})
