@@ -17,8 +17,8 @@ from roomkey.transparency.notes import COSIGNATURE, Note, VerifierKey
 from roomkey_delivery.audit import witnesses
 from roomkey_delivery.audit.fetching import fetch
 from roomkey_delivery.audit.protocol import AddCheckpoint
-from roomkey_delivery.audit.reading import tile_number
 from roomkey_delivery.audit.witnesses import Ahead, Collected, Cosigned, Refused, collect
+from roomkey_delivery.log.tiles import tile_number
 
 from tests.support import stock_witness
 from tests.support.audited_log import CRYPTO, AuditedLog, leaf, make_key

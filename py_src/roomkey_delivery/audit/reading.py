@@ -25,6 +25,7 @@ from roomkey.transparency.merkle import HASH_SIZE
 
 from roomkey_delivery.audit.fetching import fetch
 from roomkey_delivery.audit.frontier import Frontier
+from roomkey_delivery.log.tiles import tile_number
 
 BUNDLE: Final = 256  # entries of one bundle, hashes of one tile
 MAX_ENTRY: Final = 128  # bytes; an EpochLeaf has 112
@@ -130,14 +131,6 @@ async def several_updates(reader: LogReader, wanted: Sequence[tuple[int, bytes]]
         if isinstance(item, BaseException):
             raise item
     return [item for item in found if isinstance(item, bytes)]
-
-
-def tile_number(number: int) -> str:
-    """A tile's number as a path: 1234067 is x001/x234/067."""
-    text = f"{number % 1000:03}"
-    while number := number // 1000:
-        text = f"x{number % 1000:03}/{text}"
-    return text
 
 
 def _wrong(text: str) -> RoomkeyError:
