@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from roomkey.conference import records
 from roomkey.conference.conference import Conference
 from roomkey.conference.events import MessageArrived
+from roomkey.crypto.provider import CryptoProvider
+from roomkey.mls.group import Group, JoinKeys, create_group
 
 from tests.support.people import Person, call, enrol, together
 from tests.support.simulator import Simulation, origin_of, until
@@ -168,3 +171,36 @@ async def _cut_while_accepting(two: Two, step: int) -> bool:
     await together(conference, two.bob)
     assert await texts(two.bob.conference) == [(1, b"one"), (2, b"two")], f"step {step}"
     return went
+
+
+async def test_a_stranger_s_group_of_the_same_id_is_not_that_conference(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mallory has seen the id. She founds a group of it at her own service, and moves that to the conference's."""
+    conference = await removed(two)
+    before = two.bob.conference
+    mallory = await enrol(two.simulation, "mallory@email2.example")
+    other = await enrol(two.simulation, "other@email1.example")
+
+    async def same_id(crypto: CryptoProvider, package: JoinKeys, group_id: bytes, *args: Any, **how: Any) -> Group:
+        return await create_group(crypto, package, conference.id, *args, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("roomkey.client.creating.create_group", same_id)
+        hers = await call(mallory, other, name="stand-up")
+    await hers.move_ordering(conference.ordering)
+    fetched = await mallory.client.fetch([two.bob.identity])
+    await mallory.client.invite(hers, fetched.keys)
+    invitation = await two.bob.invited()
+    assert (invitation.id, invitation.ordering) == (before.id, before.ordering)
+    assert await texts(invitation) == []
+    assert set(two.bob.client.conferences()) == {before, invitation}
+    assert await texts(before) == [(1, b"one"), (2, b"two")]
+    await two.bob.client.accept(await again(two, conference))  # and keeps nobody from the true one
+    (back,) = [item for item in two.bob.client.conferences() if item is not invitation]
+    await until(lambda: back.verification_digits == conference.verification_digits, "one epoch")
+    await back.send(b"back")
+    assert await texts(back) == [(1, b"one"), (2, b"two"), (3, b"back")]
+    assert await texts(invitation) == []
+    for person in (mallory, other):
+        await person.close()

@@ -155,3 +155,34 @@ async def test_power_cuts(tmp_path: Path) -> None:
 
     steps = await every_step(tmp_path, story)
     assert steps > 15
+
+
+async def test_whoever_adds_upgrades_first(alice: Person, bob: Person, carol: Person, old: Person) -> None:
+    """Carol would refuse a group that could be better, and alice and bob would have to leave it."""
+    await held_down(alice, bob, old)
+    before = alice.conference.id
+    fetched = await alice.client.fetch([carol.identity])
+    added = await alice.client.invite(alice.conference, fetched.keys)
+    assert [member.identity for member in added.members] == [carol.identity]
+    await carol.invited()
+    await settled(alice, bob, carol)
+    assert alice.conference.suite == 1
+    assert succeeded(alice) == succeeded(bob) == [Succeeded(before, "reinit")]
+    assert succeeded(carol) == []
+    assert alice.errors == bob.errors == carol.errors == []
+
+
+async def test_who_leaves_while_it_goes_on_is_gone_afterwards(alice: Person, bob: Person, carol: Person) -> None:
+    """Carol's wish comes with the ReInit; the new group must have her, and sees her off."""
+    old = await weak(alice.simulation, "other@email2.example")
+    conference = await call(alice, bob, carol, old)
+    await conference.remove(identity=old.identity)
+    await together(conference, bob, carol)
+    network = alice.simulation.network
+    network.swallow = lambda origin, path, body: path == "/v1/messages" and origin == origin_of("email1.example")
+    await carol.conference.leave()
+    await conference.upgrade()
+    network.swallow = None
+    await until(lambda: {m.identity for m in conference.members} == {alice.identity, bob.identity}, "carol to be gone")
+    await together(conference, bob)
+    await old.close()

@@ -161,15 +161,20 @@ async def former(known: Iterable[Conference], called: Conference) -> Conference 
 
     Errors: "already-member" if it goes on; the ordering service's.
     """
-    await expect_outside(known, called.id, called.ordering)
-    return _ended(known, called)
+    same = [item for item in known if item is not called and _calls_back_to(called, item)]
+    await expect_outside(same, called.id, called.ordering)
+    return _ended(same, called)
 
 
 def _ended(known: Iterable[Conference], called: Conference) -> Conference | None:
-    inviter = None if called.inviter is None else called.inviter.client
     for conference in known:
         over = conference.status in (records.REMOVED, records.FAILED) and not conference.gone
-        same = (conference.id, conference.ordering) == (called.id, called.ordering)
-        if over and same and inviter in {member.client for member in conference.members}:
+        if over and _calls_back_to(called, conference):
             return conference
     return None
+
+
+def _calls_back_to(called: Conference, conference: Conference) -> bool:
+    inviter = None if called.inviter is None else called.inviter.client
+    same = (conference.id, conference.ordering) == (called.id, called.ordering)
+    return same and inviter in {member.client for member in conference.members}

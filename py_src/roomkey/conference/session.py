@@ -276,9 +276,11 @@ def member_of(record: records.MemberRecord, own_client: bytes) -> Member:
 
 def better_suite(group: Group) -> int | None:
     """The best suite that all members offer, if it stands before the group's; None while we are alone."""
-    leaves = [leaf for _, leaf in group.tree.members()]
-    offers = [leaf_offer("", leaf.capabilities) for leaf in leaves]
-    return better(group.suite.number, offers) if len(leaves) > 1 else None
+    kinds = [leaf.capabilities for _, leaf in group.tree.members()]
+    if len(kinds) < 2:
+        return None
+    few = {(kind.versions, kind.cipher_suites): kind for kind in kinds}  # most members run the same software
+    return better(group.suite.number, [leaf_offer("", kind) for kind in few.values()])
 
 
 def _same_identity(left: LeafNode, right: LeafNode) -> bool:
