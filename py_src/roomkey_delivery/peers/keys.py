@@ -76,7 +76,7 @@ def _read(path: Path) -> DomainKeys:
         seeds = [from_base64url(text) for text in json.loads(path.read_text("ascii"))["seeds"]]
     except OSError as error:
         raise RoomkeyError("bad-argument", f"expected a file of domain keys: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, RoomkeyError):
+    except (ValueError, KeyError, TypeError, RecursionError, RoomkeyError):
         seeds = []
     if not 0 < len(seeds) <= MAX_KEYS or any(len(seed) != SEED for seed in seeds):
         raise RoomkeyError("bad-argument", f"expected a file of 1 to {MAX_KEYS} domain keys")
