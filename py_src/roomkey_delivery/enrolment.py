@@ -126,13 +126,17 @@ async def lookup(request: Request) -> Response:
     service = service_of(request)
     service.count_unsigned(request)
     check_type(request, JSON)
-    client = await service.store.client(bytes_of(json_body(await read_body(request, MAX_JSON)), "client"))
-    if client is None or await _taken_off(service, client):
+    client = await current(service, bytes_of(json_body(await read_body(request, MAX_JSON)), "client"))
+    if client is None:
         return JSONResponse({})
     credential = Credential.of(client.identity.encode("ascii"), client.algorithm, client.public_key)
     return JSONResponse({"credential": base64url(credential.encode())})
 
 
-async def _taken_off(service: Service, client: Client) -> bool:
-    newest = None if service.log is None else await service.log.newest(client.identity)
-    return newest is not None and not lists(newest, client)
+async def current(service: Service, client: bytes) -> Client | None:
+    """The client of this domain that has this id, for whom we answer to others: unless a manifest took it off the
+    list.
+    """
+    known = await service.store.client(client)
+    newest = None if known is None or service.log is None else await service.log.newest(known.identity)
+    return None if known is None or (newest is not None and not lists(newest, known)) else known

@@ -27,6 +27,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from roomkey_delivery.config import MAX_CLAIM, MAX_STOCK, MAX_UPLOAD
+from roomkey_delivery.enrolment import current
 from roomkey_delivery.manifests import check_publishable, claimable
 from roomkey_delivery.service import Service, service_of
 from roomkey_delivery.signatures import Sender
@@ -77,7 +78,8 @@ async def claim(request: Request) -> Response:
     if request.headers["content-type"].strip().lower() == FEDERATION:
         asked = GetUserInitKeyRequest.decode(body)
         domain = domain_of(check_identity(asked.identity))
-        if service.relay is not None and service.config.domain == domain_of(sender.identity) != domain:
+        ours = not sender.vouched and await current(service, sender.id) is not None
+        if service.relay is not None and ours and domain != service.config.domain:
             path = request.url.path
             return await service.relay.ask(domain, sender.id, sender.identity, path, FEDERATION, FEDERATION, body)
         bundles = [

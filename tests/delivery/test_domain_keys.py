@@ -11,7 +11,7 @@ import httpx
 import pytest
 from roomkey.crypto.provider import KeyPair
 from roomkey.errors import RoomkeyError
-from roomkey.federation.delivery_messages import INIT_KEY_SETS, JSON, MessageDelivery
+from roomkey.federation.delivery_messages import FEDERATION, INIT_KEY_SETS, JSON, MessageDelivery
 from roomkey.federation.messages import GetUserInitKeyRequest
 from roomkey.federation.requests import base64url, client_id, content_digest, sign_as_domain
 from roomkey.host.native_crypto import NativeCrypto
@@ -249,6 +249,15 @@ async def test_what_no_service_does_for_a_client(federated: Federated, path: str
     """A domain's signature counts where requests are passed on, and nowhere else."""
     headers = await vouch(federated, path=path, body=b"{}", kind=kind)
     assert await send(federated, headers, path, b"{}") == (401, "request-refused")
+
+
+async def test_a_service_that_vouches_for_a_client_of_ours_by_its_id(federated: Federated) -> None:
+    """Its id alone makes nobody our client: we pass nothing on for who comes by another service."""
+    bob = await federated.second.enrolled("bob")
+    asked = GetUserInitKeyRequest(b"eve@email3.example", ()).encode()
+    headers = await vouch(federated, client=bob.signer.client_id, body=asked, kind=FEDERATION)
+    assert await send(federated, headers, body=asked) == (200, "")
+    assert [request.url.path for request in federated.between.asked] == [WELL_KNOWN]
 
 
 # -- whose keys --

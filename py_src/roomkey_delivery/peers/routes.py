@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from roomkey_delivery.enrolment import current
 from roomkey_delivery.peers.peers import WELL_KNOWN
 from roomkey_delivery.peers.relay import MAX_DELIVERY
 from roomkey_delivery.service import service_of
@@ -23,7 +24,7 @@ async def relay(request: Request) -> Response:
     """A client of ours asks another domain's service something through us."""
     service = service_of(request)
     sender, body = await service.verifier.signed_body(request, MAX_RELAY, RELAY)
-    if await service.store.client(sender.id) is None:
+    if await current(service, sender.id) is None:
         raise RoomkeyError("not-yours", "expected a client of this domain")
     if service.relay is None:
         raise RoomkeyError("service-unavailable", "expected a service that passes requests on")
