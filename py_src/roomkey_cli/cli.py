@@ -5,6 +5,7 @@ roomkey write NAME... [--text TEXT]  writes to people; what cannot go now goes a
 roomkey read [--follow]              prints what came
 roomkey people                       who is known, and how; conversations, invitations
 roomkey digits [NAME...]             the digits that people of a conversation compare by voice
+roomkey recovery-key                 shows, once, the key that brings a name back without its devices
 roomkey forget NAME                  drops what we hold of somebody's keys, when they have said that they changed
 """
 
@@ -90,6 +91,15 @@ def _parser() -> argparse.ArgumentParser:
         "$ROOMKEY_CODE or is asked for",
     )  # fmt: skip
 
+    enrol.add_argument(
+        "--recovery", type=Path, metavar="FILE",
+        help="the recovery key, in place of a code: the name is yours again, all older devices are off; - reads it",
+    )  # fmt: skip
+    enrol.add_argument(
+        "--reset", action="store_true",
+        help="begin anew under a name that has keys, by a code for that; everybody you know is shown it",
+    )  # fmt: skip
+
     write = command("write", commands.write, "write to people; what cannot go now goes at the next run")
     write.add_argument("names", nargs="*", metavar="NAME", help="such as bob@email2.example")
     write.add_argument("--text", help="what to say; without, it is read from the standard input")
@@ -107,6 +117,8 @@ def _parser() -> argparse.ArgumentParser:
     digits = command("digits", commands.digits, "show the digits that people of a conversation compare by voice")
     digits.add_argument("names", nargs="*", metavar="NAME")
     digits.add_argument("--conversation", default="", metavar="TITLE")
+
+    command("recovery-key", commands.recovery_key, "show, once, the key that brings your name back without this device")
 
     forget = command("forget", commands.forget, "drop somebody's keys, when they have told you that they changed")
     forget.add_argument("name")

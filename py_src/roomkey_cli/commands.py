@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from roomkey.client.opening import create_client, open_client
+from roomkey.client.recovery_text import read_recovery_text, recovery_text
 from roomkey.conference import records
 from roomkey.conference.conference import MAX_DATA
 from roomkey.errors import RoomkeyError
@@ -46,12 +47,19 @@ async def enrol(options: argparse.Namespace) -> int:
         if domain_of(identity) not in services:
             raise Trouble(f"name the delivery service of {domain_of(identity)} by --service", USAGE)
         told = Told(identity)
+        recovery = None if options.recovery is None else read_recovery_text(_secret(options.recovery))
+        code = None if recovery is not None else _code(options.code_file, identity)
         client = await create_client(
-            host, identity, _code(options.code_file, identity), services, known.policy, told.client
-        )
+            host, identity, code, services, known.policy, told.client,
+            trusts=known.trusts, reset=options.reset, recovery=recovery,
+        )  # fmt: skip
         status = DONE
         try:
             screen.write(f"{identity} is yours, on this device")
+            if domain_of(identity) in known.trusts:
+                screen.say(
+                    "write down the key that brings your name back if you lose this device: roomkey recovery-key"
+                )
             try:
                 await client.publish()
             except RoomkeyError as error:
@@ -161,6 +169,13 @@ async def forget(options: argparse.Namespace) -> int:
     return DONE
 
 
+async def recovery_key(options: argparse.Namespace) -> int:
+    async with _person(options) as person, _opened(person) as mailbox:
+        screen.write(recovery_text(await mailbox.client.take_recovery_key()))
+        screen.say("keep it on paper, away from this device; it is not shown again")
+    return DONE
+
+
 # -- whose command it is --
 
 
@@ -203,8 +218,9 @@ async def _open(person: Person, unless: Callable[[], bool] = lambda: False) -> A
     while True:
         try:
             client = await open_client(
-                person.host, person.identity, person.settings.services, person.settings.policy, told.client
-            )
+                person.host, person.identity, person.settings.services, person.settings.policy, told.client,
+                trusts=person.settings.trusts,
+            )  # fmt: skip
             break
         except RoomkeyError as error:
             if error.code != "in-use-in-another-tab":
@@ -214,6 +230,8 @@ async def _open(person: Person, unless: Callable[[], bool] = lambda: False) -> A
             return
         await asyncio.sleep(LOOK)
     try:
+        if person.settings.fanout is not None:
+            await client.set_service(client.home.origin, [domain_of(person.identity)], person.settings.fanout)
         yield Mailbox(client, person.waiting, told)
     finally:
         told.flush()
@@ -257,6 +275,13 @@ def _code(file: Path | None, identity: str) -> str:
     else:
         raise Trouble("the one-time code is missing: ROOMKEY_CODE or --code-file", USAGE)
     return text.strip()
+
+
+def _secret(file: Path) -> str:
+    try:
+        return sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Trouble("the file with the recovery key cannot be read", USAGE) from error
 
 
 def _text(given: str | None) -> str:

@@ -23,6 +23,8 @@ _SENTENCES = {
     "no-route": "No delivery service is known for this person's domain; add it to the settings.",
     "inbox-full": "Somebody's inbox is full until they read it.",
     "internal-error": "Something went wrong inside roomkey.",
+    "log-unproven": "The log does not show these keys yet, or its auditors are away.",
+    "recovery-key-taken": "This device holds no recovery key; it is shown once, when the name is enrolled.",
     "group-stuck": "Somebody made a change that nobody can follow.",
 }
 
