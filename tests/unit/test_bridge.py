@@ -75,7 +75,7 @@ async def person(simulation: Simulation, name: str, *, export_keys: bool = False
     made = page(simulation, export_keys=export_keys)
     for domain in simulation.domains:
         described = await made.ok("setDeliveryService", url=origin_of(domain))
-        assert described == {"url": origin_of(domain), "domain": domain, "domains": [domain]}
+        assert described == {"url": origin_of(domain), "domain": domain, "domains": [domain], "fanout": "client"}
     identity = await made.ok("createIdentity", identity=name, enrolment=await simulation.code(name))
     assert identity["identity"] == name
     await made.ok("identity.publishInitKeys", handle=identity["handle"], count=2)

@@ -1,3 +1,20 @@
+import {
+  type ConferenceEvents,
+  type ConferencePolicy,
+  type ConferenceStatus,
+  type ConferenceValue,
+  type EndedValue,
+  type Invited,
+  type KeyFingerprints,
+  type MembersValue,
+  type Sent,
+  type SrtpKeys,
+  type SrtpProfile,
+  type State,
+  state,
+  type SuccessorValue,
+  type Verification,
+} from "./conference_values.js";
 import type { Connection } from "./connection.js";
 import { publicError, RoomkeyError } from "./errors.js";
 import { disposable, TypedEventTarget } from "./events.js";
@@ -6,139 +23,25 @@ import type { InitKeys } from "./identity.js";
 import { readMessages } from "./messages.js";
 import type { PlainError } from "./protocol.js";
 import type { CallOptions } from "./roomkey.js";
-import { type Member, type Message, type Suite, toMember, toMessage, type VerifiedIdentity, type Wire } from "./values.js";
-
-/** SRTP protection profiles, by their DTLS-SRTP names (RFC 5764, RFC 7714). */
-export type SrtpProfile = "SRTP_AES128_CM_HMAC_SHA1_80" | "SRTP_AEAD_AES_128_GCM" | "SRTP_AEAD_AES_256_GCM";
-
-/** "active", or how it ended: epoch and members are then the last known ones, and messages can still be read. */
-export type ConferenceStatus = "active" | "removed" | "left" | "failed";
-
-/**
- * Who comes into a conference. "members-only": who is invited. "external-joins": also who holds a ticket (`Conference.ticket`).
- */
-export type ConferencePolicy = "members-only" | "external-joins";
-
-/** Thirty digits that are the same for all members of an epoch, to be read aloud. */
-export interface Verification {
-  readonly epoch: bigint;
-  /** Empty when the conference has ended. */
-  readonly digits: string;
-}
-
-/** One sender's SRTP key, as a hash that reveals nothing of it. */
-export interface KeyFingerprint {
-  readonly leafIndex: number;
-  readonly identity: string;
-  readonly clientId: Uint8Array;
-  readonly own: boolean;
-  /** 16 hex digits: the first 8 bytes of a hash. */
-  readonly fingerprint: string;
-}
-
-/** Fingerprints of all senders' SRTP keys in one epoch. */
-export interface KeyFingerprints {
-  readonly epoch: bigint;
-  readonly profile: SrtpProfile;
-  readonly keys: readonly KeyFingerprint[];
-}
-
-/** One sender's SRTP master key and salt. */
-export interface SrtpKey {
-  readonly leafIndex: number;
-  readonly identity: string;
-  readonly clientId: Uint8Array;
-  readonly own: boolean;
-  readonly masterKey: Uint8Array;
-  readonly masterSalt: Uint8Array;
-}
-
-/** All senders' SRTP keys in one epoch. */
-export interface SrtpKeys {
-  readonly epoch: bigint;
-  readonly profile: SrtpProfile;
-  /** Master key identifier, 2 bytes: the epoch modulo 2^16. */
-  readonly mki: Uint8Array;
-  readonly keys: readonly SrtpKey[];
-}
-
-/** A sent message: durable already, delivered in the background. */
-export interface Sent {
-  readonly seq: number;
-  readonly epoch: bigint;
-}
-
-/** What an `invite` has done. */
-export interface Invited {
-  readonly epoch: bigint;
-  readonly added: readonly VerifiedIdentity[];
-}
-
-/** Events of a conference. The object's own properties are up to date before they come. */
-export interface ConferenceEvents {
-  /** A new epoch: new keys for all members. */
-  epoch: { readonly epoch: bigint };
-  /** Who came and who went; after "epoch". */
-  members: {
-    readonly added: readonly Member[];
-    readonly removed: readonly Member[];
-    /** Who came by themselves, by a ticket; also who so came back in their own old place, which is in none of the others. */
-    readonly entered: readonly Member[];
-  };
-  message: Message;
-  /** It is over for this client. */
-  ended: {
-    readonly reason: "removed" | "left" | "downgrade" | "failed";
-    readonly by: Member | undefined;
-    readonly error: RoomkeyError | undefined;
-  };
-  /** A failure in the background. */
-  error: RoomkeyError;
-}
-
-/** @internal A conference as the bridge gives it. */
-export type ConferenceValue = Wire<{
-  handle: number;
-  id: Uint8Array;
-  name: string;
-  epoch: bigint;
-  suite: Suite | null;
-  policy: ConferencePolicy | null;
-  ordering: string;
-  status: ConferenceStatus;
-  members: Member[];
-  verification: Verification;
-}>;
+import { type Member, type Message, type Suite, toMember, toMessage, type Wire } from "./values.js";
 
 /** A group of identities that share keys which no server holds. */
 export class Conference extends TypedEventTarget<ConferenceEvents> {
-  /** The MLS group id. */
-  readonly id: Uint8Array;
   readonly name: string;
-  /** Undefined once it has ended. */
-  readonly suite: Suite | undefined;
-  /** The domain whose service orders commits. */
-  readonly ordering: string;
   readonly #connection: Connection;
   readonly #handle: number;
   readonly #ended = new AbortController();
   readonly #stored = new EventTarget();
+  readonly #formerIds = new Set<string>();
   #closed = false;
-  #epoch: bigint;
-  #status: ConferenceStatus;
-  #members: readonly Member[];
-  #verification: Verification;
-  #policy: ConferencePolicy | undefined;
+  #state: State;
 
   private constructor(connection: Connection, value: ConferenceValue) {
     super();
     this.#connection = connection;
     this.#handle = value.handle;
-    this.id = value.id;
     this.name = value.name;
-    this.suite = value.suite == null ? undefined : Object.freeze(value.suite);
-    this.ordering = value.ordering;
-    [this.#epoch, this.#status, this.#members, this.#verification, this.#policy] = state(value);
+    this.#state = state(value);
   }
 
   /** @internal The one object of a conference's handle, brought up to date. */
@@ -153,33 +56,54 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
     return conference;
   }
 
-  /** Rises with every change of the group. */
+  /** The MLS group id; another one after a "successor". */
+  get id(): Uint8Array {
+    return this.#state.id;
+  }
+
+  /** Undefined once it has ended. */
+  get suite(): Suite | undefined {
+    return this.#state.suite;
+  }
+
+  /** The better suite that everybody in it offers, if there is one: see `upgrade`. */
+  get betterSuite(): Suite | undefined {
+    return this.#state.betterSuite;
+  }
+
+  /** The domain whose service orders commits. */
+  get ordering(): string {
+    return this.#state.ordering;
+  }
+
+  /** Rises with every change of the group; after a "successor" it begins anew. */
   get epoch(): bigint {
-    return this.#epoch;
+    return this.#state.epoch;
   }
 
   get status(): ConferenceStatus {
-    return this.#status;
+    return this.#state.status;
   }
 
   /** By leaf index. */
   get members(): readonly Member[] {
-    return this.#members;
+    return this.#state.members;
   }
 
   get verification(): Verification {
-    return this.#verification;
+    return this.#state.verification;
   }
 
   /** Who comes in. Undefined once it has ended. */
   get policy(): ConferencePolicy | undefined {
-    return this.#policy;
+    return this.#state.policy;
   }
 
   /**
    * Adds all clients of all these identities in one commit, or nobody; the keys are used only if it succeeds.
    *
-   * Rejects with "init-keys-used", "no-common-suite", "already-member", "commit-conflict".
+   * Rejects with "init-keys-used", "already-member", "commit-conflict", "no-common-suite" (`details.offers` says who offers what,
+   * `details.largest` who could meet, and in which suite).
    */
   async invite(keys: InitKeys | readonly InitKeys[], options: CallOptions = {}): Promise<Invited> {
     const used: readonly InitKeys[] = Array.isArray(keys) ? keys : [keys as InitKeys];
@@ -212,6 +136,24 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
   /** Gives this client fresh keys, and the group a new epoch. */
   async update(options: CallOptions = {}): Promise<void> {
     await this.#call("conference.update", {}, options.signal);
+  }
+
+  /**
+   * Moves the conference to the service of another member's domain, which orders its changes from then on.
+   *
+   * Rejects with "bad-argument" for a domain that no member has, "no-route", "commit-conflict".
+   */
+  async moveOrdering(domain: string, options: CallOptions = {}): Promise<void> {
+    await this.#call("conference.moveOrdering", { domain }, options.signal);
+  }
+
+  /**
+   * Moves the conference to the best suite that everybody in it offers: it goes on in a new group of the same people ("successor").
+   *
+   * Rejects with "no-better-suite"; "group-succeeding" if it takes long, and then it goes on in the background.
+   */
+  async upgrade(options: CallOptions = {}): Promise<void> {
+    await this.#call("conference.upgrade", {}, options.signal);
   }
 
   /** Leaves the group for good. */
@@ -277,15 +219,19 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
   }
 
   #update(value: ConferenceValue): boolean {
-    if (BigInt(value.epoch) < this.#epoch) return false; // an answer that an event has overtaken
-    [this.#epoch, this.#status, this.#members, this.#verification, this.#policy] = state(value);
-    if (this.#status !== "active") this.#ended.abort();
+    const fresh = state(value);
+    // an answer that an event has overtaken: of an earlier epoch, or of the group before
+    if (this.#formerIds.has(text(fresh.id))) return false;
+    if (text(fresh.id) === text(this.id) && fresh.epoch < this.epoch) return false;
+    if (text(fresh.id) !== text(this.id)) this.#formerIds.add(text(this.id));
+    this.#state = fresh;
+    if (this.status !== "active") this.#ended.abort();
     return true;
   }
 
   #receive(type: string, detail: unknown): void {
     if (type === "epoch") {
-      if (this.#update(detail as ConferenceValue)) this.emit(type, { epoch: this.#epoch });
+      if (this.#update(detail as ConferenceValue)) this.emit(type, { epoch: this.epoch });
     } else if (type === "members") {
       const value = detail as MembersValue;
       this.#update(value.conference);
@@ -294,11 +240,17 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
     } else if (type === "message") {
       this.#stored.dispatchEvent(new Event("stored"));
       this.emit(type, toMessage(detail as Wire<Message>));
+    } else if (type === "successor") {
+      const { conference, formerId, reason } = detail as SuccessorValue;
+      this.#update(conference);
+      this.emit(type, { formerId, reason });
+    } else if (type === "upgrade") {
+      this.emit(type, { suite: Object.freeze((detail as { suite: Suite }).suite) });
     } else if (type === "ended") {
       const value = detail as EndedValue;
-      this.#status = value.reason === "downgrade" ? "failed" : value.reason;
-      this.#verification = { epoch: this.#epoch, digits: "" };
-      this.#policy = undefined;
+      const status = value.reason === "downgrade" ? "failed" : value.reason;
+      const { epoch } = this;
+      this.#state = { ...this.#state, status, verification: { epoch, digits: "" }, policy: undefined, betterSuite: undefined };
       const by = value.by == null ? undefined : toMember(value.by);
       this.emit(type, { reason: value.reason, by, error: value.error == null ? undefined : new RoomkeyError(value.error) });
       this.#ended.abort();
@@ -306,20 +258,6 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
       this.emit(type, new RoomkeyError(detail as PlainError));
     }
   }
-}
-
-interface MembersValue {
-  readonly added: readonly Wire<Member>[];
-  readonly removed: readonly Wire<Member>[];
-  readonly entered: readonly Wire<Member>[];
-  readonly conference: ConferenceValue;
-}
-
-interface EndedValue {
-  readonly reason: "removed" | "left" | "downgrade" | "failed";
-  // Python's None arrives as undefined; null is read the same.
-  readonly by?: Wire<Member> | null;
-  readonly error?: PlainError | null;
 }
 
 /** Links a handle to its conference, so that each has one object. */
@@ -333,14 +271,8 @@ class Listener {
   }
 }
 
-type State = [bigint, ConferenceStatus, readonly Member[], Verification, ConferencePolicy | undefined];
-
-function state(value: ConferenceValue): State {
-  const { epoch, digits } = value.verification;
-  const members = Object.freeze(value.members.map(toMember));
-  const verification = Object.freeze({ epoch: BigInt(epoch), digits });
-  return [BigInt(value.epoch), value.status, members, verification, value.policy ?? undefined];
-}
+/** A group's id, to compare. */
+const text = (id: Uint8Array): string => id.join();
 
 /** Closes at the end of an `await using` block. */
 export interface Conference extends AsyncDisposable {}

@@ -1,4 +1,5 @@
-import { Conference, type ConferencePolicy, type ConferenceValue } from "./conference.js";
+import { Conference } from "./conference.js";
+import type { ConferencePolicy, ConferenceValue } from "./conference_values.js";
 import type { Connection } from "./connection.js";
 import { RoomkeyError } from "./errors.js";
 import { disposable, TypedEventTarget } from "./events.js";
@@ -6,12 +7,15 @@ import type { PlainError } from "./protocol.js";
 import type { CallOptions } from "./roomkey.js";
 import {
   type ClientInfo,
+  type Device,
+  type ForkEvidence,
   type Member,
   type Service,
   type Stock,
   type Suite,
   toClient,
   toDate,
+  toDevice,
   toMember,
   toTraffic,
   toVerified,
@@ -44,7 +48,10 @@ export interface IdentityEvents {
   conference: Conference;
   /** The stock at the delivery service changed. */
   stock: Stock;
-  /** A failure in the background that belongs to no conference. */
+  /**
+   * A failure in the background that belongs to no conference. "identity-hijacked": keys that are not this person's stand under their
+   * name in the log. "log-fork": a log showed two truths (`Identity.forkEvidence`).
+   */
   error: RoomkeyError;
   /** Something travelled. */
   traffic: Traffic;
@@ -157,8 +164,46 @@ export class Identity extends TypedEventTarget<IdentityEvents> {
   }
 
   /**
+   * The recovery key, twelve groups of five letters, for the person to write down: with it they come back when every device is lost
+   * (`Roomkey.createIdentity`). Given once, then it is deleted here.
+   *
+   * Rejects with "recovery-key-taken".
+   */
+  takeRecoveryKey(): Promise<string> {
+    return this.#call("identity.takeRecoveryKey");
+  }
+
+  /** This identity's devices; this one alone where its service keeps no log. */
+  async devices(): Promise<Device[]> {
+    const values = await this.#call<Wire<Device>[]>("identity.devices");
+    return values.map(toDevice);
+  }
+
+  /**
+   * Lists a further device of this identity, by what `Roomkey.prepareDevice` gave there. Resolves with its client id, 32 bytes, for the
+   * person to compare with what the new device shows. The others believe in it once auditors have seen it.
+   *
+   * Rejects with "malformed", "identity-mismatch", "invalid-signature", "manifest-conflict", "log-unproven".
+   */
+  admitDevice(request: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
+    return this.#call("identity.admitDevice", { request }, options.signal);
+  }
+
+  /**
+   * Takes another device of this identity off the list, by its client id: its keys are handed out no more, and nobody takes it for this
+   * person's. Conferences that it is in are to remove it too. Rejects with "no-such-device", "manifest-conflict", "log-unproven".
+   */
+  async removeDevice(clientId: Uint8Array, options: CallOptions = {}): Promise<void> {
+    await this.#call("identity.removeDevice", { clientId }, options.signal);
+  }
+
+  /**
    * Fetches and proves the init keys of one or more identities. One person's failure is theirs alone: it rejects only when nothing
    * could be tried. Giving up after the keys were handed out keeps the proved ones for the next call.
+   *
+   * Errors in `missing` that people should see: "identity-reset" (`details.version`, `details.manifest`: the person begins anew; see
+   * `acceptReset`), "identity-changed", "not-in-manifest", "keys-withheld", "suite-withheld", "log-proof-invalid", "log-fork",
+   * "log-unproven" (try again later).
    */
   async fetchInitKeys(identities: string | readonly string[], options: CallOptions = {}): Promise<FetchedInitKeys> {
     const wanted = typeof identities === "string" ? [identities] : [...identities];
@@ -194,6 +239,21 @@ export class Identity extends TypedEventTarget<IdentityEvents> {
    */
   async joinConference(ticket: Uint8Array, options: CallOptions = {}): Promise<Conference> {
     return Conference.of(this.#connection, await this.#call("identity.joinConference", { ticket }, options.signal));
+  }
+
+  /**
+   * Agrees that a person has begun anew, after asking them by another way than this: from now on the manifest that is named counts.
+   *
+   * @param manifest - `details.manifest` of the "identity-reset" that was shown, 64 hex digits; it agrees to no other
+   */
+  async acceptReset(identity: string, manifest: string, options: CallOptions = {}): Promise<void> {
+    await this.#call("identity.acceptReset", { identity, manifest }, options.signal);
+  }
+
+  /** What was kept of logs that showed two truths ("log-fork"): for a file that the person can hand on. */
+  async forkEvidence(): Promise<ForkEvidence[]> {
+    const values = await this.#call<ForkEvidence[]>("identity.forkEvidence");
+    return values.map((value) => Object.freeze({ ...value }));
   }
 
   /** The conferences that this identity is in or was in. */

@@ -9,6 +9,7 @@ export {
   type CallOptions,
   type DeliveryService,
   type DeliveryServiceOptions,
+  type Fanout,
   type IdentityInfo,
   type IdentityOptions,
   type Roomkey,
@@ -22,8 +23,8 @@ export {
   type InitKeys,
   type Invitation,
 } from "./identity.js";
+export type { Conference } from "./conference.js";
 export type {
-  Conference,
   ConferenceEvents,
   ConferencePolicy,
   ConferenceStatus,
@@ -34,9 +35,23 @@ export type {
   SrtpKey,
   SrtpKeys,
   SrtpProfile,
+  Successor,
   Verification,
-} from "./conference.js";
-export type { ClientInfo, Member, Message, Service, Stock, Suite, Traffic, Verified, VerifiedIdentity } from "./values.js";
+} from "./conference_values.js";
+export type {
+  ClientInfo,
+  Device,
+  ForkEvidence,
+  Member,
+  Message,
+  Service,
+  Stock,
+  Suite,
+  Traffic,
+  Transparency,
+  Verified,
+  VerifiedIdentity,
+} from "./values.js";
 
 /** The version of this package. */
 export const version: string = __ROOMKEY_VERSION__;

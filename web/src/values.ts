@@ -1,6 +1,9 @@
 /** The bridge's plain values and what the API makes of them: `Date` for seconds, `bigint` for epochs. */
 
-/** How an identity's keys were proved to be its own. "self": they are this browser's. */
+/**
+ * How an identity's keys were proved to be its own. "transparency": by the log of its service, which auditors watch. "self": they are
+ * this browser's.
+ */
 export interface Verified {
   readonly by: "transparency" | "pinned" | "first-use" | "self";
   readonly since: Date;
@@ -38,6 +41,38 @@ export interface ClientInfo {
   /** The suites that it offers. */
   readonly suites: readonly Suite[];
   readonly expires: Date;
+}
+
+/** One of an identity's own clients (devices). */
+export interface Device {
+  readonly clientId: Uint8Array;
+  readonly identityKey: Uint8Array;
+  /** The suites that it offers. */
+  readonly suites: readonly Suite[];
+  /** Whether it is this client itself. */
+  readonly own: boolean;
+  /** Whether the log was proved to list it; false where its service keeps no log. */
+  readonly logged: boolean;
+}
+
+/**
+ * Whom to believe about the log of one delivery service: what its operator and its auditors publish. It belongs into the application,
+ * as the code does; it is never taken from a service.
+ */
+export interface Transparency {
+  /** The key of the log: a verifier key of c2sp.org/signed-note. */
+  readonly log: string;
+  /** The public key that places identities in the log, 32 bytes as base64. */
+  readonly vrfKey: string;
+  /** The verifier keys of its auditors, at least one. More than half of them must have seen what is believed, within a day. */
+  readonly auditors: readonly string[];
+}
+
+/** Proof that a log showed two truths: a text file for everybody to check, which names nobody but the log and its auditors. */
+export interface ForkEvidence {
+  /** The log's name, "email2.example/roomkey". */
+  readonly origin: string;
+  readonly text: string;
 }
 
 /** A delivery service. */
@@ -90,6 +125,10 @@ export const toVerified = (value: Wire<Verified>): Verified => ({ by: value.by, 
 
 export function toMember(value: Wire<Member>): Member {
   return Object.freeze({ ...value, verified: toVerified(value.verified) });
+}
+
+export function toDevice(value: Wire<Device>): Device {
+  return Object.freeze({ ...value });
 }
 
 export function toClient(value: Wire<ClientInfo>): ClientInfo {

@@ -69,6 +69,19 @@ class Arguments:
     def optional_data(self, name: str) -> bytes | None:
         return None if self._values.get(name) is None else self.data(name)
 
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        value = self._values.get(name)
+        if not isinstance(value, Mapping):
+            raise _wrong(name, "an object", value)
+        return value
+
+    def flag(self, name: str) -> bool:
+        """False where it is not given."""
+        value = self._values.get(name)
+        if not isinstance(value, bool | None):
+            raise _wrong(name, "a boolean", value)
+        return value is True
+
     def has(self, name: str) -> bool:
         return self._values.get(name) is not None
 

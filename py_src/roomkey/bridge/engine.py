@@ -11,11 +11,23 @@ from roomkey.bridge.plain import Plain
 from roomkey.client.client import Client
 from roomkey.client.events import Appeared, Invited, StockChanged
 from roomkey.client.events import Event as ClientEvent
+from roomkey.client.routing import Fanout
 from roomkey.client.traffic import Traffic
 from roomkey.conference.conference import Conference
-from roomkey.conference.events import Ended, EpochChanged, Event, Failed, MembersChanged, MessageArrived
+from roomkey.conference.events import (
+    Ended,
+    EpochChanged,
+    Event,
+    Failed,
+    MembersChanged,
+    MessageArrived,
+    Succeeded,
+    UpgradeOffered,
+)
+from roomkey.federation.identity import domain_of
 from roomkey.federation.trust import FirstUse, PinnedOnly, TrustPolicy
 from roomkey.host.interface import Host
+from roomkey.transparency.verifier import Trust as LogTrust
 
 Emit = Callable[[Plain], None]
 
@@ -45,8 +57,24 @@ class Engine:
         self.policy: TrustPolicy = policy or POLICIES["first-use"]
         self.handles = Handles()
         self.services: dict[str, str] = {}
+        self.fanouts: dict[str, Fanout] = {}
+        self.trusts: dict[str, LogTrust] = {}
         self.owners: dict[Conference, Client] = {}
         self.invitations: dict[Conference, Invitation] = {}
+
+    # -- what the page has set --
+
+    def services_for(self, identity: str) -> dict[str, str]:
+        """Domain -> origin of the services that an identity (canonical) asks itself."""
+        own = domain_of(identity)
+        at_home = self.fanouts.get(own) == "server"
+        return {domain: origin for domain, origin in self.services.items() if not at_home or domain == own}
+
+    async def set_trust(self, domain: str, trust: LogTrust) -> None:
+        """From now on a domain's people are believed by this log alone, by all identities."""
+        self.trusts[domain] = trust
+        for client in self.handles.all(Client):
+            await client.set_trust(domain, trust)
 
     # -- objects --
 
@@ -59,8 +87,15 @@ class Engine:
     def invitation_of(self, args: Arguments) -> Invitation:
         return self.handles.get(args.number("handle"), Invitation)
 
-    def adopt(self, client: Client) -> Plain:
+    async def adopt(self, client: Client) -> Plain:
         """Gives an opened client, and everything in it, handles."""
+        domain = domain_of(client.identity)
+        if domain in self.fanouts:  # what the page said outweighs what the identity remembers
+            try:
+                await client.set_service(self.services[domain], [domain], self.fanouts[domain])
+            except BaseException:
+                await client.close()
+                raise
         handle = self.handles.add(client)
         for conference in client.conferences():
             self.conference(client, conference)
@@ -149,6 +184,10 @@ class Engine:
             self._emit("conference", handle, "members", plain.members_changed(event, after))
         elif isinstance(event, MessageArrived):
             self._emit("conference", handle, "message", plain.message(event.message))
+        elif isinstance(event, Succeeded):
+            self._emit("conference", handle, "successor", plain.succeeded(event, plain.conference(handle, conference)))
+        elif isinstance(event, UpgradeOffered):
+            self._emit("conference", handle, "upgrade", {"suite": plain.suite(event.suite)})
         elif isinstance(event, Ended):
             self._emit("conference", handle, "ended", plain.ended(event))
             if event.reason == "left":

@@ -1,43 +1,54 @@
-"""The calls of the bridge, in a table: each takes an engine and its arguments, and answers a plain value or raises."""
+"""The calls of the bridge, in a table: each takes an engine and its arguments, and answers a plain value or raises.
+
+Those of the whole worker stand here, those of one identity in `identities`, those of one conference in `conferences`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from roomkey.bridge import plain
+from roomkey.bridge import conferences as of_conference
+from roomkey.bridge import identities as of_identity
 from roomkey.bridge.arguments import Arguments
 from roomkey.bridge.engine import Engine, Invitation
 from roomkey.bridge.plain import Plain
 from roomkey.client.client import Client
 from roomkey.client.contacts import InitKeys
-from roomkey.client.opening import create_client, open_client
-from roomkey.client.stock import DEFAULT_TARGET
+from roomkey.client.opening import create_client, open_client, prepare_device
+from roomkey.client.recovery_text import read_recovery_text
+from roomkey.client.routing import fanout_of
 from roomkey.client.traffic import MeteredHost
 from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery import DeliveryService
 from roomkey.federation.identity import canonicalise, check_domain
 from roomkey.federation.negotiation import CHOICES, Choice
-from roomkey.mls.policy import MEMBERS_ONLY
+from roomkey.transparency.trust_text import read_trust
 
 Method = Callable[[Engine, Arguments], Awaitable[Any]]
 
 
-# -- roomkey --
-
-
 async def set_delivery_service(engine: Engine, args: Arguments) -> Plain:
     """Proves that a delivery service is there, and sends everything for its domains to it from now on."""
-    if (args.optional_text("fanout") or "client") != "client":
-        raise RoomkeyError("bad-argument", "fanout: expected client", field="fanout")
+    fanout = fanout_of(args.optional_text("fanout") or "client")
+    trust = read_trust(args.mapping("transparency")) if args.has("transparency") else None
     service = DeliveryService(MeteredHost(engine.host, engine.on_traffic), args.text("url"))
     description = await service.describe()
     domains = args.texts("domains") if args.has("domains") else [description.domain]
     domains = [check_domain(domain) for domain in domains]
+    if trust is not None:
+        for domain in domains:
+            await engine.set_trust(domain, trust)
     for client in engine.handles.all(Client):
-        await client.set_service(service.origin, domains)
+        await client.set_service(service.origin, domains, fanout)
     engine.services.update(dict.fromkeys(domains, service.origin))
-    return {"url": service.origin, "domain": description.domain, "domains": domains}
+    engine.fanouts.update(dict.fromkeys(domains, fanout))
+    return {"url": service.origin, "domain": description.domain, "domains": domains, "fanout": fanout}
+
+
+async def set_transparency(engine: Engine, args: Arguments) -> None:
+    """From now on the people of a domain are believed by its log alone."""
+    await engine.set_trust(check_domain(args.text("domain")), read_trust(args.mapping("transparency")))
 
 
 async def identities(engine: Engine, args: Arguments) -> list[Plain]:
@@ -46,16 +57,23 @@ async def identities(engine: Engine, args: Arguments) -> list[Plain]:
 
 
 async def create_identity(engine: Engine, args: Arguments) -> Plain:
-    name, code = canonicalise(args.text("identity")), args.text("enrolment")
+    name, typed = canonicalise(args.text("identity")), args.optional_text("recoveryKey")
+    code, reset, choice = args.optional_text("enrolment"), args.flag("reset"), _choice_of_suites(args)
+    recovery = None if typed is None else read_recovery_text(typed)
     if any(client.identity == name for client in engine.handles.all(Client)):
         raise RoomkeyError("identity-exists", "expected an identity that is new here, got one that is open")
     listen, became = engine.listener()
     client = await create_client(
-        engine.host, name, code, engine.services, engine.policy, listen, choice=_choice_of_suites(args)
-    )
-    value = engine.adopt(client)
+        engine.host, name, code, engine.services_for(name), engine.policy, listen,
+        choice=choice, trusts=engine.trusts, reset=reset, recovery=recovery,
+    )  # fmt: skip
+    value = await engine.adopt(client)
     became(client)
     return value
+
+
+async def prepare_device_of(engine: Engine, args: Arguments) -> bytes:
+    return await prepare_device(engine.host, canonicalise(args.text("identity")), _choice_of_suites(args))
 
 
 def _choice_of_suites(args: Arguments) -> Choice:
@@ -69,8 +87,9 @@ def _choice_of_suites(args: Arguments) -> Choice:
 async def open_identity(engine: Engine, args: Arguments) -> Plain:
     listen, became = engine.listener()
     name = canonicalise(args.text("identity"))
-    client = await open_client(engine.host, name, engine.services, engine.policy, listen)
-    value = engine.adopt(client)
+    services = engine.services_for(name)
+    client = await open_client(engine.host, name, services, engine.policy, listen, trusts=engine.trusts)
+    value = await engine.adopt(client)
     became(client)
     return value
 
@@ -85,190 +104,14 @@ async def release(engine: Engine, args: Arguments) -> None:
     engine.handles.drop(item)
 
 
-# -- identities --
-
-
-async def close_identity(engine: Engine, args: Arguments) -> None:
-    client = engine.client_of(args)
-    engine.forget(client)
-    await client.close()
-
-
-async def publish_init_keys(engine: Engine, args: Arguments) -> Plain:
-    client = engine.client_of(args)
-    return plain.stock(await client.publish(args.number("count", DEFAULT_TARGET)), client.target)
-
-
-async def stock(engine: Engine, args: Arguments) -> Plain:
-    client = engine.client_of(args)
-    return plain.stock(await client.stock(), client.target)
-
-
-async def fetch_init_keys(engine: Engine, args: Arguments) -> Plain:
-    fetched = await engine.client_of(args).fetch(args.texts("identities"))
-    return {
-        "keys": [plain.init_keys(engine.handles.add(keys), keys) for keys in fetched.keys],
-        "missing": [{"identity": item.identity, "error": item.error.as_plain()} for item in fetched.missing],
-    }
-
-
-async def create_conference(engine: Engine, args: Arguments) -> Plain:
-    client = engine.client_of(args)
-    keys = [engine.handles.get(handle, InitKeys) for handle in args.numbers("keys")] if args.has("keys") else []
-    policy = args.optional_text("policy") or MEMBERS_ONLY
-    return engine.conference(client, await client.create_conference(args.optional_text("name") or "", keys, policy))
-
-
-async def join_conference(engine: Engine, args: Arguments) -> Plain:
-    client = engine.client_of(args)
-    return engine.conference(client, await client.join_conference(args.data("ticket")))
-
-
-async def forget_contact(engine: Engine, args: Arguments) -> None:
-    await engine.client_of(args).forget_contact(canonicalise(args.text("identity")))
-
-
-async def conferences(engine: Engine, args: Arguments) -> list[Plain]:
-    client = engine.client_of(args)
-    return [engine.conference(client, conference) for conference in client.conferences()]
-
-
-async def invitations(engine: Engine, args: Arguments) -> list[Plain]:
-    client = engine.client_of(args)
-    return [engine.invitation(client, conference) for conference in client.invitations()]
-
-
-async def accept(engine: Engine, args: Arguments) -> Plain:
-    invitation = engine.invitation_of(args)
-    await invitation.client.accept(invitation.conference)
-    engine.handles.drop(invitation)
-    engine.invitations.pop(invitation.conference, None)
-    return engine.conference(invitation.client, invitation.conference)
-
-
-async def decline(engine: Engine, args: Arguments) -> None:
-    invitation = engine.invitation_of(args)
-    await invitation.conference.leave()
-    engine.handles.drop(invitation)
-    engine.invitations.pop(invitation.conference, None)
-
-
-# -- conferences --
-
-
-async def snapshot(engine: Engine, args: Arguments) -> Plain:
-    return plain.conference(args.number("handle"), engine.conference_of(args))
-
-
-async def invite(engine: Engine, args: Arguments) -> Plain:
-    conference = engine.conference_of(args)
-    keys = [engine.handles.get(handle, InitKeys) for handle in args.numbers("keys")]
-    added = await engine.owners[conference].invite(conference, keys)
-    for item in keys:
-        engine.handles.drop(item, used=True)
-    return {"epoch": added.epoch, "added": [plain.member(item) for item in added.members]}
-
-
-async def ticket(engine: Engine, args: Arguments) -> bytes:
-    return await engine.conference_of(args).ticket()
-
-
-async def remove(engine: Engine, args: Arguments) -> None:
-    conference = engine.conference_of(args)
-    if args.has("clientId"):
-        await conference.remove(client=args.data("clientId"))
-    else:
-        await conference.remove(identity=canonicalise(args.text("identity")))
-
-
-async def update(engine: Engine, args: Arguments) -> None:
-    await engine.conference_of(args).update()
-
-
-async def leave(engine: Engine, args: Arguments) -> None:
-    await engine.conference_of(args).leave()
-
-
-async def close_conference(engine: Engine, args: Arguments) -> None:
-    engine.handles.drop(engine.conference_of(args))
-
-
-async def send(engine: Engine, args: Arguments) -> Plain:
-    sent = await engine.conference_of(args).send(args.data("data"))
-    return {"seq": sent.seq, "epoch": sent.epoch}
-
-
-async def messages(engine: Engine, args: Arguments) -> list[Plain]:
-    found = await engine.conference_of(args).history.messages(args.number("after", 0), args.number("limit", 100))
-    return [plain.message(item) for item in found]
-
-
-async def forget(engine: Engine, args: Arguments) -> None:
-    await engine.conference_of(args).history.forget(args.number("seq"))
-
-
-async def key_fingerprints(engine: Engine, args: Arguments) -> Plain:
-    conference, profile = engine.conference_of(args), args.text("profile")
-    return plain.fingerprints(conference.epoch, profile, conference.keys.fingerprints(profile))
-
-
-async def srtp_keys(engine: Engine, args: Arguments) -> Plain:
-    _expect_export(engine)
-    return await media_srtp_keys(engine, args)
-
-
-async def media_srtp_keys(engine: Engine, args: Arguments) -> Plain:
-    conference, profile = engine.conference_of(args), args.text("profile")
-    return plain.srtp_keys(conference.epoch, profile, conference.keys.srtp(profile))
-
-
-async def media_sframe_keys(engine: Engine, args: Arguments) -> Plain:
-    conference = engine.conference_of(args)
-    members = [member.leaf for member in conference.members]
-    return plain.sframe_keys(conference.keys.sframe(), conference.keys.own_leaf, members)
-
-
-async def export_secret(engine: Engine, args: Arguments) -> bytes:
-    _expect_export(engine)
-    conference = engine.conference_of(args)
-    return conference.keys.export(args.text("label"), args.data("context"), args.number("length"))
-
-
-def _expect_export(engine: Engine) -> None:
-    if not engine.export_keys:
-        raise RoomkeyError("export-not-allowed", "expected load() to allow the export of keys")
-
-
 METHODS: Mapping[str, Method] = {
     "setDeliveryService": set_delivery_service,
+    "setTransparency": set_transparency,
     "identities": identities,
     "createIdentity": create_identity,
     "openIdentity": open_identity,
+    "prepareDevice": prepare_device_of,
     "release": release,
-    "identity.close": close_identity,
-    "identity.publishInitKeys": publish_init_keys,
-    "identity.stock": stock,
-    "identity.fetchInitKeys": fetch_init_keys,
-    "identity.forgetContact": forget_contact,
-    "identity.createConference": create_conference,
-    "identity.joinConference": join_conference,
-    "identity.conferences": conferences,
-    "identity.invitations": invitations,
-    "invitation.accept": accept,
-    "invitation.decline": decline,
-    "conference.snapshot": snapshot,
-    "conference.invite": invite,
-    "conference.ticket": ticket,
-    "conference.remove": remove,
-    "conference.update": update,
-    "conference.leave": leave,
-    "conference.close": close_conference,
-    "conference.send": send,
-    "conference.messages": messages,
-    "conference.forget": forget,
-    "conference.keyFingerprints": key_fingerprints,
-    "conference.srtpKeys": srtp_keys,
-    "conference.exportSecret": export_secret,
-    "media.srtpKeys": media_srtp_keys,
-    "media.sframeKeys": media_sframe_keys,
+    **of_identity.METHODS,
+    **of_conference.METHODS,
 }

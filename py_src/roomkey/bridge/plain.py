@@ -6,11 +6,12 @@ from typing import Any
 
 from roomkey.client.client import Client
 from roomkey.client.contacts import InitKeys
+from roomkey.client.devices import Device
 from roomkey.client.traffic import Traffic
 from roomkey.conference import records
 from roomkey.conference.conference import Conference
 from roomkey.conference.epoch_keys import Fingerprint
-from roomkey.conference.events import Ended, Member, MembersChanged, Message
+from roomkey.conference.events import Ended, Member, MembersChanged, Message, Succeeded
 from roomkey.crypto.suites import SUITES
 from roomkey.federation.delivery import Stock
 from roomkey.federation.identity import domain_of
@@ -40,6 +41,16 @@ def suite(number: int) -> Plain:
     if known is None:
         return {"number": number, "name": f"{number:#06x}", "experimental": False}
     return {"number": number, "name": known.name, "experimental": known.experimental}
+
+
+def device(value: Device) -> Plain:
+    return {
+        "clientId": value.client_id,
+        "identityKey": value.public_key,
+        "suites": [suite(number) for number in value.suites],
+        "own": value.own,
+        "logged": value.logged,
+    }
 
 
 def stock(value: Stock, target: int) -> Plain:
@@ -83,6 +94,7 @@ def conference(handle: int, value: Conference) -> Plain:
         "name": value.name,
         "epoch": value.epoch,
         "suite": None if value.suite is None else suite(value.suite),
+        "betterSuite": None if value.better_suite is None else suite(value.better_suite),
         "policy": value.policy,
         "ordering": value.ordering,
         "status": "left" if value.gone else _STATUS[value.status],
@@ -119,6 +131,10 @@ def members_changed(value: MembersChanged, after: Plain) -> Plain:
         "entered": [member(item) for item in value.entered],
         "conference": after,
     }
+
+
+def succeeded(value: Succeeded, after: Plain) -> Plain:
+    return {"formerId": value.old_id, "reason": value.reason, "conference": after}
 
 
 def ended(value: Ended) -> Plain:

@@ -152,6 +152,13 @@ class Client:
         if at_home and moved:
             self._inbox.read()
 
+    async def set_trust(self, domain: str, trust: LogTrust) -> None:
+        """From now on the people of this domain are believed by this log alone."""
+        self._expect_open()
+        self._trusts[domain] = trust
+        if domain == domain_of(self.identity):
+            self._watch.moved()
+
     # -- opening and closing --
 
     async def start(self) -> None:
