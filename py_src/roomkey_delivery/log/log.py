@@ -124,7 +124,8 @@ class Log:
         self._wake.set()
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), retry or TICK)
+                async with asyncio.timeout(retry or TICK):  # not wait_for, which until 3.12 may lose a cancellation
+                    await self._wake.wait()
                 await asyncio.sleep(BATCH)
             self._wake.clear()
             try:
