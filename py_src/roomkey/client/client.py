@@ -151,6 +151,7 @@ class Client:
         self._entrance.go_on()
         if at_home and moved:
             self._inbox.read()
+            self._watch.moved()
 
     async def set_trust(self, domain: str, trust: LogTrust) -> None:
         """From now on the people of this domain are believed by this log alone."""

@@ -9,7 +9,7 @@ Where the service keeps no log, the older device names the new one to the servic
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
 
 from roomkey.client import manifests
@@ -46,6 +46,21 @@ class Devices:
         newest = self._entry.own.newest
         clients = (manifests.own_client(self._entry.account),) if newest is None else newest.clients
         return [self._device(client) for client in clients]
+
+    async def expect(self, publics: Collection[bytes]) -> None:
+        """That these credential keys, which come to us under our own name, are of devices of ours: as the log says,
+        which is asked again if it did not say so yet.
+
+        Errors: "not-in-manifest"; "log-unproven" and the service's, if it cannot be asked.
+        """
+        if not self._lists(publics):
+            await self._entry.look()
+            if not self._lists(publics):
+                raise RoomkeyError("not-in-manifest", "client: expected ours under our identity, got another")
+
+    def _lists(self, publics: Collection[bytes]) -> bool:
+        manifest = self._entry.manifest
+        return manifest is not None and set(publics) <= {client.key.public_key for client in manifest.clients}
 
     async def admit(self, data: bytes) -> bytes:
         """Lists a new device, by what it gave out (a DeviceRequest); its client id. It enrols itself then.

@@ -110,7 +110,7 @@ class OwnEntry:
 
         Errors: "log-unproven" and the service's, which pass; those of `expect_ours`.
         """
-        if self.trusted and self.manifest is None:
+        if self.trusted and (self.manifest is None or self._doubt is not None or self.own.alarm):
             await self.look()
         self.expect_ours()
 
@@ -149,16 +149,19 @@ class OwnEntry:
         service's; those of `expect_ours`.
         """
         async with self.looking:
-            await self._hand_in()
+            failed = await self._hand_in()
             ask = self._ask()
-            if ask is not None:
-                try:
+            try:
+                if ask is not None:
                     await self._compare(ask)
-                except RoomkeyError as error:
-                    if not error.retryable:
-                        self._doubt = error
+            except RoomkeyError as error:
+                if not error.retryable:
+                    self._doubt = error
                     raise
-                self._doubt = None
+                raise failed or error from None
+            self._doubt = None
+            if failed is not None:
+                raise failed
         self.expect_ours()
         self._proved()
 
@@ -257,21 +260,22 @@ class OwnEntry:
             self._changed()
         self._sent = True
 
-    async def _hand_in(self) -> None:
-        """Sends what is pending, once after each start. If another version was first, ours is over, and the log tells
-        what is there instead.
+    async def _hand_in(self) -> RoomkeyError | None:
+        """Sends what is pending, once after each start; why it could not. If another version was first, ours is over,
+        and the log tells what is there instead.
         """
         own = self.own
         if self._sent or not own.pending:
-            return
+            return None
         try:
             await self._home().submit_manifest(own.pending[-1].encode())
         except RoomkeyError as error:
             if error.code not in OVERTAKEN:
-                raise
+                return error
             if own.proved is not None or len(own.pending) > 1:
                 await self.write(own.replace(pending=own.pending[:-1]))
         self._sent = True
+        return None
 
     async def _begin(self) -> None:
         """Version 1 of an identity that was enrolled before its service kept a log. If the log has one already and did
