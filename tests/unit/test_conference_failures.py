@@ -381,7 +381,7 @@ async def test_a_member_whose_key_changed_is_not_accepted(alice: Person, bob: Pe
 async def test_a_group_of_a_worse_suite_is_not_joined(
     alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("roomkey.client.client.choose", lambda offers: 3)
+    monkeypatch.setattr("roomkey.client.client.choose", lambda offers, **how: 3)
     conference = await alice.client.create_conference("")
     fetched = await alice.client.fetch([bob.identity])
     with pytest.raises(RoomkeyError, match="downgrade"):

@@ -19,7 +19,7 @@ from roomkey.client.work import internal_error
 from roomkey.conference import records
 from roomkey.conference.conference import Conference
 from roomkey.conference.events import Failed
-from roomkey.conference.receiving import head
+from roomkey.conference.reading import head
 from roomkey.conference.session import Surroundings, digest
 from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery import DeliveryService

@@ -1,19 +1,13 @@
-"""A conference as its client uses it: who is in it, what they say, and the keys of its media.
-
-Every change runs to its end once it has begun, also when its caller is cancelled: a commit that was submitted cannot be
-called back.
-"""
+"""A conference as its client uses it: who is in it, what they say, and the keys of its media."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from roomkey.conference import (
     answering,
-    commits,
     entering,
     following,
     founding,
@@ -32,7 +26,7 @@ from roomkey.conference.epoch_keys import EpochKeys
 from roomkey.conference.events import Event, Failed, Member
 from roomkey.conference.history import History
 from roomkey.conference.messages import Sent
-from roomkey.conference.session import Session
+from roomkey.conference.running import Running
 from roomkey.errors import RoomkeyError
 from roomkey.federation.client_leaf import read_claim
 from roomkey.federation.negotiation import Offer, better, leaf_offer, no_common_suite
@@ -41,8 +35,6 @@ from roomkey.media.srtp import verification_digits
 from roomkey.mls.group import Group
 from roomkey.mls.leaf_node import requirements
 from roomkey.mls.proposals import Add, Remove, proposal
-
-T = TypeVar("T")
 
 # A message goes to each member's inbox whole; files belong elsewhere.
 MAX_DATA = 1 << 20
@@ -53,12 +45,8 @@ class Added(NamedTuple):
     members: tuple[Member, ...]
 
 
-class Conference:
+class Conference(Running):
     """See the module. Snapshots (`epoch`, `members`, `verification_digits`) are the state that is on disk."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._tasks: set[asyncio.Task[Any]] = set()
 
     # -- what it is --
 
@@ -264,11 +252,6 @@ class Conference:
         await self._run(lambda: following.hold(self._session, data))
         self._session.around.spawn(lambda: upkeep.settle(self._session, at_once=True))
 
-    def settle(self) -> None:
-        """Finds out, in the background, what was missed."""
-        if self._session.group is not None:
-            self._session.around.spawn(lambda: upkeep.settle(self._session))
-
     async def activate(self) -> None:
         """A created conference is registered."""
         record = self._session.record.replace(status=records.ACTIVE)
@@ -336,12 +319,6 @@ class Conference:
         """Whether it takes messages: an invitation, or active."""
         return self._session.group is not None
 
-    async def stop(self) -> None:
-        """Cuts off what is under way; its records resume it."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
     async def discard(self) -> None:
         """Deletes a conference that nobody else knows of."""
         await self._session.end("left", Changes())
@@ -362,66 +339,6 @@ class Conference:
         wanted = better(self._session.live.suite.number, offers)
         if wanted is not None and wanted == self.better_suite:
             await self.upgrade()
-
-    async def _change(self, plan: Callable[[Group], Plan | None]) -> None:
-        async def commit() -> None:
-            try:
-                await commits.commit(self._session, plan, receiving.process_commits)
-            finally:
-                if self._session.pending is not None:
-                    self.settle()
-
-        await self._carry(commit)
-
-    async def _carry(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Does the work in the group that is ours then: if another one is about to follow on it, in that one."""
-        try:
-            return await self._run(work)
-        except RoomkeyError as error:
-            if error.code != "group-succeeding":
-                raise
-        await self._succeeded()
-        return await self._run(work)
-
-    async def _succeeded(self) -> None:
-        """Waits for a successor, if one is due. Errors: "group-succeeding"."""
-        self._go_on()
-        for _ in range(upkeep.WELCOME_LOOKS):
-            if succession.due(self._session) is None:
-                return
-            await self._session.around.sleep(upkeep.WELCOME_LOOK / 5)
-        succession.expect_none_due(self._session)
-
-    def _go_on(self) -> None:
-        """Sees to a successor in the background, if one is due."""
-        if succession.due(self._session) is not None and not self._session.succeeding:
-            self._session.around.spawn(lambda: upkeep.settle(self._session, at_once=True))
-
-    async def _run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Waits for the lock as the caller's own, then works on whatever becomes of the caller."""
-        await self._session.lock.acquire()
-        task = asyncio.ensure_future(self._locked(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            task.add_done_callback(self._report)
-            raise
-
-    def _report(self, task: asyncio.Task[Any]) -> None:
-        """What goes wrong after the caller has gone is an event."""
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, RoomkeyError):
-            self._session.emit(Failed(error))
-        elif error is not None:
-            task.get_loop().call_exception_handler({"message": "a change of a conference failed", "exception": error})
-
-    async def _locked(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        try:
-            return await work()
-        finally:
-            self._session.lock.release()
 
 
 def _matches(member: Member, identity: str | None, client: bytes | None) -> bool:

@@ -21,6 +21,7 @@ from __future__ import annotations
 from roomkey.conference import commits, receiving, records, succession
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Failed, Member
+from roomkey.conference.reading import withheld
 from roomkey.conference.session import Session, digest
 from roomkey.conference.surroundings import OpenedWelcome
 from roomkey.errors import RoomkeyError
@@ -62,7 +63,7 @@ async def follow(session: Session) -> bool:
             if await _judge(session, data):
                 return True
         except RoomkeyError as error:
-            if receiving.withheld(error):
+            if withheld(error):
                 raise
             session.emit(Failed(error))
         done = Changes()
@@ -83,7 +84,7 @@ async def _judge(session: Session, data: bytes) -> bool:
             joined = await opened.join([item for item in (session.live, session.former) if item is not None])
             followed = await _take(session, opened, joined)
         except RoomkeyError as error:
-            if not receiving.withheld(error):
+            if not withheld(error):
                 changes = Changes()
                 opened.use_up(changes, joined=False)
                 await changes.write(session.around.store)
@@ -114,7 +115,7 @@ async def _take(session: Session, opened: OpenedWelcome, joined: Joined) -> bool
             group, list(group.tree.members()), Changes() if strangers else changes
         )
     except RoomkeyError as error:
-        if not awaited or receiving.withheld(error):
+        if not awaited or withheld(error):
             raise
         opened.use_up(changes, joined=False)
         await receiving.abandon(session, group, error, changes)

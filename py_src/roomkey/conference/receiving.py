@@ -24,18 +24,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from roomkey.conference import commits, messages, moving, ordering, records, succession
+from roomkey.conference import commits, late, messages, moving, ordering, records, succession
 from roomkey.conference.changes import Changes
-from roomkey.conference.events import Failed, Member, MessageArrived
+from roomkey.conference.events import Failed, MessageArrived
+from roomkey.conference.reading import departing, group_of, head, withheld
 from roomkey.conference.session import Session, Stuck, digest
 from roomkey.errors import RoomkeyError
-from roomkey.federation.client_leaf import named_client
 from roomkey.federation.delivery_messages import StoredCommit
-from roomkey.mls import committing, framing, processing, state
+from roomkey.mls import committing, framing, processing
 from roomkey.mls.commit_processing import CommitProcessed
-from roomkey.mls.framing import MLSMessage, PrivateMessage, PublicMessage
+from roomkey.mls.framing import MLSMessage
 from roomkey.mls.group import Group
-from roomkey.mls.leaf_node import LeafNode
 from roomkey.mls.processing import ApplicationMessage, ProposalReceived
 from roomkey.mls.proposals import Remove, proposal
 
@@ -57,7 +56,7 @@ async def receive(session: Session, data: bytes) -> None:
     epoch, content_type = head(body)
     group = session.live
     if group_of(body) != group.group_id:
-        await _receive_late(session, data)
+        await late.receive(session, data)
         return
     if session.record.status == records.ENTERING:
         await _hold(session, epoch, data)  # whether the group is ours is not known yet (`entering`)
@@ -75,7 +74,7 @@ async def receive(session: Session, data: bytes) -> None:
         after, leaf = await processing.process_departure(session.around.crypto, group, data)
         record = session.marked(data)
         if epoch >= await session.new_since(leaf):
-            record = _departing(record, leaf)
+            record = departing(record, leaf)
         await _write(session, after, record, Changes())
 
 
@@ -190,29 +189,6 @@ async def release(session: Session, *, complete: bool = False) -> None:
         await done.write(session.around.store)
 
 
-def withheld(error: RoomkeyError) -> bool:
-    """Whether nothing was proved or refused yet: what the error came of is taken up again when that can be done."""
-    return error.code == "storage-failed" or (error.retryable and error.fault == "service")
-
-
-def group_of(body: object) -> bytes:
-    """The group id of a framed message. Errors: "malformed"."""
-    if isinstance(body, PrivateMessage):
-        return body.group_id
-    if isinstance(body, PublicMessage):
-        return body.content.group_id
-    raise RoomkeyError("malformed", "expected a framed message", field="wire_format")
-
-
-def head(body: object) -> tuple[int, int]:
-    """Epoch and content type of a framed message. Errors: "malformed"."""
-    if isinstance(body, PrivateMessage):
-        return body.epoch, body.content_type
-    if isinstance(body, PublicMessage):
-        return body.content.epoch, body.content.content_type
-    raise RoomkeyError("malformed", "expected a framed message", field="wire_format")
-
-
 def _held_epoch(name: str) -> int:
     return int(name.split("/")[2], 16)
 
@@ -245,44 +221,6 @@ async def _process(session: Session, group: Group, data: bytes) -> None:
         await _take_commit(session, processed.group, event, data)
 
 
-async def _receive_late(session: Session, data: bytes) -> None:
-    """A message of the group before ours: what a member said in its last epochs counts, and that they want to go."""
-    former, body = session.former, MLSMessage.decode(data).body
-    if former is None or group_of(body) != former.group_id:
-        raise RoomkeyError("wrong-group", "expected a message of the conference's group, got another")
-    epoch, content_type = head(body)
-    if session.seen(data) or content_type == framing.COMMIT or epoch >= former.epoch:
-        return  # who did not come along may go on there; it is not for us any more
-    changes, record, arrived = Changes(), session.marked(data), None
-    if content_type == framing.APPLICATION:
-        processed = await processing.process(session.around.crypto, former, data)
-        event, after = processed.event, processed.group
-        assert isinstance(event, ApplicationMessage)
-        sender = _member_behind(session, event.leaf)
-        arrived, record = messages.append(session, record, changes, sender, event.epoch, event.data)
-    else:
-        after, leaf = await processing.process_departure(session.around.crypto, former, data)
-        gone = former.tree.leaf(leaf)
-        assert gone is not None
-        record = _departing(record, _member_behind(session, gone).leaf)
-    kept = records.FormerGroup(session.former_ended, state.encode_group(after))
-    changes.put(records.former_name(session.key), kept)
-    changes.put(records.conference_name(session.key), record)
-    await changes.write(session.around.store)
-    session.former, session.record = after, record
-    if arrived is not None:
-        session.emit(MessageArrived(arrived))
-
-
-def _member_behind(session: Session, leaf: LeafNode) -> Member:
-    """The member of now whose leaf this was in the group before. Errors: "wrong-epoch" for who is gone since."""
-    client = named_client(leaf)
-    for member in session.members:
-        if (member.identity, member.client) == client:
-            return member
-    raise RoomkeyError("wrong-epoch", "expected a message of a member, got one of somebody who is gone")
-
-
 async def _store_message(session: Session, after: Group, event: ApplicationMessage, data: bytes) -> None:
     changes = Changes()
     sender = messages.sender_of(session, after, event)
@@ -312,12 +250,8 @@ async def _note_proposal(session: Session, after: Group, event: ProposalReceived
     body = event.proposal.body
     record = session.marked(data)
     if isinstance(body, Remove) and body.removed == event.sender.leaf_index:
-        record = _departing(record, body.removed)
+        record = departing(record, body.removed)
     await _write(session, after, record, Changes())
-
-
-def _departing(record: records.ConferenceRecord, leaf: int) -> records.ConferenceRecord:
-    return record.replace(departing=tuple(sorted({*record.departing, leaf})))
 
 
 async def _take_commit(session: Session, after: Group, event: CommitProcessed, data: bytes) -> None:
