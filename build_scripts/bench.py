@@ -18,7 +18,18 @@ from pathlib import Path
 
 from playwright.sync_api import Page, Playwright, sync_playwright
 
-from build_scripts import bench_admission, bench_hostile, bench_pages, bench_report, browser, build, paths, sizes
+from build_scripts import (
+    bench_admission,
+    bench_auditor,
+    bench_hostile,
+    bench_pages,
+    bench_report,
+    bench_transparency,
+    browser,
+    build,
+    paths,
+    sizes,
+)
 from build_scripts.bench_report import ENGINES, KEY_PACKAGES, OURS, POST_QUANTUM, STEPS, Measure, step_name
 
 MEMBERS = (2, 10, 100)
@@ -32,7 +43,9 @@ VISITS_BEFORE_WARM = 2
 START_PAGES = {OURS: "start_roomkey", "ts-mls": "start_ts_mls", "core-crypto": "start_core_crypto"}
 
 
-PARTS = ("groups", "start", "bytes", "hostile", bench_admission.ADMISSION, POST_QUANTUM)
+PARTS = (
+    "groups", "start", "bytes", "hostile", bench_admission.ADMISSION, POST_QUANTUM, bench_transparency.TRANSPARENCY,
+)  # fmt: skip
 
 
 class BenchError(Exception):
@@ -46,6 +59,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"per size; default {ROUNDS}")
     parser.add_argument("--only", choices=PARTS, help="one part of it")
     options = parser.parse_args(arguments)
+    if options.only == bench_transparency.TRANSPARENCY:
+        return transparency(options.json)
     if options.rounds < 1 or min(options.members) < 2:
         parser.error("expected at least one round and two members")
     try:
@@ -95,6 +110,24 @@ def main(arguments: list[str]) -> int:
             "missed": missed,
         }
         options.json.write_text(json.dumps(content, indent=1) + "\n")
+    return 0
+
+
+def transparency(file: Path | None) -> int:
+    """Logs of keys and their auditors, natively; needs no browser."""
+    rows, audits = bench_transparency.measure(say), bench_auditor.measure(say)
+    print(bench_transparency.table(rows))
+    print(bench_auditor.table(audits))
+    missed = [*bench_transparency.missed(rows), *bench_auditor.missed(audits)]
+    for sentence in missed:
+        print(f"aim missed: {sentence}")
+    if file is not None:
+        content = {
+            "log": [dataclasses.asdict(row) for row in rows],
+            "auditor": [dataclasses.asdict(audit) for audit in audits],
+            "missed": missed,
+        }
+        file.write_text(json.dumps(content, indent=1) + "\n")
     return 0
 
 
