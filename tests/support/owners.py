@@ -26,6 +26,10 @@ class Logged(Simulation):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, logs=True)
 
+    async def __aenter__(self) -> Logged:
+        await super().__aenter__()
+        return self
+
     def log_of(self, identity: str) -> Log:
         """The log of a person's home service."""
         log = self._service_of(identity).service.log

@@ -10,6 +10,7 @@ from typing import Annotated
 import pytest
 from roomkey.client.account import ACCOUNT, AccountRecord, SchemePair
 from roomkey.client.manifests import OWN, RECOVERY
+from roomkey.client.own_watch import OwnWatch
 from roomkey.errors import RoomkeyError
 from roomkey.federation.messages import GetUserInitKeyRequest
 from roomkey.mls.leaf_node import MAX_LIFETIME
@@ -146,6 +147,24 @@ async def test_a_removed_device_is_out(world: Logged) -> None:
     assert bundle.set.user_init_key.credential.require_basic().public_key == laptop.client.identity_key
     for person in (phone, laptop, bob):
         await person.close()
+
+
+async def test_a_device_that_is_removed_before_it_looked(world: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+    phone, laptop = await owner(world), await device(world)
+    await phone.client.admit_device(await laptop.prepare())
+    with monkeypatch.context() as patch:
+        patch.setattr(OwnWatch, "run", _never)
+        await laptop.create(None)
+    await phone.listed(2)
+    await phone.client.remove_device(laptop.client.client_id)
+    await phone.listed(1)
+    await refused("not-in-manifest", laptop.client.publish(1))
+    for person in (phone, laptop):
+        await person.close()
+
+
+async def _never(self: OwnWatch) -> None:
+    """Looks at nothing."""
 
 
 async def test_two_devices_change_the_list_at_once(world: Logged) -> None:

@@ -136,7 +136,7 @@ class Enrolment:
         if version is None:
             return Enrolled(record, None)
         if item is None:
-            return Enrolled(record, NOTHING)
+            return Enrolled(record, NOTHING.replace(since=version))
         ours = manifests.listed(item.manifest, self._keys.client_id)
         suites = record.suites if ours is None else ours.suites
         return Enrolled(record.replace(suites=suites), NOTHING.replace(pending=(item,)))

@@ -22,7 +22,7 @@ from roomkey.federation.init_keys import ClientKeys
 from roomkey.host.interface import Store
 from roomkey.mls.leaf_node import MAX_LIFETIME
 from roomkey.mls.version import MLS10
-from roomkey.tls import U8, Struct, fixed, one_of, optional, uint16, vector
+from roomkey.tls import U8, U64, Struct, fixed, one_of, optional, uint16, vector
 from roomkey.transparency.devices import RECOVERY_SEED_SIZE, client_id, recovery_key, recovery_pair
 from roomkey.transparency.manifest import (
     NO_PREVIOUS,
@@ -44,12 +44,14 @@ class OwnManifests(Struct):
     pending: made here and not proved yet. While enrolling, one for each choice of suites that was tried; the last is
     the one that is wanted. Later one at most.
     alarm: 1 while the log says something else of us.
+    since: the version that listed us first, as our service says, where an older device of ours made it.
     """
 
     form: Annotated[int, one_of(uint16, _FORM)]
     proved: Annotated[Manifest | None, optional(Manifest)]
     pending: Annotated[tuple[SignedManifest, ...], vector(SignedManifest)]
     alarm: U8 = 0
+    since: U64 = 0
 
     @property
     def newest(self) -> Manifest | None:

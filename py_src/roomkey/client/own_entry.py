@@ -103,7 +103,7 @@ class OwnEntry:
         if self.own.alarm:
             raise _hijacked("expected our own manifest in the log, got another")
         if self.manifest is not None and not self.manifest.has_client(manifests.own_key(self.keys)):
-            raise RoomkeyError("not-in-manifest", "expected this device in our manifest; another of ours removed it")
+            raise _removed()
 
     async def ready(self) -> None:
         """That the log is proved to list us, so that others can prove what we publish.
@@ -188,6 +188,8 @@ class OwnEntry:
         elif logged.has_client(manifests.own_key(self.keys)):
             await self._adopt(logged)  # an older device listed us: what it knew before, it watches
         elif self.stored is not None:
+            if logged.version >= own.since:
+                raise _removed()
             raise _unproven("expected a manifest that lists this device, got an older one")
         else:
             await self._alarm("expected a first manifest of ours, got another's")
@@ -300,6 +302,10 @@ class OwnEntry:
 
 def _unproven(text: str) -> RoomkeyError:
     return RoomkeyError("log-unproven", text)
+
+
+def _removed() -> RoomkeyError:
+    return RoomkeyError("not-in-manifest", "expected this device in our manifest; another of ours removed it")
 
 
 def _hijacked(text: str) -> RoomkeyError:
