@@ -11,6 +11,7 @@ import httpx
 import pytest
 from roomkey.crypto.provider import KeyPair
 from roomkey.errors import RoomkeyError
+from roomkey.federation import requests
 from roomkey.federation.delivery_messages import FEDERATION, INIT_KEY_SETS, JSON, MessageDelivery
 from roomkey.federation.messages import GetUserInitKeyRequest
 from roomkey.federation.requests import base64url, client_id, content_digest, sign_as_domain
@@ -227,12 +228,13 @@ async def test_a_client_key_is_no_domain_key(federated: Federated) -> None:
 
 async def test_a_client_does_not_name_whom_it_vouches_for(federated: Federated) -> None:
     alice = await federated.first.enrolled("alice")
+    extra = {"roomkey-client": f"{base64url(CLIENT)} {ALICE}"}
     headers = await federated.second.signed(alice, "POST", CLAIM_PATH, CLAIM, INIT_KEY_SETS)
-    extra = headers | {"roomkey-client": f"{base64url(CLIENT)} {ALICE}"}
-    assert await send(federated, extra) == (401, "request-refused")
-    covered = extra | {
-        "signature-input": headers["signature-input"].replace('"content-type"', '"roomkey-client" "content-type"')
-    }
+    assert await send(federated, headers | extra) == (401, "request-refused")
+    covered = await requests._signed(
+        alice.crypto, "ed25519", alice.signer.key, requests.TAG, {requests.HOME: "email1.example"} | extra, "POST",
+        federated.second.url + CLAIM_PATH, CLAIM, INIT_KEY_SETS, NOW,
+    )  # fmt: skip
     assert await send(federated, covered) == (401, "request-refused")
 
 
@@ -368,7 +370,7 @@ async def test_s14_a_public_domain_whose_service_is_inside(tmp_path: Path, monke
     async def document(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"service": "https://ds.inside.example"})
 
-    federated.between.played["93.184.216.34"] = document
+    federated.between.played["93.184.216.34"] = federated.between.played["ds.inside.example"] = document
     monkeypatch.setattr(reaching, "asyncio", Asyncio)
     try:
         alice = await federated.first.enrolled("alice")

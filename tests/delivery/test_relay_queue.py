@@ -43,6 +43,10 @@ def texts(start: int, count: int) -> list[bytes]:
     return [b"message %d" % number for number in range(start, start + count)]
 
 
+async def unavailable(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(503, json={"code": "service-unavailable", "text": ""})
+
+
 def stored(folder: Path) -> bytes:
     return b"".join(file.read_bytes() for file in folder.iterdir())
 
@@ -53,11 +57,15 @@ async def amount(federated: Federated) -> Amount:
     return await relay._queue.amount()
 
 
-async def test_an_outage_of_an_hour(federated: Federated, two: tuple[Person, Person]) -> None:
+@pytest.mark.parametrize("how", ["away", "answers that it cannot"])
+async def test_an_outage_of_an_hour(federated: Federated, two: tuple[Person, Person], how: str) -> None:
     """Nothing is lost, nothing comes twice, the order stays; the pauses grow to a minute."""
     alice, bob = two
     at, clients = federated.relay(alice), [bob.signer.client_id]
-    federated.between.down.add("email2.example")
+    if how == "away":
+        federated.between.down.add("email2.example")
+    else:
+        federated.between.played["ds.email2.example"] = unavailable
     relay = federated.first.service.relay
     assert relay is not None
     begun = federated.first.time
@@ -77,6 +85,7 @@ async def test_an_outage_of_an_hour(federated: Federated, two: tuple[Person, Per
     assert set(pauses[len(BACKOFF) :]) == {60.0}
     assert await amount(federated) == Amount(100, sum(len(MessageDelivery(tuple(clients), m).encode()) for m in sent))
     federated.between.down.clear()
+    federated.between.played.clear()
     federated.pass_time(60)
     await federated.carry()
     assert await federated.inbox(bob) == sent
