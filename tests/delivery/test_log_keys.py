@@ -35,7 +35,7 @@ def test_a_file_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", '{"domain": "email1.example", "log": "AA==", "vrf": "", "auditor": ""}']
+    "text", ["", "{}", "[]", '{"origin": "email1.example/roomkey", "log": "AA==", "vrf": "", "auditor": ""}']
 )
 def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "log.keys"
@@ -46,6 +46,16 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
 def test_the_keys_of_another_domain_are_refused(tmp_path: Path) -> None:
     load_or_make(tmp_path / "log.keys", HOME)
     assert code_of(lambda: load_or_make(tmp_path / "log.keys", OTHER)) == "bad-argument"
+
+
+def test_a_log_that_was_lost_has_an_heir_of_another_name(tmp_path: Path) -> None:
+    file = tmp_path / "log.keys"
+    said = run_cli("log-keys", "--log-keys", str(file), "--domain", HOME, "--name", "roomkey-2").stdout
+    keys = load_or_make(file, HOME)
+    assert said.startswith("log email1.example/roomkey-2+")
+    assert (keys.origin, keys.domain) == ("email1.example/roomkey-2", HOME)
+    assert code_of(lambda: load_or_make(file, HOME, "roomkey")) == "bad-argument"
+    assert run_cli("log-keys", "--log-keys", str(file), "--domain", HOME, "--name", "a b").returncode == 1
 
 
 def test_the_command_prints_what_others_are_configured_with(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from roomkey.errors import RoomkeyError
 from roomkey.federation.identity import check_domain
 
 from roomkey_delivery.log.config import LogConfig, read_audited, read_witness
-from roomkey_delivery.log.keys import load_or_make
+from roomkey_delivery.log.keys import LogKeys, load_or_make
 
 
 def add_options(serve: argparse.ArgumentParser) -> None:
@@ -53,10 +54,17 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     keys = commands.add_parser("log-keys", help="print the public keys of a service's log, made if they are not there")
     keys.add_argument("--log-keys", type=Path, required=True, metavar="FILE")
     keys.add_argument("--domain", required=True, help="whose log it is, such as email1.example")
+    keys.add_argument("--name", help="of the log, for a file that is made: another one after a log was lost")
     keys.set_defaults(run=_keys)
 
 
+def _load(options: argparse.Namespace) -> LogKeys:
+    return load_or_make(options.log_keys, check_domain(options.domain), options.name)
+
+
 def _keys(options: argparse.Namespace) -> int:
-    for name, value in load_or_make(options.log_keys, check_domain(options.domain)).public().items():
+    if options.name is not None and not re.fullmatch("[a-z0-9-]{1,32}", options.name):
+        raise RoomkeyError("bad-argument", "expected a name of small letters, digits and hyphens")
+    for name, value in _load(options).public().items():
         print(f"{name} {value}")
     return 0

@@ -1,6 +1,6 @@
 """The keys of a log, in one file: three, each for one thing and nothing else.
 
-    log         signs checkpoints (type 1, by the name DOMAIN/roomkey)
+    log         signs checkpoints (type 1, by the name DOMAIN/roomkey, or another after that log was lost)
     vrf         places identities in the map; who has it can find out who is in the log
     auditor     cosigns the checkpoints of other logs (type 4, by the name DOMAIN/auditor)
 
@@ -24,11 +24,13 @@ from roomkey.crypto.provider import KeyPair
 from roomkey.errors import RoomkeyError
 from roomkey.host.native_crypto import NativeCrypto
 from roomkey.transparency import vrf
-from roomkey.transparency.notes import COSIGNATURE, ED25519, VerifierKey
+from roomkey.transparency.notes import COSIGNATURE, ED25519, VerifierKey, is_name
 
 SEED: Final = 32  # bytes of each private key (RFC 8032 section 5.1.5)
 
-_NAMES: Final = ("log", "vrf", "auditor")
+NAME: Final = "roomkey"  # of a domain's first log
+
+_SECRETS: Final = ("log", "vrf", "auditor")
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class LogKeys:
     @property
     def domain(self) -> str:
         """Whose log it is."""
-        return self.origin.removesuffix("/roomkey")
+        return self.origin.partition("/")[0]
 
     @property
     def log_key(self) -> VerifierKey:
@@ -69,46 +71,56 @@ class LogKeys:
         }
 
 
-def load_or_make(path: Path, domain: str) -> LogKeys:
-    """The keys in a file, which is made, readable by its owner only, if it is not there. Errors: "bad-argument"."""
+def load_or_make(path: Path, domain: str, name: str | None = None) -> LogKeys:
+    """The keys in a file, which is made, readable by its owner only, if it is not there: for the log of this name,
+    "roomkey" unless told. Errors: "bad-argument"; also if the file's are for another domain, or another name that was
+    told.
+    """
     if not path.exists():
-        _make(path, domain)
-    return _read(path, domain)
+        _make(path, f"{domain}/{name or NAME}")
+    keys = _read(path)
+    if keys.domain != domain or (name is not None and keys.origin != f"{domain}/{name}"):
+        raise RoomkeyError("bad-argument", "expected the keys of this domain's log and name, got those of another")
+    return keys
 
 
-def make_keys(domain: str, seeds: tuple[bytes, bytes, bytes] | None = None) -> LogKeys:
-    """Keys of these seeds (log, vrf, auditor; 32 bytes each), or fresh ones."""
-    log, secret, cosigner = seeds or tuple(secrets.token_bytes(SEED) for _ in _NAMES)
-    return LogKeys(f"{domain}/roomkey", _pair(log), secret, _pair(cosigner))
+def make_keys(domain: str) -> LogKeys:
+    """Fresh keys, in memory alone."""
+    return _keys(f"{domain}/{NAME}", [secrets.token_bytes(SEED) for _ in _SECRETS])
+
+
+def _keys(origin: str, seeds: list[bytes]) -> LogKeys:
+    log, secret, cosigner = seeds
+    return LogKeys(origin, _pair(log), secret, _pair(cosigner))
 
 
 def _pair(seed: bytes) -> KeyPair:
     return KeyPair(Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw(), seed)
 
 
-def _read(path: Path, domain: str) -> LogKeys:
+def _read(path: Path) -> LogKeys:
     try:
         found = json.loads(path.read_text("ascii"))
-        log, secret, cosigner = (base64.b64decode(found[name], validate=True) for name in _NAMES)
-        whose = found["domain"]
+        seeds = [base64.b64decode(found[name], validate=True) for name in _SECRETS]
+        origin = found["origin"]
     except OSError as error:
         raise RoomkeyError("bad-argument", f"expected a file of a log's keys: {error.strerror}") from error
     except (ValueError, KeyError, TypeError):
         raise RoomkeyError("bad-argument", "expected a file of a log's keys") from None
-    if {len(log), len(secret), len(cosigner)} != {SEED} or len({log, secret, cosigner}) != len(_NAMES):
+    if set(map(len, seeds)) != {SEED} or len({*seeds}) != len(seeds):
         raise RoomkeyError("bad-argument", f"expected three keys of {SEED} bytes, each another")
-    if whose != domain:
-        raise RoomkeyError("bad-argument", "expected the keys of this domain's log, got those of another")
-    return make_keys(domain, (log, secret, cosigner))
+    if not isinstance(origin, str) or not is_name(origin):
+        raise RoomkeyError("bad-argument", "expected the name of a log")
+    return _keys(origin, seeds)
 
 
-def _make(path: Path, domain: str) -> None:
+def _make(path: Path, origin: str) -> None:
     """Writes the file whole or not at all; the first of several processes makes it."""
-    seeds = {name: base64.b64encode(secrets.token_bytes(SEED)).decode() for name in _NAMES}
+    seeds = {name: base64.b64encode(secrets.token_bytes(SEED)).decode() for name in _SECRETS}
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(json.dumps({"domain": domain, **seeds}) + "\n")
+            file.write(json.dumps({"origin": origin, **seeds}) + "\n")
             file.flush()
             os.fsync(file.fileno())
         try:
