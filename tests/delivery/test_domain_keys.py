@@ -12,16 +12,17 @@ import pytest
 from roomkey.crypto.provider import KeyPair
 from roomkey.errors import RoomkeyError
 from roomkey.federation import requests
-from roomkey.federation.delivery_messages import FEDERATION, INIT_KEY_SETS, JSON, MessageDelivery
+from roomkey.federation.delivery_messages import DELIVERY, FEDERATION, INIT_KEY_SETS, JSON, MessageDelivery
 from roomkey.federation.messages import GetUserInitKeyRequest
 from roomkey.federation.requests import base64url, client_id, content_digest, sign_as_domain
 from roomkey.host.native_crypto import NativeCrypto
 from roomkey.tls import Codec, vector
 from roomkey_delivery.config import Rate, Rates
 from roomkey_delivery.peers import commands, keys, reaching
+from roomkey_delivery.peers.carrier import MESSAGES_PATH
 from roomkey_delivery.peers.keys import DomainKeys
 from roomkey_delivery.peers.peers import ASK_AGAIN, KNOWN_FOR, read_document, read_peer_key
-from roomkey_delivery.peers.relay import CLAIM_PATH
+from roomkey_delivery.peers.relay import CLAIM_PATH, SYNCHRONOUS
 
 from tests.delivery.federated import ELSEWHERE, Federated
 from tests.delivery.local import NOW, code_of
@@ -251,6 +252,17 @@ async def test_what_no_service_does_for_a_client(federated: Federated, path: str
     """A domain's signature counts where requests are passed on, and nowhere else."""
     headers = await vouch(federated, path=path, body=b"{}", kind=kind)
     assert await send(federated, headers, path, b"{}") == (401, "request-refused")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [(path, next(iter(rule.types))[0]) for path, rule in SYNCHRONOUS.items()] + [(MESSAGES_PATH, DELIVERY)],
+)
+async def test_whatever_is_passed_on_is_taken(federated: Federated, path: str, kind: str) -> None:
+    """What a home service passes on is not refused for its signature; here it makes no sense, or there is no log."""
+    headers = await vouch(federated, path=path, body=b"?", kind=kind)
+    status, code = await send(federated, headers, path, b"?")
+    assert (status, code) in ((400, "malformed-request"), (404, "malformed-request"))
 
 
 async def test_a_service_that_vouches_for_a_client_of_ours_by_its_id(federated: Federated) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from roomkey.errors import RoomkeyError
-from roomkey.federation.calls import ServiceCaller
 from roomkey.federation.delivery import DeliveryService
 from roomkey.host.interface import Store
 from roomkey.transparency.checkpoints import open_checkpoint
@@ -24,8 +23,7 @@ async def ask_log(
     who = identity.encode("ascii")
     size, version = 0 if head is None else head.checkpoint.size, 0 if pin is None else pin.version
     body = AnswersRequest(size, (AnswerRequest(who, version),)).encode()
-    caller = ServiceCaller(service.host, service.origin, service.client)
-    answers = Answers.decode(await caller.call("POST", ANSWERS_PATH, body, LOG_ANSWERS, accept=LOG_ANSWERS))
+    answers = Answers.decode(await service.ask(ANSWERS_PATH, body, LOG_ANSWERS, LOG_ANSWERS))
     if len(answers.answers) != 1:
         raise RoomkeyError("service-error", f"expected one answer, got {len(answers.answers)}")
     answer = answers.answers[0]

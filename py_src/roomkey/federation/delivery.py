@@ -140,6 +140,12 @@ class DeliveryService:
                 "not-a-delivery-service", "expected the description of a delivery service", status=answer.status
             ) from error
 
+    async def ask(self, path: str, body: bytes, content_type: str, accept: str) -> bytes:
+        """What the service answers to a signed POST, of media type `accept`: for what has no method here, as questions
+        to a log.
+        """
+        return await self._caller.call("POST", path, body, content_type, accept=accept)
+
     async def enrol(
         self, credential: Credential, code: str | None, *, manifest: bytes | None = None, reset: bool = False
     ) -> int | None:
