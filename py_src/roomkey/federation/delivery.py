@@ -28,14 +28,14 @@ from roomkey.federation.delivery_messages import (
     GroupRegistration,
     MessageDelivery,
     StoredCommit,
-    StoredCommits,
 )
 from roomkey.federation.identity import check_domain
 from roomkey.federation.init_keys import InitKeySet, InitKeySetBundle
 from roomkey.federation.messages import Credential, GetUserInitKeyRequest
 from roomkey.federation.requests import base64url, from_base64url
+from roomkey.federation.service_answers import commits_of, decoding, number_of, text_of
 from roomkey.host.interface import Host
-from roomkey.tls import MAX_MESSAGE, Codec, vector
+from roomkey.tls import Codec, vector
 
 PROTOCOL = "roomkey-delivery/1"
 # Characters: a manifest of 32 clients has under 4 kB (`transparency.manifest`).
@@ -130,8 +130,8 @@ class DeliveryService:
             if said.get("protocol") != PROTOCOL or not isinstance(limits, dict):
                 raise RoomkeyError("service-error", f"expected {PROTOCOL}")
             return ServiceDescription(
-                self.origin, check_domain(_text(said, "domain")), _text(said, "name"), _text(said, "version"),
-                _number(said, "time"), _number(limits, "maxMessage"), _number(limits, "maxUpload"),
+                self.origin, check_domain(text_of(said, "domain")), text_of(said, "name"), text_of(said, "version"),
+                number_of(said, "time"), number_of(limits, "maxMessage"), number_of(limits, "maxUpload"),
             )  # fmt: skip
         except RoomkeyError as error:
             if error.code == "origin-not-allowed":
@@ -172,7 +172,7 @@ class DeliveryService:
         if reset:
             body["reset"] = True
         said = await self._caller.call_json("POST", "/v1/clients", body)
-        return None if said.get("version") is None else _number(said, "version")
+        return None if said.get("version") is None else number_of(said, "version")
 
     async def newest_manifest(
         self, credential: Credential, *, code: str | None = None, recovery: tuple[bytes, bytes] | None = None
@@ -192,8 +192,8 @@ class DeliveryService:
         said = await self._caller.call_json("POST", "/v1/clients/recovery", body)
         if said.get("manifest") is None:
             return None
-        with _decoding():
-            return from_base64url(_text(said, "manifest", MAX_MANIFEST_TEXT))
+        with decoding():
+            return from_base64url(text_of(said, "manifest", MAX_MANIFEST_TEXT))
 
     async def submit_manifest(self, manifest: bytes) -> None:
         """Hands in the next SignedManifest of this client's identity. The same again is no error.
@@ -229,7 +229,7 @@ class DeliveryService:
             raise RoomkeyError("bad-argument", f"expected 1 to {MAX_CLAIM} requests for different identities")
         body = _requests.encode(tuple(requests))
         answer = await self._caller.call("POST", "/v1/user-init-keys/claim", body, INIT_KEY_SETS, accept=INIT_KEY_SETS)
-        with _decoding():
+        with decoding():
             return _bundles.decode(answer)
 
     async def send(self, message: bytes, clients: Sequence[bytes]) -> tuple[bytes, ...]:
@@ -247,7 +247,7 @@ class DeliveryService:
         unknown = answer.get("unknown")
         if not isinstance(unknown, list) or not all(isinstance(name, str) for name in unknown):
             raise RoomkeyError("service-error", "unknown: expected a list of client ids")
-        with _decoding():
+        with decoding():
             return tuple(from_base64url(name) for name in unknown)
 
     def inbox(
@@ -294,7 +294,7 @@ class DeliveryService:
         body = CommitSubmission(group_id, epoch, token, hashlib.sha256(next_token).digest(), commit).encode()
         answer = await self._caller.response("POST", "/v1/commits", body, COMMIT)
         if answer.status == 409:
-            return Conflict(_commits(body_of(answer, COMMITS), epoch))
+            return Conflict(commits_of(body_of(answer, COMMITS), epoch))
         if not 200 <= answer.status < 300:
             raise problem_of(answer)
         body_of(answer, "application/json")
@@ -305,7 +305,9 @@ class DeliveryService:
         "wrong-token".
         """
         body = CommitsRead(group_id, epoch, token).encode()
-        return _commits(await self._caller.call("POST", "/v1/commits/read", body, COMMITS_READ, accept=COMMITS), epoch)
+        return commits_of(
+            await self._caller.call("POST", "/v1/commits/read", body, COMMITS_READ, accept=COMMITS), epoch
+        )
 
     def _signer(self) -> ClientKey:
         if self.client is None:
@@ -313,43 +315,8 @@ class DeliveryService:
         return self.client
 
 
-class _decoding:
-    """What a service sends and does not parse is the service's fault."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, RoomkeyError) and error.code in ("malformed", "too-large"):
-            raise RoomkeyError("service-error", error.text) from error
-
-
-def _commits(body: bytes, epoch: int) -> tuple[StoredCommit, ...]:
-    if len(body) > MAX_MESSAGE:
-        raise RoomkeyError("service-error", f"expected at most {MAX_MESSAGE} bytes of commits")
-    with _decoding():
-        commits = StoredCommits.decode(body).commits
-    if [item.epoch for item in commits] != list(range(epoch, epoch + len(commits))):
-        raise RoomkeyError("service-error", "expected consecutive commits from the epoch asked for")
-    return commits
-
-
 def _stock(said: dict[str, Any]) -> Stock:
     last_resort, expires = said.get("lastResort"), said.get("expires")
     if not isinstance(last_resort, bool):
         raise RoomkeyError("service-error", "lastResort: expected true or false")
-    return Stock(_number(said, "sets"), last_resort, None if expires is None else _number(said, "expires"))
-
-
-def _text(said: dict[str, Any], name: str, limit: int = 253) -> str:
-    value = said.get(name)
-    if not isinstance(value, str) or len(value) > limit:
-        raise RoomkeyError("service-error", f"{name}: expected a text")
-    return value
-
-
-def _number(said: dict[str, Any], name: str) -> int:
-    value = said.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise RoomkeyError("service-error", f"{name}: expected a whole number")
-    return value
+    return Stock(number_of(said, "sets"), last_resort, None if expires is None else number_of(said, "expires"))
