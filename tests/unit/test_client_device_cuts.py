@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from roomkey.client.account import ACCOUNT, ENROLLED, AccountRecord
+from roomkey.client.manifests import OWN, OwnManifests
 from roomkey.crypto.provider import CryptoProvider
 from roomkey.errors import RoomkeyError
 from roomkey.transparency.devices import recovery_key, recovery_pair
@@ -102,13 +103,21 @@ async def test_enrolment(tmp_path: Path) -> None:
 
 
 async def test_admission_at_the_older_device(tmp_path: Path) -> None:
+    goes_on = 0
+
     async def story(world: Logged, step: int) -> bool:
+        nonlocal goes_on
         phone, laptop = await owner(world), await device(world)
         request = await laptop.prepare()
         went = await cut(phone, step, lambda: phone.client.admit_device(request))
         if went:
+            pending = OwnManifests.decode(phone.host.disks[ALICE].records[OWN]).pending
             await phone.open()
-            await phone.client.admit_device(request)
+            if pending:  # then it needs nobody's asking again
+                goes_on += 1
+                await phone.listed(2)
+            else:
+                await phone.client.admit_device(request)
         await laptop.create(None)
         for one in (phone, laptop):
             await check(one, 2, 2, step)
@@ -116,6 +125,7 @@ async def test_admission_at_the_older_device(tmp_path: Path) -> None:
         return went
 
     assert await every_step(tmp_path, story) > 4
+    assert goes_on > 1
 
 
 async def test_admission_at_the_new_device(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from roomkey.client.manifests import OWN, RECOVERY
 from roomkey.client.own_watch import OwnWatch
 from roomkey.errors import RoomkeyError
 from roomkey.federation.messages import GetUserInitKeyRequest
+from roomkey.federation.negotiation import CHOICES
 from roomkey.mls.leaf_node import MAX_LIFETIME
 from roomkey.tls import U8, U16, U32, Opaque, Struct, uint16, vector
 from roomkey.transparency.devices import recovery_key, recovery_pair
@@ -49,6 +50,32 @@ async def test_a_first_device_is_listed_and_publishes(world: Logged) -> None:
     (known,) = alice.client.devices()
     assert known == (alice.client.client_id, alice.client.identity_key, alice.client.suites, True, True)
     assert alice.errors == []
+    await alice.close()
+
+
+async def test_an_enrolment_whose_answer_was_lost_keeps_its_suites(world: Logged) -> None:
+    """The log has them already: who asks for others then is this device all the same, with those that are logged."""
+    alice, code = await device(world), await world.code(ALICE)
+    enrolments = f"{world.routes['email1.example']} /v1/clients"
+    world.network.lose_answers.add(enrolments)
+    await refused("timeout", alice.create(code, choice="experimental"))
+    world.network.lose_answers.clear()
+    await alice.create(code)
+    (listed,) = (await alice.logged()).manifest.clients
+    assert alice.client.suites == listed.suites == CHOICES["experimental"]
+    assert (await alice.client.publish(1)).sets == 1
+    assert alice.errors == []
+    await alice.close()
+
+
+async def test_an_enrolment_that_was_not_heard_may_choose_again(world: Logged) -> None:
+    alice, code = await device(world), await world.code(ALICE)
+    world.network.unreachable = set(world.routes.values())
+    await refused("service-unreachable", alice.create(code, choice="experimental"))
+    world.network.unreachable = set()
+    await alice.create(code)
+    assert alice.client.suites == CHOICES["standard"]
+    await alice.listed(1)
     await alice.close()
 
 
