@@ -6,10 +6,12 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from functools import cache
 from typing import Annotated, Any
 from unittest import mock
 
+import httpx
 from roomkey.bridge.arguments import Arguments
 from roomkey.crypto.admission import admit_dh_key, admit_signature_keys
 from roomkey.crypto.signatures import from_der, to_der
@@ -30,8 +32,12 @@ from roomkey.federation.delivery_messages import (
     MessageDelivery,
 )
 from roomkey.federation.messages import GetUserInitKeyRequest
+from roomkey.federation.relaying import RELAY, RELAY_PATH, Relayed
 from roomkey.federation.requests import (
     BODY,
+    CLIENT,
+    DOMAIN_TAG,
+    HOME,
     REQUEST_LINE,
     TAG,
     SignatureInput,
@@ -44,6 +50,10 @@ from roomkey.tls import U8, Opaque, Struct, vector
 from roomkey_delivery import init_keys
 from roomkey_delivery.app import make_app
 from roomkey_delivery.config import Rate, Rates, ServiceConfig
+from roomkey_delivery.peers import routes as peers
+from roomkey_delivery.peers.keys import new_keys
+from roomkey_delivery.peers.reaching import Answer
+from roomkey_delivery.peers.relay import Relay
 from roomkey_delivery.service import Service
 from roomkey_delivery.store.interface import Client, StockCount
 
@@ -55,7 +65,7 @@ from tests.fuzz.target import Finding, Target, refused
 from tests.support.mls_world import NOW
 
 _UNBOUND = Rate(1 << 60, 1.0)
-_RATES = Rates(_UNBOUND, _UNBOUND, _UNBOUND, _UNBOUND, _UNBOUND, _UNBOUND)
+_RATES = Rates(*[_UNBOUND] * len(fields(Rates)))
 
 
 class Header(Struct):
@@ -97,6 +107,21 @@ class _CannedStore:
     admit = enrol = publish = claim = deliver = acknowledge = register_group = commits = nothing
 
 
+class _CannedQueue:
+    async def put(self, *_: object) -> None:
+        return None
+
+
+async def _known(service: Service, client: bytes) -> bool:
+    return True  # for the store alice is a stranger, whose stream ends
+
+
+async def _canned_answer(
+    domain: str, client: bytes, identity: str, path: str, content_type: str, accept: str, body: bytes, **_: object
+) -> Answer:
+    return Answer(200, {"content-type": accept}, b"{}")
+
+
 @cache
 def _app() -> tuple[asyncio.AbstractEventLoop, Any]:
     _, keys, _ = _client()
@@ -109,7 +134,14 @@ def _app() -> tuple[asyncio.AbstractEventLoop, Any]:
     async def find(keyid: bytes, home: str | None, address: str) -> Client:
         return alice
 
+    async def key(domain: str, keyid: bytes, asker: str) -> bytes:
+        return bytes(32)
+
     service.directory.find = find  # type: ignore[method-assign,assignment]
+    service.peers.key = key  # type: ignore[method-assign]
+    queue: Any = _CannedQueue()
+    service.relay = Relay("a.example", new_keys(), service.peers, queue, lambda: NOW, httpx.AsyncClient())
+    service.relay._passer.post = _canned_answer  # type: ignore[method-assign]
     return asyncio.new_event_loop(), make_app(service)
 
 
@@ -147,19 +179,27 @@ def run_request(data: bytes) -> bool:
     except RoomkeyError:
         return False
     loop, app = _app()
-    with mock.patch.object(init_keys, "_crypto", Forgiving("service")):
+    with (
+        mock.patch.object(init_keys, "_crypto", Forgiving("service")),
+        mock.patch.object(peers, "current", _known),
+    ):
         status = loop.run_until_complete(_status(app, request))
     if status >= 500 or status < 200:
         raise Finding(f"expected an answer to the request, got status {status}")
     return status < 300 or status == 404
 
 
-def _signed(method: int, path: str, kind: str | None, body: bytes) -> bytes:
-    components = (*REQUEST_LINE, *(BODY if method == 1 else ()))
+def _signed(method: int, path: str, kind: str | None, body: bytes, vouched: tuple[str, str] | None = None) -> bytes:
+    """`vouched`: the domain that signs, and the client that it names."""
+    names = () if vouched is None else (HOME, CLIENT)
+    components = (*REQUEST_LINE, *names, *(BODY if method == 1 else ()))
     keyid = base64url(_client()[1].client_id)
-    parameters = SignatureInput(components, created=int(NOW), nonce="nonce", keyid=keyid, tag=TAG)
+    parameters = SignatureInput(
+        components, created=int(NOW), nonce="nonce", keyid=keyid, tag=DOMAIN_TAG if names else TAG
+    )
     headers = [(b"host", b"a.example"), (b"signature", b"roomkey=:" + base64.b64encode(bytes(64)) + b":")]
     headers.append((b"signature-input", b"roomkey=" + parameters.serialise().encode()))
+    headers += [(name.encode(), value.encode()) for name, value in zip(names, vouched or (), strict=True)]
     if kind is not None:
         headers += [(b"content-type", kind.encode()), (b"content-digest", b"=")]
     return Request(method, path.encode(), b"", tuple(Header(*pair) for pair in headers), body).encode()
@@ -183,7 +223,16 @@ def _request_seeds() -> dict[str, bytes]:
         ("/v1/commits", COMMIT, CommitSubmission(b"group", 2, bytes(32), bytes(32), commit).encode()),
         ("/v1/commits/read", COMMITS_READ, CommitsRead(b"group", 0, bytes(32)).encode()),
     ]
+    message = MessageDelivery((bytes(32),), b"message").encode()
+    for path, kind, accept, body in (
+        ("/v1/user-init-keys/claim", INIT_KEY_SETS, INIT_KEY_SETS, _requests.encode(asked)),
+        ("/v1/messages", DELIVERY, JSON, message),
+    ):
+        relayed = Relayed(b"b.example", path.encode(), kind.encode(), accept.encode(), body)
+        posts.append((RELAY_PATH, RELAY, relayed.encode()))
     found = {f"post{number:02}": _signed(1, *post) for number, post in enumerate(posts)}
+    client = ("b.example", f"{base64url(bytes(32))} bob@b.example")
+    found["vouched"] = _signed(1, "/v1/messages", DELIVERY, message, client)
     for number, path in enumerate(("/v1/service", "/v1/user-init-keys", "/.well-known/roomkey")):
         found[f"get{number}"] = _signed(0, path, None, b"")
     found["refused-inbox"] = _signed(0, "/v1/inbox", None, b"")
