@@ -9,7 +9,6 @@ import shutil
 import signal
 import socket
 import sys
-import threading
 import time
 import webbrowser
 from collections.abc import Iterator
@@ -17,16 +16,14 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlencode
 
-import uvicorn
-
 from build_scripts import build, environment, paths
 from build_scripts.browser import BrowserMissing
-from build_scripts.demo_pages import DOMAINS, PEOPLE, Pages, Service, person_origin, stage_origin
-from build_scripts.demo_services import DemoError, Services, free_ports
+from build_scripts.demo_pages import DOMAINS, PEOPLE, Pages, person_origin, stage_origin
+from build_scripts.demo_server import DemoError, running
+from build_scripts.demo_services import Services, free_ports
 
 FOLDER = paths.ROOMKEY / "demo"
 LOOK_SECONDS = 0.5  # how often we see whether a service is still there
-PAGES_SECONDS = 20.0
 
 
 def main(arguments: list[str]) -> int:
@@ -49,12 +46,12 @@ def main(arguments: list[str]) -> int:
 
 def run(options: argparse.Namespace) -> int:
     # The pages' port is a new one each time: browsers keep storage by origin, and these services start empty.
-    port, *service_ports = free_ports(1 + len(DOMAINS))
+    port, *service_ports = free_ports(2 + len(DOMAINS))
     origins = [person_origin(person, port) for person in PEOPLE]
     folder = FOLDER / str(os.getpid())
     try:
         built = snapshot(folder / "dist")
-        with Services(folder / "services", service_ports, origins) as services, serving(port, services.all, built):
+        with Services(folder / "services", service_ports, origins) as services, serving(port, services, built):
             codes = {person.name: code for person, code in services.codes.items()}
             stage = f"{stage_origin(port)}/#{urlencode(codes)}"
             if options.headless:
@@ -75,31 +72,10 @@ def snapshot(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def serving(port: int, services: tuple[Service, ...], built: Path) -> Iterator[None]:
+def serving(port: int, services: Services, built: Path) -> Iterator[None]:
     """Serves the pages of the build `built` from a thread while the context lasts."""
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind(("127.0.0.1", port))
-    except OSError as error:
-        listening.close()
-        raise DemoError(f"Port {port} was free and is not any more ({error.strerror}); try again.") from error
-    config = uvicorn.Config(Pages(port, services, built), lifespan="off", log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + PAGES_SECONDS
-    while not server.started:
-        if not thread.is_alive() or time.monotonic() > deadline:
-            raise DemoError("The server of the pages did not start.")
-        time.sleep(0.02)
-    try:
+    with running(Pages(port, services.all, services.malice, built), port):
         yield
-    finally:
-        server.should_exit = True
-        server.force_exit = True  # a browser's idle connection must not hold up the end
-        thread.join(PAGES_SECONDS)
-        listening.close()
 
 
 def invite(stage: str, services: Services, port: int, *, open_browser: bool) -> None:

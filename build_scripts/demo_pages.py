@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import mimetypes
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,7 +15,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from build_scripts import headers, paths
+from build_scripts.demo_malicious import ATTACKS, Malice
 
+STAGE = "stage.html"
 STAGE_HOST = "demo.localhost"  # browsers resolve every name under localhost to this machine and count it as secure
 
 # A machine's own table may say otherwise; browsers refuse modules and streamed wasm of another type.
@@ -33,10 +36,19 @@ class Person:
         return self.identity.partition("@")[2]
 
 
+class Transparency(TypedDict):
+    """Whom pages believe about one log: the settings of `setDeliveryService`."""
+
+    log: str
+    vrfKey: str
+    auditors: list[str]
+
+
 @dataclass(frozen=True)
 class Service:
     domain: str  # "email1.example"
     url: str  # "http://127.0.0.1:PORT"
+    transparency: Transparency = field(compare=False)
 
 
 PEOPLE = (
@@ -56,16 +68,20 @@ def person_origin(person: Person, port: int) -> str:
 
 
 class Pages:
-    """An ASGI application. The host name says whose page it is; any other name gets nothing (so no rebinding)."""
+    """An ASGI application. The host name says whose page it is; any other name gets nothing (so no rebinding).
 
-    def __init__(self, port: int, services: tuple[Service, ...], built: Path = paths.DIST) -> None:
-        stage = stage_origin(port)
+    The stage alone may turn the switch: `POST /malice {"attack": one of ATTACKS, or null}`.
+    """
+
+    def __init__(self, port: int, services: tuple[Service, ...], malice: Malice, built: Path = paths.DIST) -> None:
+        self._stage = stage = stage_origin(port)
+        self._malice = malice
         origins = [person_origin(person, port) for person in PEOPLE]
         connect = [service.url for service in services]
         self._assets = headers.asset_headers(connect)
         person = headers.page_headers(connect, frame_ancestors=stage)
         self._pages = {
-            f"{STAGE_HOST}:{port}": ("stage.html", headers.page_headers([], frames=origins)),
+            f"{STAGE_HOST}:{port}": (STAGE, headers.page_headers([], frames=origins)),
             **{origin.removeprefix("http://"): ("person.html", person) for origin in origins},
         }
         self._config: dict[str, Any] = {
@@ -74,7 +90,10 @@ class Pages:
                 {"name": one.name, "identity": one.identity, "origin": origin}
                 for one, origin in zip(PEOPLE, origins, strict=True)
             ],
-            "services": [{"domain": service.domain, "url": service.url} for service in services],
+            "services": [
+                {"domain": service.domain, "url": service.url, "transparency": service.transparency}
+                for service in services
+            ],
         }
         self._library = StaticFiles(directory=built / paths.ASSETS.name)
         self._demo = StaticFiles(directory=built / paths.DEMO_DIST.name)
@@ -82,13 +101,28 @@ class Pages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        response = await self._answer(Request(scope))
+        response = await self._answer(Request(scope, receive))
         await response(scope, receive, send)
+
+    async def _turn(self, request: Request) -> Response:
+        """Turns the switch. Pages of other origins may not send JSON here, nor hide where they come from."""
+        if request.headers.get("origin") != self._stage or request.headers.get("content-type") != "application/json":
+            return PlainTextResponse("the stage alone may turn this switch\n", status_code=403)
+        try:
+            wanted = json.loads(await request.body())["attack"]
+        except (ValueError, KeyError, TypeError):
+            wanted = ""
+        if wanted is not None and wanted not in ATTACKS:
+            return PlainTextResponse("expected one of the attacks, or null\n", status_code=400)
+        self._malice.attack = wanted
+        return JSONResponse({"attack": wanted})
 
     async def _answer(self, request: Request) -> Response:
         page = self._pages.get(request.headers.get("host", ""))
         if page is None:
             return PlainTextResponse("no page of the demo lives at this address\n", status_code=421)
+        if (request.method, request.url.path, page[0]) == ("POST", "/malice", STAGE):
+            return await self._turn(request)
         if request.method not in ("GET", "HEAD"):
             return PlainTextResponse("this server only reads\n", status_code=405)
         document, fields = page

@@ -21,7 +21,7 @@ from playwright.sync_api import sync_playwright
 
 from build_scripts import browser as browsers
 from build_scripts.demo_pages import PEOPLE, STAGE_HOST
-from build_scripts.demo_services import DemoError
+from build_scripts.demo_server import DemoError
 
 if TYPE_CHECKING:
     from playwright.sync_api import Frame, Page
@@ -73,15 +73,15 @@ class Story:
     """One run of the story in one browser page."""
 
     def __init__(self, page: Page, verdict: Verdict, screenshots: Path | None) -> None:
-        self._page = page
+        self.page = page
         self._verdict = verdict
         self._screenshots = screenshots
 
     def play(self, stage: str) -> None:
-        self._page.goto(stage)
+        self.page.goto(stage)
         for number, step in enumerate(STEPS, start=1):
             self._press(step)
-            title = self._page.text_content(f"[data-step={step}] span")
+            title = self.page.text_content(f"[data-step={step}] span")
             print(f"\n{number}. {title}: {self._said()}")
             if step == "call":
                 together = self.holdings()
@@ -94,11 +94,11 @@ class Story:
                 judge_agreement(self._verdict, after, ["alice", "bob"])
                 self._judge_removal(together, after)
                 self._talk("alice", "text of a message after the removal", ["bob"], ["carol"])
-            self._picture(str(number))
+            self.picture(str(number))
         self._reload("bob", after["bob"])
 
     def holdings(self) -> Holdings:
-        return {person.name: self._read(self._frame(person.name)) for person in PEOPLE}
+        return {person.name: self._read(self.frame(person.name)) for person in PEOPLE}
 
     def _read(self, frame: Frame) -> Holding | None:
         shown = frame.evaluate(READ)
@@ -107,31 +107,31 @@ class Story:
         return Holding(shown["epoch"], tuple(sorted(shown["members"])), shown["digits"], dict(shown["keys"]))
 
     def _press(self, step: str) -> None:
-        button = self._page.locator(f"[data-step={step}]")
-        self._until(f"step {step!r} to begin", lambda: button.is_enabled())
+        button = self.page.locator(f"[data-step={step}]")
+        self.until(f"step {step!r} to begin", lambda: button.is_enabled())
         button.click()
-        done = self._page.locator(f"li[data-state=done] [data-step={step}]")
-        error = self._page.locator("#error")
-        self._until(f"step {step!r} to end", lambda: done.count() == 1 or error.is_visible())
+        done = self.page.locator(f"li[data-state=done] [data-step={step}]")
+        error = self.page.locator("#error")
+        self.until(f"step {step!r} to end", lambda: done.count() == 1 or error.is_visible())
         if error.is_visible():
-            self._picture("failed")
+            self.picture("failed")
             sentence, code = error.locator("p").text_content(), error.locator("code").text_content()
             raise DemoError(f"Step {step!r} failed: {sentence} ({code})")
 
     def _talk(self, sender: str, text: str, hear: list[str], not_hear: list[str]) -> None:
         """Sends a chat message by the page's own form, and sees who reads it."""
-        frame = self._frame(sender)
+        frame = self.frame(sender)
         frame.locator("#step-call").evaluate("(box) => { box.open = true; }")
         frame.locator("#message").fill(text)
         frame.locator("#send-message").click()
         for name in hear:
-            self._until(f"{name} to read the message", functools.partial(self._reads, name, text))
+            self.until(f"{name} to read the message", functools.partial(self._reads, name, text))
         self._verdict.check(True, f"{sender}’s message is read by {' and '.join(hear)}")
         for name in not_hear:
             self._verdict.check(not self._reads(name, text), f"{name} does not read it")
 
     def _reads(self, name: str, text: str) -> bool:
-        return self._frame(name).locator("#messages li", has_text=text).count() == 1
+        return self.frame(name).locator("#messages li", has_text=text).count() == 1
 
     def _judge_removal(self, before: Holdings, after: Holdings) -> None:
         verdict = self._verdict
@@ -142,40 +142,40 @@ class Story:
         verdict.check(int(new.epoch) > int(old.epoch), f"the epoch rose from {old.epoch} to {new.epoch}")
         verdict.check(new.digits != old.digits, "the digits differ between the epochs")
         verdict.check(not set(new.keys.values()) & set(old.keys.values()), "no SRTP key lives on in the new epoch")
-        carol = self._frame("carol").content()
+        carol = self.frame("carol").content()
         nowhere = not any(key in carol for key in new.keys.values())
         verdict.check(nowhere, "no new key’s fingerprint is anywhere on carol’s page")
 
     def _reload(self, name: str, held: Holding | None) -> None:
-        frame = self._frame(name)
+        frame = self.frame(name)
         frame.goto(frame.url)
-        self._until(f"{name} to be back in the call", lambda: self._read_quietly(name) is not None)
+        self.until(f"{name} to be back in the call", lambda: self._read_quietly(name) is not None)
         same = self._read_quietly(name) == held
         self._verdict.check(same, f"{name}’s page, loaded again, holds the same call and keys")
 
     def _read_quietly(self, name: str) -> Holding | None:
         try:
-            return self._read(self._frame(name))
+            return self._read(self.frame(name))
         except (PlaywrightError, DemoError):  # between two documents
             return None
 
-    def _frame(self, name: str) -> Frame:
+    def frame(self, name: str) -> Frame:
         origin = f"http://{name}.{STAGE_HOST}:"
-        for frame in self._page.frames:
+        for frame in self.page.frames:
             if frame.url.startswith(origin):
                 return frame
         raise DemoError(f"The stage shows no page of {name}.")
 
-    def _until(self, what: str, holds: Callable[[], bool]) -> None:
+    def until(self, what: str, holds: Callable[[], bool]) -> None:
         deadline = time.monotonic() + STEP_SECONDS
         while not holds():
             if time.monotonic() > deadline:
-                self._picture("failed")
+                self.picture("failed")
                 raise DemoError(f"Waited {STEP_SECONDS:.0f} s for {what}; the stage said: {self._said()}")
-            self._page.wait_for_timeout(POLL_SECONDS * 1000)
+            self.page.wait_for_timeout(POLL_SECONDS * 1000)
 
     def _said(self) -> str:
-        return self._page.text_content("#status") or "nothing"
+        return self.page.text_content("#status") or "nothing"
 
     def _show(self, holdings: Holdings) -> None:
         for name, holding in holdings.items():
@@ -186,10 +186,10 @@ class Story:
             for sender, fingerprint in sorted(holding.keys.items()):
                 print(f"         {sender:<22} {fingerprint}")
 
-    def _picture(self, name: str) -> None:
+    def picture(self, name: str) -> None:
         if self._screenshots is not None:
             self._screenshots.mkdir(parents=True, exist_ok=True)
-            self._page.screenshot(path=self._screenshots / f"{name}.png", full_page=True)
+            self.page.screenshot(path=self._screenshots / f"{name}.png", full_page=True)
 
 
 def judge_agreement(verdict: Verdict, holdings: Holdings, names: list[str]) -> None:

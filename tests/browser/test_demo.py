@@ -45,9 +45,9 @@ class Demo:
 def running(assets: Path, tmp_path: Path) -> Iterator[Demo]:
     assert assets.is_dir()
     built = demo.snapshot(tmp_path / "dist")
-    port, *service_ports = free_ports(3)
+    port, *service_ports = free_ports(4)
     origins = [person_origin(person, port) for person in PEOPLE]
-    with Services(tmp_path / "services", service_ports, origins) as services, demo.serving(port, services.all, built):
+    with Services(tmp_path / "services", service_ports, origins) as services, demo.serving(port, services, built):
         yield Demo(services, port)
 
 

@@ -18,7 +18,7 @@ class Page {
   constructor(config: DemoConfig, name: string) {
     this.#config = config;
     this.#framed = window.parent !== window;
-    this.#model = new PersonModel(name, (traffic) => {
+    this.#model = new PersonModel(name, config.services, (traffic) => {
       const { direction, service, kind, bytes } = traffic;
       this.#tell({ roomkey: "story", event: "traffic", traffic: { direction, service, kind, bytes } });
     });
@@ -48,15 +48,18 @@ class Page {
   #wire(): void {
     this.#submit("service-form", "set-service", "service", () => this.#setService(byId<HTMLInputElement>("service").value));
     this.#submit("enrol-form", "enrol", "service", () => this.#model.enrol(byId<HTMLInputElement>("code").value.trim()));
-    this.#submit("keys-form", "fetch-keys", "keys", () => {
+    this.#submit("keys-form", "fetch-keys", "keys", async () => {
       const names = byId<HTMLInputElement>("people").value.split(/[\s,;]+/);
-      return this.#model.fetchKeys(names.filter((name) => name !== ""));
+      await this.#model.fetchKeys(names.filter((name) => name !== ""));
+      byId<HTMLDetailsElement>("step-keys").open ||= this.#model.missing.length > 0; // whom it could not be done for, and why
     });
     this.#submit("message-form", "send-message", "message", async () => {
       const field = byId<HTMLInputElement>("message");
       await this.#model.send(field.value);
       field.value = "";
     });
+    byId("take-recovery").addEventListener("click", () =>
+      this.#run(byId<HTMLButtonElement>("take-recovery"), "service", () => this.#model.showRecoveryKey()));
     this.#click("start-call", () => this.#model.startCall());
     this.#click("update-keys", () => this.#model.newKeys());
     this.#click("leave-call", () => this.#model.leave());
@@ -123,7 +126,10 @@ class Page {
     window.addEventListener("message", (event: MessageEvent<unknown>) => {
       const message = received<ToPerson>(event, this.#config.stage, window.parent);
       if (message === null || !STEPS.includes(message.do)) return;
-      void this.#press(message.do).then((error) => this.#tell({ roomkey: "story", event: "done", id: message.id, error }));
+      void this.#press(message.do).then((error) => {
+        const proved = this.#model.fetched.at(-1)?.verified.by ?? null;
+        this.#tell({ roomkey: "story", event: "done", id: message.id, error, proved });
+      });
     });
     new ResizeObserver(() => this.#tell({ roomkey: "story", event: "height", height: document.body.offsetHeight })).observe(document.body);
   }
@@ -139,6 +145,11 @@ class Page {
         return null;
       }
       case "keys": {
+        const error = await this.#pressed(() => byId<HTMLFormElement>("keys-form").requestSubmit());
+        return error ?? (this.#model.missing[0] === undefined ? null : explained(this.#model.missing[0].error));
+      }
+      case "check": {
+        byId<HTMLInputElement>("people").value = this.#others().filter((name) => !name.endsWith(`@${this.#model.homeDomain}`)).join(", ");
         const error = await this.#pressed(() => byId<HTMLFormElement>("keys-form").requestSubmit());
         return error ?? (this.#model.missing[0] === undefined ? null : explained(this.#model.missing[0].error));
       }
@@ -168,6 +179,8 @@ class Page {
       remove: (identity) => this.#run(removeButton(identity), "call", () => model.remove(identity)),
       accept: (index) => this.#invitation(index, "accept"),
       decline: (index) => this.#invitation(index, "decline"),
+      acceptReset: (identity) => this.#run(null, "keys", () => this.#model.acceptReset(identity)),
+      evidence: () => this.#run(null, "keys", () => this.#model.saveEvidence()),
     });
     const home = model.services.some((service) => service.domain === model.homeDomain);
     byId("more-services").hidden = model.identity === null || this.#nextAddress() === undefined;

@@ -5,14 +5,18 @@ import { Actor, Failed } from "./parts/actor.js";
 import { byId, fill, firstName, listed, make, say } from "./parts/dom.js";
 import { digitsText, drawHolds, keyCell, verdict } from "./parts/holds.js";
 import { Lines } from "./parts/lines.js";
+import { MalicePanel } from "./parts/malice.js";
 import { ServiceBox } from "./parts/service_box.js";
 import { demoConfig, received } from "./parts/story.js";
 import type { CallState, DemoConfig, FromPerson, PersonState } from "./parts/story.js";
+
+const MALICIOUS = "email2.example"; // whom the switch makes lie
 
 class Stage {
   readonly #config: DemoConfig;
   readonly #actors: Actor[] = [];
   readonly #boxes = new Map<string, ServiceBox>();
+  readonly #malice: MalicePanel;
   readonly #lines = new Lines(byId<SVGSVGElement>("lines"));
   readonly #epochs = new Map<string, Map<string, CallState>>(); // epoch -> identity -> what that page held
 
@@ -20,6 +24,7 @@ class Stage {
     this.#config = config;
     this.#layOut();
     window.addEventListener("message", (event) => this.#hear(event));
+    this.#malice = this.#switch();
     for (const button of this.#buttons()) button.addEventListener("click", () => void this.#play(button));
     void this.#load(codes);
   }
@@ -95,6 +100,20 @@ class Stage {
     }
   }
 
+  // -- the switch --
+
+  #switch(): MalicePanel {
+    return new MalicePanel({
+      check: async (victim) => {
+        for (const box of this.#boxes.values()) box.begin();
+        const actor = this.#actors.find((one) => one.name === victim)!;
+        return actor.ask("check");
+      },
+      turned: (attack) => this.#boxes.get(MALICIOUS)?.lies(attack !== null),
+      failed: (error) => this.#fail(error, byId("check")),
+    });
+  }
+
   // -- the four steps --
 
   #buttons(): HTMLButtonElement[] {
@@ -139,7 +158,7 @@ class Stage {
         if (actor.state.phase === "invited") await actor.act("accept");
       }));
       await this.#agree(this.#actors);
-      this.#say("The call is keyed: same digits, same colours on all three pages. The services carried sealed envelopes.");
+      this.#say("The call is keyed: same digits, same colours on all three pages. Now let a service lie, or remove Carol.");
     },
     remove: async (): Promise<void> => {
       const carol = this.#actors[2];
@@ -172,7 +191,7 @@ class Stage {
     say(byId("status"), text);
   }
 
-  #fail(error: unknown, button: HTMLButtonElement): void {
+  #fail(error: unknown, button: HTMLElement): void {
     const unexpected = { code: "unexpected", sentence: "Something unexpected went wrong on the stage." };
     const plain = error instanceof Failed ? error.plain : unexpected;
     if (!(error instanceof Failed)) console.error(error);
@@ -202,6 +221,7 @@ class Stage {
     reached.keys = enrolled && !done("keys");
     reached.call = done("keys") && !done("call");
     reached.remove = done("call") && !done("remove");
+    this.#malice.show(done("call"));
     let next = true;
     for (const { button, item } of items) {
       const step = button.dataset["step"] as keyof typeof reached;

@@ -15,6 +15,10 @@ from roomkey.host.interface import Host, Http, HttpResponse, HttpStream, Store
 _KINDS = {
     "/v1/service": "discover",
     "/v1/clients": "enrol",
+    "/v1/clients/recovery": "recovery",
+    "/v1/log/answers": "proof",
+    "/v1/log/manifests": "manifest",
+    "/v1/relay": "relay",
     "/v1/user-init-keys/claim": "claim",
     "/v1/inbox/acknowledgements": "ack",
     "/v1/groups": "register",

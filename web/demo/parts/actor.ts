@@ -1,6 +1,7 @@
 // One person's page as the stage sees it: what it reports, and how it is asked to press its own buttons.
 
 import { firstName } from "./dom.js";
+import type { Outcome } from "./malice.js";
 import type { DemoConfig, FromPerson, PersonState, PlainError, Step, ToPerson } from "./story.js";
 
 const LOADING: PersonState = { phase: "loading", call: null };
@@ -21,7 +22,7 @@ export class Actor {
   readonly origin: string;
   state: PersonState = LOADING;
   readonly #frame: HTMLIFrameElement;
-  readonly #pending = new Map<number, (error: PlainError | null) => void>();
+  readonly #pending = new Map<number, (outcome: Outcome) => void>();
   readonly #watchers = new Set<() => void>();
   #lastId = 0;
 
@@ -48,7 +49,7 @@ export class Actor {
     } else if (message.event === "height") {
       this.#frame.style.height = `${Math.ceil(message.height)}px`;
     } else if (message.event === "done") {
-      this.#pending.get(message.id)?.(message.error);
+      this.#pending.get(message.id)?.({ error: message.error, proved: message.proved });
       this.#pending.delete(message.id);
     }
   }
@@ -69,12 +70,17 @@ export class Actor {
 
   /** Has the page press its own button for this step, and waits for its outcome. */
   async act(step: Step): Promise<void> {
+    const { error } = await this.ask(step);
+    if (error !== null) throw new Failed(error);
+  }
+
+  /** The same where a failure is an answer. */
+  async ask(step: Step): Promise<Outcome> {
     await this.until("loading", (state) => state.phase !== "loading");
     const id = ++this.#lastId;
-    const answer = new Promise<PlainError | null>((resolve) => this.#pending.set(id, resolve));
+    const answer = new Promise<Outcome>((resolve) => this.#pending.set(id, resolve));
     this.window?.postMessage({ roomkey: "story", do: step, id } satisfies ToPerson, this.origin);
-    const error = await limited(`${firstName(this.identity)}: ${step}`, answer);
-    if (error !== null) throw new Failed(error);
+    return limited(`${firstName(this.identity)}: ${step}`, answer);
   }
 }
 

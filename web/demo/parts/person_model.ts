@@ -1,13 +1,14 @@
 // One person's page without its looks: how an application uses Roomkey, from an address to a keyed call.
 
-import { load } from "roomkey";
+import { load, RoomkeyError } from "roomkey";
 import type { Conference, Identity, InitKeys, Invitation, Message, Roomkey, Traffic } from "roomkey";
-import { sameName } from "./dom.js";
-import type { CallState, PersonState } from "./story.js";
+import { make, sameName } from "./dom.js";
+import type { CallState, DemoConfig, PersonState } from "./story.js";
 
 const PROFILE = "SRTP_AEAD_AES_128_GCM";
 const REMEMBERED = "roomkey demo: services"; // addresses only; everything secret is Roomkey's own to keep
-
+const KEPT_MS = 60_000; // a saved file's source: long enough for a browser that asks where to put it
+const RECOVERY_LETTERS = 45; // of 60: so much of a recovery key is no enrolment code
 
 /** Whose keys were fetched, from where, and how they were proved: for people to see. */
 export interface Contact {
@@ -24,6 +25,7 @@ export class PersonModel extends EventTarget {
   services: { url: string; domain: string }[] = [];
   identity: Identity | null = null;
   stock: number | null = null;
+  recoveryKey: string | null = null; // while it is shown
   fetched: InitKeys[] = []; // at hand for the next invitation
   contacts: Contact[] = [];
   missing: { identity: string; error: unknown }[] = [];
@@ -36,13 +38,18 @@ export class PersonModel extends EventTarget {
 
   readonly name: string; // alice@email1.example
   readonly onTraffic: (traffic: Traffic) => void;
+  readonly #trusted: DemoConfig["services"];
+  readonly #kept: InitKeys[] = []; // while we hold them, nobody is handed them again as if they were new
+  #claims = 0;
   #roomkey: Roomkey | null = null;
   #reading: AbortController | null = null;
   #latestTrouble: unknown = null;
 
-  constructor(name: string, onTraffic: (traffic: Traffic) => void) {
+  /** `trusted`: the services whose logs this page knows whom to believe about, by its own configuration. */
+  constructor(name: string, trusted: DemoConfig["services"], onTraffic: (traffic: Traffic) => void) {
     super();
     this.name = name;
+    this.#trusted = trusted;
     this.onTraffic = onTraffic;
   }
 
@@ -69,6 +76,7 @@ export class PersonModel extends EventTarget {
       });
       roomkey.addEventListener("traffic", (event) => this.onTraffic(event.detail));
       this.#roomkey = roomkey;
+      for (const { domain, transparency } of this.#trusted) await roomkey.setTransparency(domain, transparency);
       for (const url of this.#remembered()) {
         await this.setService(url).catch((error: unknown) => this.#trouble(error));
       }
@@ -92,16 +100,52 @@ export class PersonModel extends EventTarget {
     this.#changed();
   }
 
-  async enrol(code: string): Promise<void> {
-    const identity = await this.#loaded().createIdentity(this.name, { enrolment: code });
+  /** By a one-time code, or by the recovery key as it was written down. */
+  async enrol(typed: string): Promise<void> {
+    const recovers = typed.replaceAll(/[^A-Za-z]/g, "").length >= RECOVERY_LETTERS;
+    const identity = await this.#loaded().createIdentity(this.name, recovers ? { recoveryKey: typed } : { enrolment: typed });
     await this.#open(identity);
     this.stock = (await identity.publishInitKeys()).available;
     this.#changed();
   }
 
+  /** Shows the key that brings the identity back when every device is lost; it is given once. */
+  async showRecoveryKey(): Promise<void> {
+    this.recoveryKey = await this.#opened().takeRecoveryKey();
+    this.#changed();
+  }
+
+  /** The person was asked by another way, and has begun anew: their new keys are fetched. */
+  async acceptReset(name: string): Promise<void> {
+    const error = this.missing.find((one) => one.identity === name)?.error;
+    const manifest = RoomkeyError.is(error) ? error.details["manifest"] : undefined;
+    if (typeof manifest !== "string") throw new Error("nothing waits for consent");
+    await this.#opened().acceptReset(name, manifest);
+    await this.fetchKeys([name]);
+  }
+
+  /** Offers what proves that a log showed two truths as files to save. */
+  async saveEvidence(): Promise<void> {
+    for (const { origin, text } of await this.#opened().forkEvidence()) {
+      const url = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+      make("a", { href: url, download: `evidence ${origin.replaceAll("/", " ")}.txt` }).click();
+      setTimeout(() => URL.revokeObjectURL(url), KEPT_MS);
+    }
+  }
+
+  /** Fetches keys that the services hand out now: first what is left of an earlier fetch is put aside. */
   async fetchKeys(names: readonly string[]): Promise<void> {
+    let asked: number;
+    do {
+      asked = this.#claims;
+      await this.#fetch(names);
+    } while (asked === this.#claims && this.missing.length === 0 && names.length > 0);
+  }
+
+  async #fetch(names: readonly string[]): Promise<void> {
     const { keys, missing } = await this.#opened().fetchInitKeys([...names]);
-    const fresh = new Set(keys.map((one) => one.identity));
+    this.#kept.push(...keys);
+    const fresh = new Set([...keys, ...missing].map((one) => one.identity));
     this.fetched = [...this.fetched.filter((one) => !fresh.has(one.identity)), ...keys];
     this.missing = missing;
     const found = keys.map((one) => ({ identity: one.identity, from: one.service.domain, devices: one.clients.length, provedBy: one.verified.by }));
@@ -168,7 +212,10 @@ export class PersonModel extends EventTarget {
       this.stock = event.detail.available;
       this.#changed();
     });
-    identity.addEventListener("traffic", (event) => this.onTraffic(event.detail));
+    identity.addEventListener("traffic", (event) => {
+      if (event.detail.kind === "claim") this.#claims += 1;
+      this.onTraffic(event.detail);
+    });
     identity.addEventListener("error", (event) => this.#trouble(event.detail));
     for (const invitation of await identity.invitations()) this.#invited(invitation);
     const known = await identity.conferences();

@@ -13,6 +13,8 @@ export interface Doings {
   readonly remove: (identity: string) => void;
   readonly accept: (index: number) => void;
   readonly decline: (index: number) => void;
+  readonly acceptReset: (identity: string) => void;
+  readonly evidence: () => void;
 }
 
 export function draw(model: PersonModel, doings: Doings): void {
@@ -21,7 +23,8 @@ export function draw(model: PersonModel, doings: Doings): void {
   drawCall(model, doings);
   drawInvitations(model, doings);
   drawServices(model);
-  drawKeys(model);
+  drawRecovery(model);
+  drawKeys(model, doings);
   drawControls(model);
   drawMessages(model);
   drawTrouble(model);
@@ -85,16 +88,36 @@ function drawServices(model: PersonModel): void {
   outcome("service", model.identity !== null, model.services.find((service) => service.domain === model.homeDomain)?.domain ?? "");
 }
 
-function drawKeys(model: PersonModel): void {
+function drawRecovery(model: PersonModel): void {
+  byId("recovery").hidden = model.identity === null;
+  const groups = model.recoveryKey?.split(" ") ?? [];
+  byId("letters").hidden = groups.length === 0;
+  fill(byId("letters"), groups, () => groups.map((group) => make("span", {}, group)));
+  byId("take-recovery").hidden = groups.length > 0;
+  say(byId("recovery-words"), groups.length > 0
+    ? "Write it down and keep it away from this device. It will not be shown again."
+    : "For the day when every device is lost. It is shown once: have pen and paper ready.");
+}
+
+function drawKeys(model: PersonModel, doings: Doings): void {
   const names = model.fetched.map((one) => one.identity);
   fill(byId("fetched"), [model.contacts, model.missing.map((one) => [one.identity, explained(one.error)])], () => [
     ...model.contacts.map((one) => make("li", { "data-fetched": one.identity },
       make("b", {}, one.identity), ` from ${one.from}: ${one.devices === 1 ? "one device" : `${one.devices} devices`}, ${proof(one.provedBy)}`)),
     ...model.missing.map((one) => make("li", { class: "missing", "data-missing": one.identity },
-      make("b", {}, one.identity), ` ${explained(one.error).sentence} `, make("code", {}, explained(one.error).code))),
+      make("b", {}, one.identity), ` ${explained(one.error).sentence} `, make("code", {}, explained(one.error).code),
+      remedy(one.identity, explained(one.error).code, doings))),
   ]);
   const inCall = (model.callState?.members ?? []).filter((name) => name !== model.name).map(firstName);
   outcome("keys", names.length > 0 || inCall.length > 0, names.length > 0 ? listed(names.map(firstName)) : inCall.length > 0 ? "in use" : "");
+}
+
+/** What a person can do about somebody whose keys were refused, beside trying again. */
+function remedy(identity: string, code: string, doings: Doings): HTMLElement | null {
+  const button = (text: string, onclick: () => void): HTMLElement => make("button", { type: "button", class: "button quiet small", onclick }, text);
+  if (code === "log-fork") return button("Save the proof", doings.evidence);
+  if (code === "identity-reset") return button(`${firstName(identity)} has told me so: accept`, () => doings.acceptReset(identity));
+  return null;
 }
 
 function drawControls(model: PersonModel): void {

@@ -14,6 +14,7 @@ export class ServiceBox {
   readonly #sealed = make("dd", { class: "open" }, "—");
   readonly #total = make("span", {}, "nothing yet");
   readonly #list = make("ol", { class: "log" });
+  readonly #lies = make("span", { class: "lies", hidden: true }, "lies");
   #count = 0;
   #bytes = 0;
   #shown = 0; // how telling the event in sight is
@@ -21,12 +22,18 @@ export class ServiceBox {
   constructor(domain: string, what: string) {
     this.domain = domain;
     this.element = make("section", { class: "service-box", "aria-label": `${domain}: ${what}` },
-      make("h2", {}, domain), make("p", { class: "soft" }, what),
+      make("h2", {}, domain, this.#lies), make("p", { class: "soft" }, what),
       this.#last,
       make("dl", {},
         make("div", {}, make("dt", {}, "could read"), this.#read),
         make("div", { class: "closed" }, make("dt", {}, "stayed closed"), this.#sealed)),
       make("details", {}, make("summary", {}, "All that passed: ", this.#total), this.#list));
+  }
+
+  /** Whether the switch made it lie. */
+  lies(does: boolean): void {
+    this.#lies.hidden = !does;
+    this.element.classList.toggle("malicious", does);
   }
 
   /** A new step begins: from now on its events are what counts. */

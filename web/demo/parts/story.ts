@@ -1,13 +1,16 @@
 // What the stage and the people's pages tell each other, and how they make sure with whom they speak.
 // Plain story events only: no key, no secret, no message text crosses.
 
-export type Step = "service" | "keys" | "call" | "accept" | "remove";
-export const STEPS: readonly Step[] = ["service", "keys", "call", "accept", "remove"];
+import type { Transparency } from "roomkey";
+
+/** "check": fetch the keys of everybody who has another provider, as they are handed out now. */
+export type Step = "service" | "keys" | "call" | "accept" | "remove" | "check";
+export const STEPS: readonly Step[] = ["service", "keys", "call", "accept", "remove", "check"];
 
 export interface DemoConfig {
   readonly stage: string; // origin
   readonly people: readonly { readonly name: string; readonly identity: string; readonly origin: string }[];
-  readonly services: readonly { readonly domain: string; readonly url: string }[];
+  readonly services: readonly { readonly domain: string; readonly url: string; readonly transparency: Transparency }[];
 }
 
 export interface PlainError {
@@ -45,7 +48,7 @@ export type FromPerson =
   | { readonly roomkey: "story"; readonly event: "state"; readonly state: PersonState }
   | { readonly roomkey: "story"; readonly event: "traffic"; readonly traffic: Traffic }
   | { readonly roomkey: "story"; readonly event: "height"; readonly height: number }
-  | { readonly roomkey: "story"; readonly event: "done"; readonly id: number; readonly error: PlainError | null };
+  | { readonly roomkey: "story"; readonly event: "done"; readonly id: number; readonly error: PlainError | null; readonly proved: string | null };
 
 export type ToPerson = { readonly roomkey: "story"; readonly do: Step; readonly id: number };
 
