@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from roomkey.client.opening import create_client, open_client, prepare_device
 from roomkey.conference.events import Failed
 from roomkey.federation.trust import FirstUse
 from roomkey.transparency.manifest import SignedManifest
+from roomkey.transparency.verifier import Trust
 from roomkey_delivery.enrolment import new_code
 from roomkey_delivery.log.log import Log
 
@@ -54,18 +56,20 @@ class Device:
     host: SimulatedHost
     client: Client = field(init=False)
     events: list[Event] = field(default_factory=list)
+    trusts: Mapping[str, Trust] | None = None  # None: those of the world
 
     async def create(self, code: str | None, **options: Any) -> Client:
         """`create_client` here; options as there."""
         world = self.world
         self.client = await create_client(
-            self.host, self.identity, code, world.routes, FirstUse(), self.events.append, trusts=world.trusts, **options
+            self.host, self.identity, code, world.routes, FirstUse(), self.events.append,
+            trusts=self._trusts(), **options,
         )  # fmt: skip
         return self.client
 
     async def open(self) -> Client:
         self.client = await open_client(
-            self.host, self.identity, {}, FirstUse(), self.events.append, trusts=self.world.trusts
+            self.host, self.identity, {}, FirstUse(), self.events.append, trusts=self._trusts()
         )
         return self.client
 
@@ -99,6 +103,9 @@ class Device:
             return self._looks() and len(known) == count and all(device.logged for device in known)
 
         await until(proved, f"{count} devices in the log")
+
+    def _trusts(self) -> Mapping[str, Trust]:
+        return self.world.trusts if self.trusts is None else self.trusts
 
     def _looks(self) -> bool:
         self.client._watch.moved()

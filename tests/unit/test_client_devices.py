@@ -290,3 +290,20 @@ async def test_services_without_logs_stay_as_they_were(tmp_path: Path) -> None:
         await refused("recovery-key-taken", phone.client.take_recovery_key())
         await phone.close()
         await laptop.close()
+
+
+async def test_a_client_that_trusts_no_log_publishes_where_one_is_kept(world: Logged) -> None:
+    """Its page was told of none: the service asks for an entry all the same, and others can prove it."""
+    phone, laptop = await device(world), await device(world)
+    for one in (phone, laptop):
+        one.trusts = {}
+    await phone.create(await world.code(ALICE))
+    assert (await phone.client.publish(1)).sets == 1
+    await laptop.admitted_by(phone)
+    assert (await laptop.client.publish(1)).sets == 1
+    assert (await phone.logged()).manifest.version == 2
+    assert len(phone.client.devices()) == 2
+    assert not any(item.logged for item in phone.client.devices())
+    for one in (phone, laptop):
+        assert one.errors == []
+        await one.close()

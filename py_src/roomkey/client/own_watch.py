@@ -5,6 +5,7 @@ move, and after each change of ours until that is proved.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -41,21 +42,22 @@ class OwnWatch:
 
     async def run(self) -> None:
         """Looks for as long as the client is open."""
-        reported, wait, begun = "", FIRST_LOOK, self._now()
+        reported, wait, since = "", FIRST_LOOK, math.inf
         while True:
             self._wanted.clear()
             rest = LOOK_INTERVAL
             try:
                 await self._look()
-                reported, wait = "", FIRST_LOOK
+                reported, wait, since = "", FIRST_LOOK, math.inf
             except RoomkeyError as error:
+                since = min(since, self._now())
                 rest, wait = wait, min(2 * wait, LAST_LOOK)
-                passing = error.code == "log-unproven" and self._now() < begun + PATIENCE
+                passing = error.code == "log-unproven" and self._now() < since + PATIENCE
                 if error.code != reported and not passing:
                     reported = error.code
                     self._failed(error)
             if await self._rest(rest):
-                wait, begun = FIRST_LOOK, self._now()
+                wait = FIRST_LOOK
 
     async def _rest(self, seconds: float) -> bool:
         """Waits; whether a look was wanted before the time was over."""

@@ -7,6 +7,7 @@ vouch for that one; so nothing goes out before our own entry is proved, or after
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -63,19 +64,21 @@ class Publishing:
 
     async def keep(self, target: Callable[[], int], housekeeping: Callable[[], Awaitable[None]]) -> None:
         """Tops the stock up for as long as the client is open: at the start, when it is wanted, and now and then."""
-        reported, wait = "", FIRST_LOOK
+        reported, wait, since = "", FIRST_LOOK, math.inf
         while True:
             self.wanted.clear()
             rest = STOCK_INTERVAL
             if target():
                 try:
                     await self._top_up(target())
-                    reported, wait = "", FIRST_LOOK
+                    reported, wait, since = "", FIRST_LOOK, math.inf
                 except RoomkeyError as error:
-                    if error.code not in (reported, *_TOLD):
+                    awaited = error.code == "manifest-unproven"
+                    since = min(since, self._now())
+                    if error.code not in (reported, *_TOLD) and not (awaited and self._now() < since + PATIENCE):
                         self._failed(error)
-                    reported = error.code
-                    if error.code == "manifest-unproven":
+                        reported = error.code
+                    if awaited:
                         rest, wait = wait, min(2 * wait, LAST_LOOK)
             await housekeeping()
             try:
