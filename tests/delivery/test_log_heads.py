@@ -17,9 +17,13 @@ from roomkey.transparency.notes import COSIGNATURE, ED25519, Note, VerifierKey
 from roomkey_delivery.audit.witnesses import collect
 from roomkey_delivery.log import log as logs_own
 from roomkey_delivery.log.config import LogConfig, Witness
+from roomkey_delivery.log.epochs import make_epoch
 from roomkey_delivery.log.keys import make_keys
-from roomkey_delivery.log.log import RECOSIGN, Log
+from roomkey_delivery.log.log import FRESH, RECOSIGN, Log
+from roomkey_delivery.log.map import LogMap
 from roomkey_delivery.log.parts import make_log
+from roomkey_delivery.log.store import LogStore
+from roomkey_delivery.log.submitting import submit
 
 from tests.support.log_configs import log_config
 from tests.support.logged_services import LoggedLocals
@@ -222,6 +226,27 @@ async def test_two_processes_that_race_are_never_taken_for_an_old_disk(
     await two.close()
 
 
+async def test_no_epoch_is_made_on_a_head_that_another_process_has_not_published_yet(tmp_path: Path) -> None:
+    store, current, keys, owner = LogStore(tmp_path / "log.db"), LogMap(), make_keys(HOME), await Owner.make()
+    store.begin(keys)
+    with store.writing():
+        assert make_epoch(store, current, 1)
+        assert submit(store, CRYPTO, keys.vrf_secret, ALICE, await owner.next(), 1, reset=False)
+        assert not make_epoch(store, current, 2)
+        store.publish(1, b"a note", 2)
+        assert make_epoch(store, current, 3)
+        assert (store.head().size, store.epoch(1).time) == (2, 3)
+    store.close()
+
+
+def test_what_is_written_survives_a_power_failure(tmp_path: Path) -> None:
+    """As far as SQLite can: each transaction is flushed to the disk before it counts (FULL)."""
+    store = LogStore(tmp_path / "log.db")
+    assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert store._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    store.close()
+
+
 async def test_a_witness_that_is_no_auditor_counts_for_nothing(logs: LoggedLocals) -> None:
     own = logs.keys[HOME]
     witness = StockWitness("witness.example/w", lambda: logs.time, own.log_key.encode())
@@ -238,10 +263,13 @@ async def test_a_witness_that_is_no_auditor_counts_for_nothing(logs: LoggedLocal
     beside = Witness(VerifierKey.decode(witness.vkey), "https://witness.example", auditor=False)
     config = LogConfig(own, (*config.witnesses, beside), config.audits)
     log = another(logs, config)
+    logs.time += FRESH + 1  # what the auditor said at the beginning counts no more
+    published = await log.checkpoint()
     await log.submit(await (await Owner.make()).next(), logs.time)
     logs.between.down.add(OTHER)
     assert not await log.advance()
-    assert await size_of(log) == 1
+    assert len(witness.requests) == 1
+    assert await log.checkpoint() == published
     logs.between.down.clear()
     assert await log.advance()
     assert await size_of(log) == 2
