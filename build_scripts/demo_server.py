@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 START_SECONDS = 20.0
+GRACE_SECONDS = 1  # a browser's open connection must not hold up the end
 
 
 class DemoError(Exception):
@@ -28,7 +29,8 @@ def running(application: ASGIApp, port: int) -> Iterator[None]:
     except OSError as error:
         listening.close()
         raise DemoError(f"Port {port} was free and is not any more ({error.strerror}); try again.") from error
-    server = uvicorn.Server(uvicorn.Config(application, lifespan="off", log_config=None, access_log=False))
+    config = uvicorn.Config(application, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + START_SECONDS
@@ -40,6 +42,5 @@ def running(application: ASGIApp, port: int) -> Iterator[None]:
         yield
     finally:
         server.should_exit = True
-        server.force_exit = True  # a browser's idle connection must not hold up the end
         thread.join(START_SECONDS)
         listening.close()
