@@ -286,11 +286,27 @@ async def test_a_database_belongs_to_one_log(logs: LoggedLocals) -> None:
 
 
 async def test_a_clock_that_was_set_back_makes_no_earlier_epoch(logs: LoggedLocals) -> None:
-    """The auditor would end the log for it."""
+    """The auditor would end the log for it. And heads of the future would not be cosigned anew until then."""
     logs.time -= 30
     await logs.log().submit(await (await Owner.make()).next(), logs.time)
     assert await logs.log().advance()
     assert await size_of(logs.log()) == 2
+    logs.time -= 86400
+    assert await logs.log().advance()
+    logs.time += RECOSIGN
+    assert await logs.log().advance()
+    assert await times_of(logs.log()) == [int(logs.time)]
+
+
+async def test_no_database_has_a_private_key(logs: LoggedLocals) -> None:
+    await logs.log().submit(await (await Owner.make()).next(), logs.time)
+    await logs.advance()
+    stored = b"".join(file.read_bytes() for file in sorted(logs.folder.iterdir()))
+    assert logs.keys[HOME].vrf_key in stored
+    for keys in logs.keys.values():
+        for secret in (keys.log.private, keys.vrf_secret, keys.cosigner.private):
+            assert isinstance(secret, bytes)
+            assert secret not in stored
 
 
 def test_kinds() -> None:

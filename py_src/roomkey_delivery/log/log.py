@@ -159,7 +159,8 @@ class Log:
         published = head.published
         if not self._is_confirmed() or published is None:
             return True
-        return not head.is_published or self._clock() - published.at >= RECOSIGN
+        age = self._clock() - published.at  # below zero after a clock was set back
+        return not head.is_published or not 0 <= age < RECOSIGN
 
     async def _cosign(self, head: Head) -> bool:
         """Has the head cosigned and publishes it; whether that was enough."""

@@ -202,10 +202,10 @@ class LogStore:
         return dict(self._db.execute("SELECT witness, size FROM log_cosignatures"))
 
     def add_cosignatures(self, size: int, lines: Mapping[str, tuple[int, bytes]]) -> None:
-        """Cosignatures (time, line) of the head of this size, by the witnesses' keys. A newer one stays."""
+        """Cosignatures (time, line) of the head of this size, by the witnesses' keys. That of a larger head stays."""
         self._db.executemany(
             "INSERT INTO log_cosignatures VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET size = excluded.size,"
-            " time = excluded.time, line = excluded.line WHERE (excluded.size, excluded.time) > (size, time)",
+            " time = excluded.time, line = excluded.line WHERE excluded.size >= size",
             ((witness, size, time, line) for witness, (time, line) in lines.items()),
         )
 
