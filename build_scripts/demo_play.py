@@ -96,6 +96,7 @@ class Story:
                 self._talk("alice", "text of a message after the removal", ["bob"], ["carol"])
             self.picture(str(number))
         self._reload("bob", after["bob"])
+        self._write_while_away("alice", "text of a message that waited", "bob")
 
     def holdings(self) -> Holdings:
         return {person.name: self._read(self.frame(person.name)) for person in PEOPLE}
@@ -145,6 +146,18 @@ class Story:
         carol = self.frame("carol").content()
         nowhere = not any(key in carol for key in new.keys.values())
         verdict.check(nowhere, "no new key’s fingerprint is anywhere on carol’s page")
+
+    def _write_while_away(self, sender: str, text: str, away: str) -> None:
+        """Closes somebody's page, as a tab is closed, writes to them, and opens it again."""
+        door, phase = self.page.locator(f"#door-{away}"), self.page.locator(f"#phase-{away}")
+        door.click()
+        self.until(f"{away} to be offline", lambda: phase.text_content() == "offline")
+        self._talk(sender, text, [sender], [])
+        self.picture("mail")
+        door.click()
+        self.until(f"{away} to be back", lambda: phase.text_content() == "in the call")
+        self.until(f"{away} to read what waited", functools.partial(self._reads, away, text))
+        self._verdict.check(True, f"{away} was offline when {sender} wrote, and reads it now")
 
     def _reload(self, name: str, held: Holding | None) -> None:
         frame = self.frame(name)
@@ -258,7 +271,7 @@ def play(stage: str, folder: Path, screenshots: Path | None) -> int:
                     seen.update([holding.digits, *holding.keys.values()])
         finally:
             running.close()
-    seen.update(["text of a message in the first call", "text of a message after the removal"])
+    seen.update(f"text of a message {when}" for when in ("in the first call", "after the removal", "that waited"))
     print("\nThe services")
     judge_databases(verdict, folder, seen)
     if verdict.failed:

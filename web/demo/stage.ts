@@ -40,14 +40,15 @@ class Stage {
     }
     for (const person of this.#config.people) {
       const frame = document.createElement("iframe");
-      frame.title = `${firstName(person.identity)}’s page`;
-      frame.id = `frame-${person.name}`;
+      const name = firstName(person.identity);
+      frame.title = `${name}’s page`;
       frame.name = person.name;
-      frame.className = person.name;
-      const chip = this.#chip(person);
+      const away = make("p", { class: "away", hidden: true }, `${name}’s page is closed. What others send waits at the provider, sealed, until ${name} is back.`);
+      const actor = new Actor(person, frame);
+      const chip = this.#chip(person, actor);
       byId("people").append(chip);
-      byId("frames").append(frame);
-      this.#actors.push(new Actor(person, frame));
+      byId("frames").append(make("div", { class: `frame ${person.name}`, id: `frame-${person.name}` }, frame, away));
+      this.#actors.push(actor);
       for (const service of this.#config.services) {
         const home = person.identity.endsWith(`@${service.domain}`);
         const look = `${person.name} ${home ? "home" : "foreign"}`;
@@ -59,7 +60,7 @@ class Stage {
     this.#render();
   }
 
-  #chip(person: DemoConfig["people"][number]): HTMLElement {
+  #chip(person: DemoConfig["people"][number], actor: Actor): HTMLElement {
     const name = firstName(person.identity);
     const who = make("a", { href: `#frame-${person.name}`, class: "who" },
       make("span", { class: "avatar", "aria-hidden": "true" }, name.charAt(0)),
@@ -67,7 +68,8 @@ class Stage {
     const title = "Open this page alone (close it here first)";
     const alone = make("a", { class: "alone", href: person.origin, target: "_blank", rel: "noopener", title },
       make("span", { "aria-hidden": "true" }, "↗"), make("span", { class: "visually-hidden" }, `Open ${name}’s page alone`));
-    return make("div", { class: `person ${person.name}` }, who, make("span", { class: "phase", id: `phase-${person.name}` }, "…"), alone);
+    const door = make("button", { type: "button", class: "door", id: `door-${person.name}`, disabled: true, onclick: () => this.#openOrClose(actor) }, "Close");
+    return make("div", { class: `person ${person.name}` }, who, make("span", { class: "phase", id: `phase-${person.name}` }, "…"), door, alone);
   }
 
   /** Alice first: she is usable while the others still load. */
@@ -77,6 +79,20 @@ class Stage {
       await actor.until("loading", (state) => state.phase !== "loading").catch(() => undefined);
       if (actor === this.#actors[0]) this.#refresh();
     }
+  }
+
+  /** Takes a person offline, as closing the tab does, and back. */
+  #openOrClose(actor: Actor): void {
+    const name = firstName(actor.identity);
+    if (actor.state.phase === "closed") {
+      actor.load(null);
+      this.#say(`${name} is back: what waited arrives.`);
+    } else {
+      actor.close();
+      this.#say(`${name} is offline. Write a message on another page: it waits, sealed, until ${name} is back.`);
+    }
+    this.#render();
+    this.#refresh();
   }
 
   #hear(event: MessageEvent<unknown>): void {
@@ -221,11 +237,15 @@ class Stage {
     reached.keys = enrolled && !done("keys");
     reached.call = done("keys") && !done("call");
     reached.remove = done("call") && !done("remove");
+    const away = all.some((state) => state.phase === "closed");
     this.#malice.show(done("call"));
+    for (const { name, state } of this.#actors) {
+      byId<HTMLButtonElement>(`door-${name}`).disabled = this.#playing() || !done("call") || state.phase === "loading";
+    }
     let next = true;
     for (const { button, item } of items) {
       const step = button.dataset["step"] as keyof typeof reached;
-      button.disabled = this.#playing() || !reached[step];
+      button.disabled = this.#playing() || away || !reached[step];
       item?.toggleAttribute("data-next", next && !button.disabled);
       if (!button.disabled) next = false;
     }
@@ -243,8 +263,13 @@ class Stage {
     say(byId("verdict"), text);
     byId("verdict").classList.toggle("good", good);
     for (const actor of this.#actors) {
-      say(byId(`phase-${actor.name}`), PHASES[actor.state.phase]);
-      byId(`phase-${actor.name}`).dataset["phase"] = actor.state.phase;
+      const { phase } = actor.state;
+      const closed = phase === "closed";
+      say(byId(`phase-${actor.name}`), PHASES[phase]);
+      byId(`phase-${actor.name}`).dataset["phase"] = phase;
+      say(byId(`door-${actor.name}`), closed ? "Open" : "Close");
+      byId(`frame-${actor.name}`).querySelector("iframe")!.hidden = closed;
+      byId(`frame-${actor.name}`).querySelector("p")!.hidden = !closed;
     }
     this.#renderEarlier();
   }
@@ -269,7 +294,7 @@ function greeting(first: PersonState): string {
 }
 
 const PHASES: Readonly<Record<PersonState["phase"], string>> = {
-  loading: "loading…", ready: "ready", enrolled: "reachable", invited: "invited", call: "in the call", removed: "removed", failed: "not loaded",
+  loading: "loading…", ready: "ready", enrolled: "reachable", invited: "invited", call: "in the call", removed: "removed", failed: "not loaded", closed: "offline",
 };
 
 async function main(): Promise<void> {

@@ -5,6 +5,7 @@ import type { Outcome } from "./malice.js";
 import type { DemoConfig, FromPerson, PersonState, PlainError, Step, ToPerson } from "./story.js";
 
 const LOADING: PersonState = { phase: "loading", call: null };
+const CLOSED: PersonState = { phase: "closed", call: null };
 const ANSWER_MS = 90_000; // a cold start of three pages on a slow machine, with room; then the person may try again
 
 /** A step that failed, as the person shall read it. */
@@ -34,8 +35,15 @@ export class Actor {
   }
 
   load(code: string | null): void {
+    this.state = LOADING;
     // Not by `src`: that would keep the code in this document.
     this.#frame.contentWindow?.location.replace(`${this.origin}/${code === null ? "" : `#${code}`}`);
+  }
+
+  /** Closes the page, as one closes a tab: the person is offline until it is loaded again. */
+  close(): void {
+    this.state = CLOSED;
+    this.#frame.contentWindow?.location.replace("about:blank");
   }
 
   get window(): Window | null {
@@ -43,6 +51,7 @@ export class Actor {
   }
 
   hear(message: FromPerson): void {
+    if (this.state === CLOSED) return; // said before it was closed
     if (message.event === "state") {
       this.state = message.state;
       for (const watcher of [...this.#watchers]) watcher();
@@ -76,6 +85,7 @@ export class Actor {
 
   /** The same where a failure is an answer. */
   async ask(step: Step): Promise<Outcome> {
+    if (this.state === CLOSED) throw new Failed(closed(this.identity));
     await this.until("loading", (state) => state.phase !== "loading");
     const id = ++this.#lastId;
     const answer = new Promise<Outcome>((resolve) => this.#pending.set(id, resolve));
@@ -91,6 +101,10 @@ function limited<T>(what: string, work: Promise<T>): Promise<T> {
     const timer = setTimeout(() => reject(new Failed(late)), ANSWER_MS);
     work.then(resolve, reject).finally(() => clearTimeout(timer));
   });
+}
+
+function closed(identity: string): PlainError {
+  return { code: "page-closed", sentence: `${firstName(identity)}’s page is closed; open it first.`, retryable: true };
 }
 
 function notStarted(identity: string): PlainError {

@@ -40,6 +40,7 @@ function sentence(model: PersonModel): string {
     case "call": return others.length > 0 ? `In a call with ${listed(others)}.` : "In a call, alone so far.";
     case "removed": return "Removed from the call.";
     case "failed": return "This page could not start.";
+    case "closed": return ""; // the stage's word, of a page that is not there
   }
 }
 

@@ -40,7 +40,8 @@ export interface CallState {
 
 /** What a person's page shows, as the stage needs it. */
 export interface PersonState {
-  readonly phase: "loading" | "ready" | "enrolled" | "invited" | "call" | "removed" | "failed";
+  /** "closed": the stage has closed the page. */
+  readonly phase: "loading" | "ready" | "enrolled" | "invited" | "call" | "removed" | "failed" | "closed";
   readonly call: CallState | null;
 }
 
