@@ -64,6 +64,7 @@ class Network:
                 lambda name: self.sizes.get(name, 0),
                 self.log.consistency,
                 now=lambda: NOW,
+                log_key=self.log.key,
                 **options,
             )
 

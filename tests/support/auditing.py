@@ -75,8 +75,9 @@ class Audit:
         witness = Address(self.key, WITNESS_URL + WITNESS_PREFIX)
         checkpoint = note or await asking.checkpoint()
         return await collect(
-            self.http, CRYPTO, checkpoint, [witness], lambda _: old, asking.consistency, now=lambda: self.time
-        )
+            self.http, CRYPTO, checkpoint, [witness], lambda _: old, asking.consistency,
+            now=lambda: self.time, log_key=asking.key,
+        )  # fmt: skip
 
     async def post(self, request: AddCheckpoint | bytes) -> httpx.Response:
         body = request if isinstance(request, bytes) else request.encode()

@@ -36,6 +36,7 @@ class StockWitness:
         self.public = self.private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         self.logs = {vkey.split("+")[0]: read_vkey(vkey, 1) for vkey in log_vkeys}
         self.seen: dict[str, tuple[int, bytes]] = {}
+        self.notes: dict[str, bytes] = {}  # the newest of each, by the SHA-256 of its origin
         self.requests: list[bytes] = []
 
     @property
@@ -75,7 +76,16 @@ class StockWitness:
         time = int(self.clock())
         signature = self.private.sign(f"cosignature/v1\ntime {time}\n{text}".encode())
         raw = key_id(self.name, 4, self.public) + time.to_bytes(8, "big") + signature
-        return f"\u2014 {self.name} {base64.b64encode(raw).decode()}\n".encode()
+        line = f"\u2014 {self.name} {base64.b64encode(raw).decode()}\n".encode()
+        self.notes[hashlib.sha256(origin.encode()).hexdigest()] = note.encode() + line
+        return line
+
+    def checkpoint(self, path: str) -> bytes:
+        """The newest checkpoint that was cosigned of the log that the path names."""
+        *_, origin, last = path.split("/")
+        if last != "checkpoint" or origin not in self.notes:
+            raise Refusal(404)
+        return self.notes[origin]
 
     async def __call__(
         self, scope: Scope, receive: Callable[[], Awaitable[Scope]], send: Callable[[Scope], Awaitable[None]]
@@ -87,9 +97,12 @@ class StockWitness:
             more = message.get("more_body", False)
         status, kind = 200, "text/plain; charset=utf-8"
         try:
-            if scope["method"] != "POST" or not scope["path"].endswith("/add-checkpoint"):
+            if scope["method"] == "GET":
+                answer = self.checkpoint(scope["path"])
+            elif not scope["path"].endswith("/add-checkpoint"):
                 raise Refusal(404)
-            answer = self.add_checkpoint(body)
+            else:
+                answer = self.add_checkpoint(body)
         except Refusal as refusal:
             status, answer, kind = refusal.status, refusal.body, refusal.kind
         headers = [(b"content-type", kind.encode())]

@@ -139,14 +139,22 @@ class Auditor:
         """The head of the log whose origin has this SHA-256 (hex), with the log's signature and ours; None if it is
         not cosigned, or not of a log that we audit.
         """
+        standing = await self._standing(origin_hash)
+        if standing is None or standing.head is None:
+            return None
+        note = Note.decode(standing.note)
+        line = await self._cosign(standing.head, note)
+        return None if isinstance(line, Conflict) else note._replace(signatures=(*note.signatures, line))
+
+    async def head(self, origin_hash: str) -> bytes | None:
+        """The note of that log's newest head here, replayed or not, as the log signed it; None if there is none."""
+        standing = await self._standing(origin_hash)
+        return None if standing is None or standing.head is None else standing.note
+
+    async def _standing(self, origin_hash: str) -> Standing | None:
         for origin in self._logs:
             if hashlib.sha256(origin.encode()).hexdigest() == origin_hash:
-                standing = await self._run(self._store.read, origin)
-                if standing.head is None:
-                    return None
-                note = Note.decode(standing.note)
-                line = await self._cosign(standing.head, note)
-                return None if isinstance(line, Conflict) else note._replace(signatures=(*note.signatures, line))
+                return await self._run(self._store.read, origin)
         return None
 
     async def _take(

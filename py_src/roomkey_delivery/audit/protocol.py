@@ -18,6 +18,9 @@ from roomkey.transparency.merkle import HASH_SIZE, MAX_SIZE
 from roomkey.transparency.notes import MAX_NOTE, Note
 
 PATH: Final = "/add-checkpoint"  # below a witness's prefix
+# Below a witness's prefix and the SHA-256 of a log's origin (hex): the head that it cosigned last, and of an auditor
+# also the head that it knows, which may not be replayed yet.
+SHOWN: Final = ("/checkpoint", "/head")
 SIZE_TYPE: Final = "text/x.tlog.size"  # of the body of a 409
 TEXT_TYPE: Final = "text/plain; charset=utf-8"
 

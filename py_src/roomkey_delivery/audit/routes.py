@@ -1,4 +1,6 @@
-"""`POST /v1/witness/add-checkpoint` and `GET /v1/witness/ORIGIN HASH/checkpoint` (c2sp.org/tlog-witness)."""
+"""`POST /v1/witness/add-checkpoint` and `GET /v1/witness/ORIGIN HASH/checkpoint` (c2sp.org/tlog-witness); and
+`GET /v1/witness/ORIGIN HASH/head`, by which a log that lost its newest epochs sees that it did (attack T16).
+"""
 
 from __future__ import annotations
 
@@ -53,6 +55,14 @@ async def newest(request: Request) -> Response:
     return Response(note.encode(), media_type=TEXT_TYPE)
 
 
+async def head(request: Request) -> Response:
+    """The newest checkpoint of a log that we know, cosigned or not, with the log's own signature alone."""
+    note = await _auditor_of(request).head(request.path_params["origin"])
+    if note is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    return Response(note, media_type=TEXT_TYPE)
+
+
 def _auditor_of(request: Request) -> Auditor:
     service = service_of(request)
     service.count_unsigned(request)
@@ -64,4 +74,5 @@ def _auditor_of(request: Request) -> Auditor:
 ROUTES = [
     Route(WITNESS_PREFIX + PATH, add_checkpoint, methods=["POST"]),
     Route(WITNESS_PREFIX + "/{origin}/checkpoint", newest, methods=["GET"]),
+    Route(WITNESS_PREFIX + "/{origin}/head", head, methods=["GET"]),
 ]

@@ -3,9 +3,11 @@
 What one of them answers, or does not answer, touches none of the others:
 
 1. All are asked at the same time, each within WITNESS_TIME; an answer is read up to MAX_NOTE bytes.
-2. 409 names the size that the witness cosigned last. Up to ours, the proof from there is sent; beyond ours, the log
-   was started from an old disk or is run twice (attack T16): `Collected.ahead`, and the log must not sign any more.
-3. 200 counts if a line of the witness's own key holds over this checkpoint, with a time that clients will take.
+2. 409 names the size that the witness cosigned last. Up to ours, the proof from there is sent. Beyond ours, which
+   anybody can say, the witness must show a checkpoint with our own signature over a larger size than ours: then the
+   log was started from an old disk or is run twice (attack T16): `Collected.ahead`, and it must not sign any more.
+3. 200 counts if a line of the witness's own key holds over this checkpoint, to the letter, with a time that clients
+   will take.
    Lines of other keys are dropped.
 4. Everything else is `Refused`, with the status for the operator.
 """
@@ -13,17 +15,19 @@ What one of them answers, or does not answer, touches none of the others:
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
 import httpx
 from roomkey.crypto.provider import CryptoProvider
 from roomkey.errors import RoomkeyError
-from roomkey.transparency.checkpoints import cosignatures, read_checkpoint
+from roomkey.transparency.checkpoints import cosignatures, open_checkpoint, read_checkpoint
 from roomkey.transparency.notes import MAX_NOTE, Note, NoteSignature, VerifierKey
 
-from roomkey_delivery.audit.fetching import exchange
-from roomkey_delivery.audit.protocol import PATH, TEXT_TYPE, AddCheckpoint, read_size
+from roomkey_delivery.audit.fetching import exchange, fetch
+from roomkey_delivery.audit.protocol import PATH, SHOWN, TEXT_TYPE, AddCheckpoint, read_size
 
 # Seconds for one witness, in all. An auditor that has fallen behind goes on replaying after we have hung up.
 WITNESS_TIME: Final = 10.0
@@ -53,7 +57,7 @@ class Cosigned(NamedTuple):
 
 
 class Ahead(NamedTuple):
-    """The witness cosigned `size` before, which is larger than the checkpoint's."""
+    """The witness showed that the log signed `size` before, which is larger than the checkpoint's."""
 
     size: int
 
@@ -80,7 +84,7 @@ class Collected(NamedTuple):
 
     @property
     def ahead(self) -> int | None:
-        """The largest size, larger than ours, that a witness says to have cosigned (T16)."""
+        """The largest size, larger than ours, that a witness showed our own signature over (T16)."""
         return max((outcome.size for outcome in self.outcomes.values() if isinstance(outcome, Ahead)), default=None)
 
 
@@ -93,6 +97,7 @@ async def collect(
     consistency: Callable[[int, int], Sequence[bytes]],
     *,
     now: Callable[[], float],
+    log_key: VerifierKey,
     enough: Callable[[frozenset[str]], bool] = lambda _: False,
 ) -> Collected:
     """Asks all witnesses to cosign a checkpoint that the log has signed, and has stored before.
@@ -101,15 +106,17 @@ async def collect(
         old_size_of: the size that the witness of this name cosigned last, as far as known; 0 is always right.
         consistency: the hashes that prove the log of the first size to begin that of the second (RFC 6962 2.1.2).
         now: Unix seconds.
+        log_key: the log's own, by which it knows what it signed before.
         enough: told the names of those who cosigned so far; when it says yes, the rest get GRACE seconds more.
     Errors: none of a witness's. "malformed" if the note is no checkpoint.
     """
     size = read_checkpoint(note.text).size
     tasks = {
-        asyncio.create_task(_ask(http, crypto, note, size, witness, old_size_of(witness.key.name), consistency, now)):
-            witness.key.name
+        asyncio.create_task(
+            _ask(http, crypto, note, size, witness, old_size_of(witness.key.name), consistency, now, log_key)
+        ): witness.key.name
         for witness in witnesses
-    }  # fmt: skip
+    }
     outcomes: dict[str, Outcome] = {name: Refused(None, "not waited for") for name in tasks.values()}
     waiting, patience = set(tasks), None
     try:
@@ -136,6 +143,7 @@ async def _ask(
     old: int,
     consistency: Callable[[int, int], Sequence[bytes]],
     now: Callable[[], float],
+    log_key: VerifierKey,
 ) -> Outcome:
     outcome: Outcome = Refused(None, "not asked")
     try:
@@ -159,7 +167,7 @@ async def _ask(
                     break
                 old = read_size(body.removesuffix(b"\n"))  # 2.
                 if old > size:
-                    return Ahead(old)
+                    return await _ahead(http, crypto, witness, log_key, size)
     except TimeoutError:
         return Refused(None, f"expected an answer within {WITNESS_TIME:.0f} s")
     except RoomkeyError as error:
@@ -167,9 +175,25 @@ async def _ask(
     return outcome
 
 
+async def _ahead(
+    http: httpx.AsyncClient, crypto: CryptoProvider, witness: WitnessAddress, log_key: VerifierKey, size: int
+) -> Outcome:
+    """2. Whether the witness has our own signature over more than `size`."""
+    place = f"{witness.url.rstrip('/')}/{hashlib.sha256(log_key.name.encode()).hexdigest()}"
+    for path in SHOWN:
+        with suppress(RoomkeyError):
+            data = await fetch(http, place + path, limit=MAX_NOTE, seconds=WITNESS_TIME)
+            shown = (await open_checkpoint(crypto, data, log_key)).checkpoint.size
+            if shown > size:
+                return Ahead(shown)
+    return Refused(409, "names a larger size than ours, and shows no such checkpoint of ours")
+
+
 async def _own_line(crypto: CryptoProvider, note: Note, key: VerifierKey, body: bytes, now: float) -> NoteSignature:
     """3. Errors: "malformed", "too-large", "invalid-signature", "log-unproven" (a time that clients do not take)."""
     answered = Note.decode(note.text.encode() + b"\n" + body)
+    if answered.text != note.text:  # an empty line in the body would make what stands before it part of the text
+        raise RoomkeyError("malformed", "expected cosignatures alone")
     await cosignatures(crypto, answered, [key])
     lines = answered.by(key)
     if not lines:

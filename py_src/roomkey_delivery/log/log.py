@@ -9,7 +9,8 @@
 5. A published head is cosigned anew before RECOSIGN is over: clients take no cosignature older than a day.
 
 A process that starts makes no epoch before a quorum has cosigned the head that it found (attack T16). If a witness
-knows a larger one, this disk is an old copy, or the log runs twice: it signs nothing more, and says so.
+shows a larger one that our key signed, this disk is an old copy, or the log runs twice: it signs nothing more, and says
+so.
 Whatever ends a process between two of these steps, the next process, or another one on the same file, goes on there.
 """
 
@@ -170,7 +171,7 @@ class Log:
         sizes = {witness.key.name: known.get(witness.key.encode(), 0) for witness in self.config.witnesses}
         collected = await collect(
             self._http, self._crypto, note, self.config.witnesses, sizes.__getitem__, self._consistency,
-            now=self._clock, enough=self.config.is_quorum,
+            now=self._clock, log_key=self.config.keys.log_key, enough=self.config.is_quorum,
         )  # fmt: skip
         if collected.ahead is not None:
             size = (await self._run(self._head)).size
