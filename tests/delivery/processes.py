@@ -49,8 +49,8 @@ class Running:
         self.errors.seek(0)
         return self.errors.read()
 
-    def enrolment_code(self, identity: str) -> str:
-        result = run_cli("enrol", identity, "--db", str(self.database))
+    def enrolment_code(self, identity: str, *options: str) -> str:
+        result = run_cli("enrol", identity, "--db", str(self.database), *options)
         assert result.returncode == 0, result.stderr
         return result.stdout.strip()
 

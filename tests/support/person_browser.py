@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,9 +68,15 @@ class Person:
         until("the page's script to run", lambda: self.page.evaluate("globalThis.ready === true"))
 
     def set_services(self) -> None:
-        urls = {domain: self.world.address_of(domain) for domain in self.world.services.running}
-        self.do("for (const [domain, url] of values) await roomkey.setDeliveryService(url, { domains: [domain] })",
-                list(urls.items()))  # fmt: skip
+        settings = [
+            [self.world.address_of(domain), {"domains": [domain], "transparency": self.world.transparency.get(domain)}]
+            for domain in self.world.services.running
+        ]
+        self.do(
+            "for (const [url, { domains, transparency }] of values)"
+            " await roomkey.setDeliveryService(url, { domains, transparency: transparency ?? undefined })",
+            settings,
+        )
 
     def enrol(self, publish: int = 0, suites: str | None = None) -> Person:
         """Creates the identity by an enrolment code of its service."""
@@ -181,6 +187,7 @@ class World:
     def __init__(self, services: TwoServices, site: Site, browser: Browser) -> None:
         self.services, self.site, self.browser = services, site, browser
         self.addresses: dict[str, str] = {}  # of services that people reach by a detour
+        self.transparency: Mapping[str, Mapping[str, Any]] = {}  # by domain: whom pages believe about its log
         self.people: list[Person] = []
 
     def address_of(self, domain: str) -> str:
@@ -204,7 +211,16 @@ def world_of(
     """A world while the context lasts; `connect`: the origins that pages may reach, by default the two services, which
     run with `options`.
     """
-    with two_services(folder, *options) as services, serving(person_site(assets, connect or services.urls)) as site:
+    with two_services(folder, *options) as services, world_on(services, assets, browser, connect) as world:
+        yield world
+
+
+@contextmanager
+def world_on(
+    services: TwoServices, assets: Path, browser: Browser, connect: list[str] | None = None
+) -> Iterator[World]:
+    """A world on these services while the context lasts."""
+    with serving(person_site(assets, connect or services.urls)) as site:
         world = World(services, site, browser)
         try:
             yield world

@@ -36,7 +36,7 @@ function join(conference) {
   const { name } = conference;
   if (globalThis.calls[name] === conference) return;
   globalThis.calls[name] = conference;
-  listen(conference, name, ["epoch", "members", "message", "ended", "error"]);
+  listen(conference, name, ["epoch", "members", "message", "successor", "upgrade", "ended", "error"]);
   const texts = (globalThis.texts[name] = []);
   void (async () => {
     for await (const message of conference.messages()) texts.push(new TextDecoder().decode(message.data));
@@ -58,6 +58,7 @@ Object.assign(globalThis, {
     globalThis.roomkey = await load({ assets: "/roomkey/", exportKeys: true, ...options });
     listen(globalThis.roomkey, "roomkey", ["error"]);
   },
+  became,
   create: async (name, enrolment, suites) => became(await globalThis.roomkey.createIdentity(name, { enrolment, suites })),
   open: async (name) => {
     became(await globalThis.roomkey.openIdentity(name));
