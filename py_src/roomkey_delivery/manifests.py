@@ -7,6 +7,7 @@ Who enrols brings a manifest that lists it (`POST /v1/clients`, member `manifest
 2. A code, and version 1 signed by the enrolling client: a new name. Where anything is logged, the log refuses it with
    "identity-taken".
 3. A code that the operator made for a reset, `reset`, and a later version signed by the enrolling client: begins anew.
+   The code is that client's from then on, and once it is enrolled, only for what it said already.
 4. No code, and the next version, signed by the recovery key of the newest: a recovery.
    (Or version 1 without a code, where the operator lets anybody take free names.)
 
@@ -84,7 +85,10 @@ async def enrol_logged(
             raise _refused("expected the recovery key of the newest manifest")
     elif not reset and signed.manifest.version != 1:  # 2
         raise _refused(f"expected version 1, got {signed.manifest.version}")
-    version = await log.submit(signed, now, reset=reset)
+    if resets and code is not None:
+        await service.store.bind_code(client, code)
+        resets = await service.store.client(client.id) is None
+    version = await log.submit(signed, now, reset=resets)
     await service.store.enrol(client, code, now, listed=True)
     return version
 

@@ -6,7 +6,8 @@
    hash ("manifest-conflict").
 4. Its signer is a client of the version before, or its recovery key; of version 1, a client of its own. For a reset,
    which the operator allowed: a client of its own version ("manifest-refused").
-5. The name had fewer than MAX_A_DAY versions within the last day: each is for good, and every contact reads it.
+5. The name had fewer than MAX_A_DAY versions within the last day: each is for good, and every contact reads it. As many
+   again are kept for the recovery key, and resets are not counted, so that a stolen device cannot use up the owner's.
 """
 
 from __future__ import annotations
@@ -51,8 +52,10 @@ def submit(
         return False
     known = store.newest(identity)
     _check_next(None if known is None else known.signed.manifest, signed, reset=reset)  # 3. and 4.
-    if store.received_since(identity, now - DAY) >= MAX_A_DAY:  # 5.
-        text = f"expected at most {MAX_A_DAY} versions of a name in a day"
+    recovers = known is not None and signed.signer.hash() == known.signed.manifest.recovery
+    allowed = 2 * MAX_A_DAY if recovers else MAX_A_DAY
+    if not reset and store.received_since(identity, now - DAY) >= allowed:  # 5.
+        text = f"expected at most {allowed} versions of a name in a day"
         raise RoomkeyError("too-many-requests", text, retry_after=DAY / MAX_A_DAY)
     if known is None:
         proof = vrf.prove(crypto, vrf_secret, manifest.identity)

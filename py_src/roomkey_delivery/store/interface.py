@@ -83,6 +83,12 @@ class Store(Protocol):
         """
         ...
 
+    async def bind_code(self, client: Client, code_hash: bytes) -> None:
+        """Makes a code for a reset, which was checked, this client's alone. Errors: "already-enrolled" if it is
+        another's.
+        """
+        ...
+
     async def admit(self, identity: str, client: bytes, expires: float) -> None:
         """Lets the client `client` enrol as `identity`."""
         ...

@@ -36,6 +36,13 @@ def spend_code(db: sqlite3.Connection, client: Client, code_hash: bytes) -> None
     db.execute(spent, (client.id, client.identity, code_hash))
 
 
+def bind_code(db: sqlite3.Connection, client: Client, code_hash: bytes) -> None:
+    """Makes a code for a reset this client's alone. Errors: "already-enrolled"."""
+    bound = "UPDATE reset_codes SET used = ? WHERE identity = ? AND hash = ? AND COALESCE(used, ?) = ?"
+    if db.execute(bound, (client.id, client.identity, code_hash, client.id, client.id)).rowcount == 0:
+        raise RoomkeyError("already-enrolled", "expected a code that was not used")
+
+
 def check_code(db: sqlite3.Connection, client: Client, code_hash: bytes, now: float) -> bool:
     """Whether a code of the client's name is one for a reset. Errors: "enrolment-refused", "already-enrolled"."""
     for table in ("reset_codes", "codes"):

@@ -109,6 +109,11 @@ class SqliteStore:
         return queries.check_code(self._db, client, code_hash, now)
 
     @_in_thread
+    def bind_code(self, client: Client, code_hash: bytes) -> None:
+        with _transaction(self._db) as db:
+            queries.bind_code(db, client, code_hash)
+
+    @_in_thread
     def admit(self, identity: str, client: bytes, expires: float) -> None:
         with _transaction(self._db) as db:
             db.execute("INSERT OR REPLACE INTO admissions VALUES (?, ?, ?)", (client, identity, expires))
