@@ -97,6 +97,18 @@ CODES: dict[str, Code] = {
         False,
         "The delivery service shows different people different keys; it was blocked, with the proof kept.",
     ),
+    "identity-reset": Code(
+        "peer",
+        False,
+        "This person has begun anew with other keys, which nobody of their devices signed for. Ask them by another way "
+        "whether it was them, and agree then.",
+    ),
+    "keys-withheld": Code(
+        "service",
+        True,
+        "The public log lists this person's devices, and their delivery service hands out no keys of them; ask them to "
+        "open their page once.",
+    ),
     # -- our own entry in the shared log --
     "identity-taken": Code(
         "caller", False, "This name has keys in the public log already; recover it, or ask who runs the service."

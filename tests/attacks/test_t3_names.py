@@ -100,6 +100,9 @@ async def test_a_leaf_that_claims_our_client_is_not_taken_for_ours(
         FirstUse(),
         own_offer(alice.identity, (2,)),
         keys.client_id,
+        alice.client._logs,
+        alice.client._own_manifest,
+        alice.host.sleep,
     )
     assert [member.own for member in await contacts.admit(group, list(group.tree.members()), Changes())] == [True]
     with pytest.raises(RoomkeyError) as caught:

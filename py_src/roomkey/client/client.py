@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
 from roomkey.client import account, creating, entering, routing
 from roomkey.client.account import AccountRecord
-from roomkey.client.asking import ask_log
 from roomkey.client.contacts import Contacts, Fetched, InitKeys
 from roomkey.client.devices import Device, Devices
 from roomkey.client.entering import Entrance
 from roomkey.client.events import Appeared, Event, Listener, StockChanged
+from roomkey.client.gossiping import Gossip
 from roomkey.client.heirs import Heirs
 from roomkey.client.inbox import Inbox
+from roomkey.client.log_view import LogView
+from roomkey.client.logs import Evidence, Logs
 from roomkey.client.outbox import Outbox
 from roomkey.client.own_entry import Ask, OwnEntry
 from roomkey.client.own_watch import OwnWatch
@@ -37,6 +39,7 @@ from roomkey.federation.negotiation import choose, own_offer
 from roomkey.federation.trust import TrustPolicy
 from roomkey.host.interface import Host, Store
 from roomkey.mls.policy import MEMBERS_ONLY
+from roomkey.transparency.manifest import Manifest
 from roomkey.transparency.verifier import Trust as LogTrust
 
 NO_TRUSTS: Final[Mapping[str, LogTrust]] = MappingProxyType({})
@@ -66,7 +69,7 @@ class Client:
         self._routes = Routes({domain: self._service(origin) for domain, origin in services.items()})
         self._work = Work(lambda error: self._emit(Failed(error)))
         self._conferences: dict[str, Conference] = {}  # by key
-        self._trusts = dict(trusts)
+        self._logs = Logs(store, self._current_routes, host.now, trusts, self._failed, self._log_grew)
         self._closed = False
         own = own_offer(self.identity, record.suites)
         failed, home = self._failed, lambda: self.home
@@ -77,7 +80,17 @@ class Client:
         self._devices = Devices(self._entry, home)
         self._pool = Pool(store, self._keys, record.suites, host.now, self._stock_changed, self._stock_wanted)
         self._publishing = Publishing(self._pool, self._entry, home, host.now, host.sleep, failed)
-        self._contacts = Contacts(store, self._current_routes, host.now, policy, own, self.client_id)
+        self._contacts = Contacts(
+            store,
+            self._current_routes,
+            host.now,
+            policy,
+            own,
+            self.client_id,
+            self._logs,
+            self._own_manifest,
+            host.sleep,
+        )
         self._outbox = Outbox(store, self._current_routes, self._work.spawn, self._undelivered, self._delivered)
         self._heirs = Heirs(host, store, self._keys, record.suites, self._contacts, self._pool)
         signing = {pair.public for pair in self._keys.pairs.values()}
@@ -90,6 +103,7 @@ class Client:
             self._contacts,
             self._outbox,
             self._heirs,
+            Gossip(self._logs, self._work.spawn, host.sleep),
             self.client_id,
             lambda public: public in signing or self._pool.holds(public),
         )
@@ -156,9 +170,10 @@ class Client:
     async def set_trust(self, domain: str, trust: LogTrust) -> None:
         """From now on the people of this domain are believed by this log alone."""
         self._expect_open()
-        self._trusts[domain] = trust
+        await self._logs.set_trust(domain, trust)
         if domain == domain_of(self.identity):
             self._watch.moved()
+        self._take_up()
 
     # -- opening and closing --
 
@@ -166,6 +181,7 @@ class Client:
         """Loads what is stored, and takes up whatever an earlier run left undone."""
         if await routing.stored_fanout(self._store) == "server":
             self._routes = Routes(self._routes.by_domain, self._routes.by_domain.get(domain_of(self.identity)))
+        await self._logs.open()
         await self._entry.open()
         await self._pool.open()
         await self._contacts.open()
@@ -178,6 +194,7 @@ class Client:
         self._outbox.wake()
         self._connected()
         self._work.spawn(self._watch.run)
+        self._work.spawn(self._inbox.take_up_awaited)
         self._work.spawn(lambda: self._publishing.keep(lambda: self.target, self._inbox.forget_strangers))
         self._work.spawn(self._keep_house)
         self._inbox.read()
@@ -283,6 +300,19 @@ class Client:
         self._expect_open()
         await self._contacts.forget(identity)
 
+    async def accept_reset(self, identity: str, manifest_hash: bytes) -> None:
+        """Agrees that this person (canonical) begins anew, with exactly the manifest whose hash (32 bytes) an
+        "identity-reset" named, after asking them by another way. What waited for it goes on. See `Logs.accept_reset`.
+        """
+        self._expect_open()
+        await self._logs.accept_reset(identity, manifest_hash)
+        self._take_up()
+
+    async def fork_evidence(self) -> list[Evidence]:
+        """What was kept of logs that showed two truths ("log-fork"), for people to hand on."""
+        self._expect_open()
+        return await self._logs.evidence()
+
     # -- conferences --
 
     async def create_conference(
@@ -363,10 +393,26 @@ class Client:
 
     def _own_log(self) -> Ask | None:
         """How to ask our own service's log about us; None if we know of none to believe."""
-        trust = self._trusts.get(domain_of(self.identity))
-        if trust is None:
-            return None
-        return lambda identity, pin: ask_log(self._store, self.home, trust, self._host.now(), identity, pin)
+        return None if self._logs.trust_for(self.identity) is None else self._logs.ask
+
+    async def _own_manifest(self, publics: Collection[bytes]) -> Manifest:
+        """Our own manifest, which lists these keys. Errors: `Devices.expect`'s."""
+        await self._devices.expect(publics)
+        manifest = self._entry.manifest
+        assert manifest is not None
+        return manifest
+
+    def _log_grew(self, view: LogView) -> None:
+        """Our own log has a larger head: what it says of us may be new."""
+        if view.trust == self._logs.trust_for(self.identity):
+            self._watch.moved()
+
+    def _take_up(self) -> None:
+        """What waited for a proof, or for people, goes on."""
+        self._inbox.take_up()
+        for conference in self._conferences.values():
+            if conference.status == records.ACTIVE:
+                conference.settle()
 
     def _stock_wanted(self) -> None:
         self._publishing.wanted.set()

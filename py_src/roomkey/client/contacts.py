@@ -2,23 +2,31 @@
 
     pin/IDENTITY            ContactPin: kept with the first set or membership that was proved under it
     claimed/IDENTITY/SET    InitKeySetBundle: proved, not used; what an aborted call or a closed page leaves for the
-    next one seen/SET                SeenSet: used, so that it is not taken again
+                            next one
+    seen/SET                SeenSet: used, so that it is not taken again
 
 A set goes from `claimed` to `seen` in the transaction that writes the commit which uses it.
+
+Where a log judges (`logs`) it is asked beside the service's stock, at the same time and place; its manifest then takes
+the place of policy and pin. Sets without a proof are dropped, and the next call claims others.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from roomkey.client.admitting import OwnManifest, proved_manifests
+from roomkey.client.judging import ByIdentity, ByManifest
+from roomkey.client.log_records import ProvedManifest
+from roomkey.client.logs import RECENT, Logs, Proof
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Member
 from roomkey.errors import RoomkeyError
 from roomkey.federation import fanout
 from roomkey.federation.client_leaf import ClientClaim, read_claim
-from roomkey.federation.fanout import Missing, Routes
+from roomkey.federation.fanout import Claimed, Missing, Routes
 from roomkey.federation.identity import canonicalise
 from roomkey.federation.init_keys import InitKeySetBundle
 from roomkey.federation.members import check_members
@@ -27,7 +35,7 @@ from roomkey.federation.proof import ProvedIdentity, Terms, UnverifiedInitKeySet
 from roomkey.federation.trust import ContactPin, TrustPolicy
 from roomkey.host.interface import Store
 from roomkey.mls.group import Group
-from roomkey.mls.leaf_node import LeafNode
+from roomkey.mls.leaf_node import MAX_LIFETIME, LeafNode
 from roomkey.tls import U64, Struct
 
 _PIN = "pin/"
@@ -35,6 +43,8 @@ _CLAIMED = "claimed/"
 _SEEN = "seen/"
 # Proved sets are used soon or not at all: one that waits longer is left to its lifetime, and its owner makes new ones.
 FRESH = 3600.0
+# Seconds before a log that proves nothing is asked again, for somebody who waits: epochs are cosigned within one.
+RETRIES = (0.5, 1.0)
 
 
 class SeenSet(Struct):
@@ -67,7 +77,11 @@ class Fetched(NamedTuple):
 
 
 class Contacts:
-    """See the module. It is the `Admission` of our conferences."""
+    """See the module. It is the `Admission` of our conferences.
+
+    Args:
+        own_manifest: proves that credential keys are of our own devices, where a log judges (`admitting`).
+    """
 
     def __init__(
         self,
@@ -77,10 +91,16 @@ class Contacts:
         policy: TrustPolicy,
         own: Offer,
         own_client: bytes,
+        logs: Logs,
+        own_manifest: OwnManifest,
+        sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._store = store
         self._routes = routes
         self._now = now
+        self._sleep = sleep
+        self._logs = logs
+        self._own_manifest = own_manifest
         self._policy = policy
         self._own = own
         self._own_client = own_client
@@ -156,9 +176,11 @@ class Contacts:
         return await self._pin(identity) is not None
 
     async def forget(self, identity: str) -> None:
-        """Forgets the pin of a contact, and sets proved under it: the next keys are the first again."""
-        claimed = [name for name, _ in await self._store.list(f"{_CLAIMED}{identity}/")]
-        await self._store.write({}, [_PIN + identity, *claimed])
+        """Forgets what we know of a contact, and sets proved under it: the next keys are the first again."""
+        changes = Changes()
+        changes.delete([_PIN + identity, *(name for name, _ in await self._store.list(f"{_CLAIMED}{identity}/"))])
+        await self._logs.forget(identity, changes)
+        await changes.write(self._store)
 
     def _claimed(self, claim: asyncio.Task[Fetched]) -> None:
         self._claims.discard(claim)
@@ -166,24 +188,38 @@ class Contacts:
             claim.exception()  # the caller's, if it is still there; a claim that nobody waits for fails in silence
 
     async def _claim(self, people: list[str]) -> Fetched:
-        """Claims from all services at once, then proves everyone by themselves."""
+        """Claims from all services, and asks their logs, at once; then proves everyone by themselves."""
         routes = self._routes()
-        claimed = await fanout.claim(routes, people)
-        missing = list(claimed.missing)
+        claimed, proofs = await asyncio.gather(fanout.claim(routes, people), self._asked(people))
+        missing: list[Missing] = []
         found: list[InitKeys] = []
-        for person, bundles in claimed.keys.items():
+        for person in people:
             try:
-                found.append(InitKeys(await self._prove(person, bundles), routes.service_for(person).origin))
+                bundles = _claimed_of(person, claimed, proofs.get(person))
+                proved = await self._prove(person, bundles, proofs.get(person))
+                found.append(InitKeys(proved, routes.service_for(person).origin))
             except RoomkeyError as error:
                 if error.code == "storage-failed":
                     raise
                 missing.append(Missing(person, error))
         return Fetched(found, missing)
 
-    async def _prove(self, person: str, bundles: Sequence[InitKeySetBundle]) -> ProvedIdentity:
+    async def _asked(self, people: Iterable[str]) -> dict[str, Proof]:
+        """What logs prove of those whom they judge; who is not proved is asked for a few times."""
+        logged = [person for person in people if self._logs.judges(person)]
+        proofs = await self._logs.prove(logged)
+        for wait in RETRIES:
+            late = [person for person in logged if _is_late(proofs[person])]
+            if not late:
+                break
+            await self._sleep(wait)
+            proofs |= await self._logs.prove(late)
+        return proofs
+
+    async def _prove(self, person: str, bundles: Sequence[InitKeySetBundle], proof: Proof | None) -> ProvedIdentity:
         """Proves fresh sets and writes them down with the pin that they were proved under."""
         seen = {bytes.fromhex(name.removeprefix(_SEEN)) for name, _ in await self._store.list(_SEEN)}
-        proved = await self._proved(person, bundles, seen)
+        proved = await self._proved(person, bundles, seen, proof)
         changes = Changes()
         changes.put(_PIN + person, proved.trust.pin)
         for bundle in bundles:
@@ -203,16 +239,26 @@ class Contacts:
         try:
             if newest + FRESH < self._now():
                 raise RoomkeyError("keys-expired", "claimed sets: expected some of the last hour, got older ones")
-            proved = await self._proved(person, bundles, frozenset())
+            proofs = await self._logs.prove([person] if self._logs.judges(person) else [], within=RECENT)
+            proved = await self._proved(person, bundles, frozenset(), proofs.get(person))
             return InitKeys(proved, self._routes().service_for(person).origin)
         except RoomkeyError:  # then new ones are claimed, and if those fail the caller hears why
             await self._store.write({}, [name for name, _ in waiting])
             return None
 
     async def _proved(
-        self, person: str, bundles: Sequence[InitKeySetBundle], seen: set[bytes] | frozenset[bytes]
+        self,
+        person: str,
+        bundles: Sequence[InitKeySetBundle],
+        seen: set[bytes] | frozenset[bytes],
+        proof: Proof | None,
     ) -> ProvedIdentity:
         terms = Terms(self._now(), self._own, self._policy, await self._pin(person), seen)
+        if isinstance(proof, RoomkeyError):
+            raise proof
+        if proof is not None:
+            lifetime = min(MAX_LIFETIME, proof.manifest.maximum_lifetime)
+            terms = terms._replace(policy=ByManifest(proof.manifest), max_lifetime=lifetime)
         return await prove(self._store.crypto, UnverifiedInitKeySets(person, tuple(bundles)), terms)
 
     # -- members (`Admission`) --
@@ -229,12 +275,17 @@ class Contacts:
         others = [(index, leaf) for index, leaf in leaves if index not in own]
         names = {claims[index].identity for index, _ in others}
         pins = {name: pin for name in names if (pin := await self._pin(name)) is not None}
-        if self._own.who in names - pins.keys():  # first use is for strangers: we know our own clients
+        strangers = {name for name in names - pins.keys() if not self._logs.judges(name)}
+        if self._own.who in strangers:  # first use is for strangers: we know our own clients
             raise RoomkeyError("identity-changed", "client: expected ours under our identity, got another")
         now = self._now()
-        proved = await check_members(
-            self._store.crypto, group.suite, [leaf for _, leaf in others], self._policy, pins, now
+        manifests = await proved_manifests(
+            self._logs, self._own.who, self._own_manifest, [(claims[index], leaf) for index, leaf in others], now
         )
+        proved = await check_members(
+            self._store.crypto, group.suite, [leaf for _, leaf in others], ByIdentity(manifests, self._policy), pins,
+            now,
+        )  # fmt: skip
         for name, trust in proved.trust.items():
             changes.put(_PIN + name, trust.pin)
         members = [_member(index, claims[index], "self", int(now), own=True) for index in sorted(own)]
@@ -246,6 +297,25 @@ class Contacts:
     async def _pin(self, identity: str) -> ContactPin | None:
         data = await self._store.get(_PIN + identity)
         return None if data is None else ContactPin.decode(data)
+
+
+def _claimed_of(person: str, claimed: Claimed, proof: Proof | None) -> Sequence[InitKeySetBundle]:
+    """What a service handed out for a person. Errors: why nothing; "keys-withheld" for who has devices in the log."""
+    bundles = claimed.keys.get(person)
+    if bundles is not None:
+        return bundles
+    failure = next(item.error for item in claimed.missing if item.identity == person)
+    if isinstance(proof, ProvedManifest) and failure.code == "no-keys":
+        count = len(proof.manifest.clients)
+        raise RoomkeyError("keys-withheld", f"expected keys of some of {count} clients, got none", clients=count)
+    if isinstance(proof, RoomkeyError) and not proof.retryable and proof.code != "not-in-manifest":
+        raise proof
+    raise failure
+
+
+def _is_late(proof: Proof) -> bool:
+    """Whether a log answered, and what it says may be proved in a moment."""
+    return isinstance(proof, RoomkeyError) and proof.code == "log-unproven" and not proof.details
 
 
 def _member(leaf: int, claim: ClientClaim, by: str, since: int, *, own: bool) -> Member:

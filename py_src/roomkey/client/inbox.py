@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 
 from roomkey.client import invitations
+from roomkey.client.awaited import BACKOFF, AwaitedWelcomes
 from roomkey.client.events import Event, Invited
 from roomkey.client.heirs import Heirs
 from roomkey.client.stock import Pool
@@ -19,7 +20,7 @@ from roomkey.client.work import internal_error
 from roomkey.conference import records
 from roomkey.conference.conference import Conference
 from roomkey.conference.events import Failed
-from roomkey.conference.reading import head
+from roomkey.conference.reading import head, withheld
 from roomkey.conference.session import Surroundings, digest
 from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery import DeliveryService
@@ -51,6 +52,8 @@ class Inbox:
         self._pool = pool
         self._heirs = heirs
         self._conferences = conferences
+        self._awaited = AwaitedWelcomes(around.store, self._take_awaited, lambda error: emit(Failed(error)))
+        self._waits = asyncio.Event()  # something may be taken up again
         self._home = home
         self._emit = emit
         self._connected = connected
@@ -92,6 +95,29 @@ class Inbox:
                 self._emit(Failed(error))
             except Exception as error:  # a fault of ours; that message must not come again and again before all others
                 self._emit(Failed(internal_error(error)))
+
+    def take_up(self) -> None:
+        """Something changed for Welcomes whose members could not be proved: they are taken up at once."""
+        self._waits.set()
+
+    async def take_up_awaited(self) -> None:
+        """Takes up Welcomes that wait for proofs, again and again, for as long as the client is open."""
+        tries = 0
+        while True:
+            self._waits.clear()
+            left = await self._awaited.try_again()
+            tries = tries + 1 if left else 0
+            try:
+                async with asyncio.timeout(BACKOFF[min(tries, len(BACKOFF)) - 1] if left else None):
+                    await self._waits.wait()
+            except TimeoutError:
+                continue
+
+    async def _take_awaited(self, data: bytes) -> None:
+        body = MLSMessage.decode(data).body
+        assert isinstance(body, Welcome)
+        async with self._taking:
+            await self._join(body, data)
 
     async def forget_strangers(self) -> None:
         """Deletes what waited too long for its Welcome."""
@@ -155,6 +181,18 @@ class Inbox:
     async def _process_welcome(self, welcome: Welcome, data: bytes) -> None:
         if await self._process_successor(welcome, data):
             return
+        try:
+            await self._join(welcome, data)
+        except RoomkeyError as error:
+            if not withheld(error) or error.code == "storage-failed":
+                raise
+            found = await self._pool.find([item.new_member for item in welcome.secrets], data)
+            if await self._awaited.hold(data, found.set_id, last_resort=self._pool.is_last_resort(found)):
+                self._waits.set()
+                self._emit(Failed(error))
+
+    async def _join(self, welcome: Welcome, data: bytes) -> None:
+        """Makes an invitation of a Welcome. Errors: `invitations.join`'s."""
         joined = await invitations.join(self._around, self._pool, welcome, data)
         conference = Conference(joined)
         self._conferences[conference.key] = conference

@@ -9,7 +9,7 @@ What a Welcome must satisfy before it becomes an invitation:
 1. It names a KeyPackage of ours that is unused, or of a last resort that this Welcome did not come for before.
 2. It passes RFC 9420 section 12.4.3.1 (`mls.joining`).
 3. The group names an ordering service or comes from somebody whose home service orders.
-4. It has at most `MAX_UNKNOWN` members, or was signed by somebody whose keys are pinned.
+4. It has at most `MAX_UNKNOWN` members, or was signed by somebody whom we have met.
 5. Every leaf belongs to the client that it names, and every client's key to its identity; no better suite is common to
    all.
 
@@ -17,8 +17,9 @@ Its id may be that of a conference that we have, or had, or are invited to: whoe
 it. So an invitation is a conference of its own, and replaces and blocks none. Whether it is true is asked at the
 ordering service when it is accepted; nobody can fill the storage with them, for each costs one of our init-key sets.
 
-A Welcome that passes 1 uses up its set, whatever becomes of it: the KeyPackage is spent for its sender too. In a group
-of a suite that is not the best common one (attack D9) we are a member for the others, though, and tell them that we go.
+A Welcome that passes 1 uses up its set, whatever becomes of it: the KeyPackage is spent for its sender too. Only while
+its members can be neither proved nor refused (`awaited`) nothing is used up. In a group of a suite that is not the best
+common one (attack D9) we are a member for the others, though, and tell them that we go.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from roomkey.conference import opening, ordering, records
 from roomkey.conference.changes import Changes
 from roomkey.conference.commits import deliveries
 from roomkey.conference.events import Member
+from roomkey.conference.reading import withheld
 from roomkey.conference.session import Session, Surroundings
 from roomkey.errors import RoomkeyError
 from roomkey.federation.client_leaf import read_claim
@@ -57,7 +59,7 @@ async def join(around: Surroundings, pool: Pool, welcome: Welcome, data: bytes) 
         try:
             joined = await _join(around, pool, found, data, changes, spent)
         except RoomkeyError as error:
-            if error.code != "storage-failed":
+            if not withheld(error):
                 pool.use_up(found, data, spent)
                 if not pool.used_up(found):
                     spent.drop([found.keys.leaf.encryption])
@@ -100,7 +102,7 @@ async def _admit(around: Surroundings, joined: Joined, changes: Changes, *, rene
     # 3.
     domain = ordering.ordering_domain(group) or domain_of(inviter.identity)
     # 4.
-    if len(leaves) > MAX_UNKNOWN and inviter.by != "pinned":
+    if len(leaves) > MAX_UNKNOWN and not await around.admission.known(inviter.identity):
         raise RoomkeyError(
             "too-large", f"group: expected at most {MAX_UNKNOWN} members from a stranger, got {len(leaves)}"
         )

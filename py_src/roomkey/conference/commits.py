@@ -83,8 +83,9 @@ async def _write(session: Session, plan: Plan) -> records.PendingCommit:
     """Makes a commit and writes it down, with the group that has used up the commit's message key."""
     before, around = session.live, session.around
     made = await committing.commit(
-        around.crypto, before, around.now(), proposals=plan.proposals, referenced=False, path=plan.path
-    )
+        around.crypto, before, around.now(), proposals=plan.proposals, referenced=False, path=plan.path,
+        authenticated_data=await session.heads(),
+    )  # fmt: skip
     try:
         changes = Changes()
         plan.mark(changes)

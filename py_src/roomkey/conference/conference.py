@@ -26,6 +26,7 @@ from roomkey.conference.epoch_keys import EpochKeys
 from roomkey.conference.events import Event, Failed, Member
 from roomkey.conference.history import History
 from roomkey.conference.messages import Sent
+from roomkey.conference.reading import withheld
 from roomkey.conference.running import Running
 from roomkey.errors import RoomkeyError
 from roomkey.federation.client_leaf import read_claim
@@ -240,9 +241,9 @@ class Conference(Running):
         try:
             await self._run(lambda: receiving.receive(self._session, data))
         except RoomkeyError as error:
-            if not error.retryable or error.code == "storage-failed":
+            if error.code == "storage-failed" or not (error.retryable or withheld(error)):
                 raise
-            self.settle()  # the ordering service did not answer: the message is held, and tried again once it does
+            self.settle()  # what it takes to go on did not answer: the message is held, and tried again once it does
         if self._session.record.departing != departing:
             self._session.around.spawn(lambda: upkeep.see_off(self._session))
         self._go_on()

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from roomkey.conference import answering, commits, opening, ordering, receiving, records, tickets
 from roomkey.conference.changes import Changes
+from roomkey.conference.reading import withheld
 from roomkey.conference.session import Session, Surroundings
 from roomkey.conference.tickets import Ticket
 from roomkey.crypto.provider import KeyHandle
@@ -101,7 +102,8 @@ async def _come_in(session: Session, before: Session | None, entry: records.Pend
     try:
         await answering.become_active(session, before, changes)
     except RoomkeyError as error:
-        if error.code == "storage-failed":
+        if withheld(error):
+            error.details["pending"] = True  # we are in, and will be told by whom else once that is proved
             raise
         await receiving.abandon(session, session.live, error)  # of our going the others hear, and so of our coming
         raise

@@ -37,7 +37,8 @@ async def send(session: Session, data: bytes) -> Sent:
     if own is None:
         raise RoomkeyError("not-a-member", "expected our own leaf among the members")
     # Not held up by a leaver whom nobody has removed yet: see web/docs/decisions.md.
-    after, wire = await processing.protect(session.around.crypto, before, data, waiting="unsafe-send")
+    heads = b"" if session.showed == before.epoch else await session.heads()
+    after, wire = await processing.protect(session.around.crypto, before, data, heads, waiting="unsafe-send")
     changes = Changes()
     message, record = append(session, session.record, changes, own, before.epoch, data)
     # The advanced ratchet and the bytes in one transaction: what leaves was encrypted with a key that is gone.
@@ -46,7 +47,7 @@ async def send(session: Session, data: bytes) -> Sent:
     deliveries = list(commits.deliveries(session.group_id, records.MESSAGE, wire, session.members))
     session.around.outbox.put(changes, deliveries)
     await changes.write(session.around.store)
-    session.group, session.record = after, record
+    session.group, session.record, session.showed = after, record, before.epoch
     session.around.outbox.wake()
     return Sent(message.seq, message.epoch)
 

@@ -8,8 +8,11 @@ from roomkey.mls.framing import PrivateMessage, PublicMessage
 
 
 def withheld(error: RoomkeyError) -> bool:
-    """Whether nothing was proved or refused yet: what the error came of is taken up again when that can be done."""
-    return error.code == "storage-failed" or (error.retryable and error.fault == "service")
+    """Whether nothing was proved or refused yet: what the error came of is taken up again when that can be done; after
+    a reset and a fork, when people have decided.
+    """
+    waits = error.code in ("storage-failed", "identity-reset", "log-fork")
+    return waits or (error.retryable and error.fault == "service")
 
 
 def group_of(body: object) -> bytes:

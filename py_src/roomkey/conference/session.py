@@ -70,6 +70,8 @@ class Session:
     settling: bool = False
     ahead: tuple[str, tuple[StoredCommit, ...]] = ("", ())  # a register's domain, and its commits not processed yet
     left: bool = False
+    told_of: str = ""  # code of what keeps us from catching up, once it was told
+    showed: int = -1  # the epoch in which we showed our heads of logs by a message
     forgetting: bool = False  # not before the inbox has shown what waited in it: some may be of epochs now too old
 
     # -- reading --
@@ -95,6 +97,14 @@ class Session:
 
     def member_at(self, leaf: int) -> Member | None:
         return next((member for member in self.members if member.leaf == leaf), None)
+
+    async def heads(self) -> bytes:
+        """What our messages show the members of the logs of their keys, as authenticated data."""
+        return await self.around.gossip.heads([member.identity for member in self.members])
+
+    def heard(self, shown: bytes) -> None:
+        """Takes what a member's message shows of logs, once the message is ours."""
+        self.around.gossip.heard(shown, [member.identity for member in self.members])
 
     def emit(self, event: Event) -> None:
         self.listener(event)

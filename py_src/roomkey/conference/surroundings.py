@@ -31,6 +31,22 @@ class Admission(Protocol):
         """
         ...
 
+    async def known(self, identity: str) -> bool:
+        """Whether we have met this person (canonical)."""
+        ...
+
+
+class Gossip(Protocol):
+    """What members show each other of the logs of their keys (client/gossiping.py)."""
+
+    async def heads(self, identities: Sequence[str]) -> bytes:
+        """What we show members of these identities, as authenticated data; empty for nothing."""
+        ...
+
+    def heard(self, data: bytes, identities: Sequence[str]) -> None:
+        """Takes the authenticated data of a member's message; `identities` are all members'. Never fails."""
+        ...
+
 
 class Outbox(Protocol):
     """Durable deliveries (client/outbox.py)."""
@@ -106,6 +122,7 @@ class Surroundings:
     admission: Admission
     outbox: Outbox
     heirs: Heirs
+    gossip: Gossip
     own_client: bytes
     outlives: Callable[[bytes], bool]  # whether the private key of this public one is needed beside a conference
 

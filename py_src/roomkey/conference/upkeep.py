@@ -50,20 +50,20 @@ async def settle(session: Session, *, at_once: bool = False) -> None:
         if session.pending is None and not at_once:
             await session.around.sleep(INBOX_FIRST)
         failures = 0
-        reported = ""
         while session.group is not None:
             try:
                 async with session.lock:
                     await following.follow(session)
                     await receiving.receive_strangers(session)
                     await receiving.catch_up(session)
+                session.told_of = ""
                 break
             except RoomkeyError as error:
                 if error.code == "group-succeeding":
                     break
-                if error.code != reported:
+                if error.code != session.told_of:
+                    session.told_of = error.code
                     session.emit(Failed(error))
-                    reported = error.code
                 if not error.retryable:
                     break
                 wait = max(error.retry_after or 0.0, BACKOFF[min(failures, len(BACKOFF) - 1)])

@@ -1,4 +1,5 @@
-"""Whether a proved key belongs to the identity: step 5 of `proof`, by policy until a transparency log decides.
+"""Whether a proved key belongs to the identity: step 5 of `proof`, by policy where no transparency log decides (for
+which `client.judging` has a policy of its own).
 
 A policy is always an explicit object. It judges all clients of one identity that came together against the pin of that
 contact, if there is one, and answers with the pin to keep. Pins name credential keys, and what each client offers:
@@ -26,7 +27,7 @@ from roomkey.federation.client_leaf import ClientClaim
 from roomkey.mls.version import MLS10
 from roomkey.tls import U16, U64, Opaque, Struct, uint16, vector
 
-VerifiedBy = Literal["first-use", "pinned", "unsafe"]
+VerifiedBy = Literal["transparency", "first-use", "pinned", "unsafe"]
 _Numbers = Annotated[tuple[int, ...], vector(uint16)]
 
 

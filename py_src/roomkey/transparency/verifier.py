@@ -43,10 +43,13 @@ class Known(NamedTuple):
 
 
 class Proved(NamedTuple):
-    """The log says this of the identity. `chain` tells whether it follows on what was known; a reset needs consent."""
+    """The log says this of the identity. `chain` tells whether it follows on what was known; a reset needs consent.
+    `place`: where the identity stands in the map, under this log's VRF key for good.
+    """
 
     checkpoint: SignedCheckpoint
     chain: Chain
+    place: bytes
 
 
 class ProvedAbsent(NamedTuple):
@@ -80,29 +83,40 @@ async def verify_answer(
     consistency: Sequence[bytes],
     now: int,
 ) -> Outcome:
-    """What an answer about `identity` (canonical) proves.
+    """What an answer about `identity` (canonical) proves: `verify_head`, then `verify_entry`.
 
     consistency: the proof from the known head to the answer's; empty where none is needed.
     now: Unix seconds.
+    """
+    head = await verify_head(crypto, answer.checkpoint, trust, known.checkpoint, consistency, now)
+    if not isinstance(head, SignedCheckpoint):
+        return head
+    return await verify_entry(crypto, answer, head, identity, trust, known.manifest, now)
 
+
+async def verify_head(
+    crypto: CryptoProvider,
+    data: bytes,
+    trust: Trust,
+    known: SignedCheckpoint | None,
+    consistency: Sequence[bytes],
+    now: int,
+) -> SignedCheckpoint | Unproven | Fork:
+    """A head of the log to believe, from a checkpoint as it came (a signed note). Once for all answers under it.
 
     1. the checkpoint is signed by the log.
     2. it continues the head that we know: the same size has the same root (else a fork), a smaller one proves nothing
        new, a larger one is proved to begin with ours.
     3. more than half of the cosigners, and at least one, cosigned it within MAX_AGE; none of them in the future.
-    4. the epoch is the log's last leaf, and not of the future.
-    5. the VRF proof gives the identity's index.
-    6. the manifests continue our pin (`check_chain`); nothing pinned is absent.
-    7. the epoch's map says, at this index, the newest manifest's version and commitment; or nothing.
 
-    Errors (rejected): "malformed", "too-large", "wrong-log", "invalid-signature", "invalid-key", "log-proof-invalid",
-    "identity-mismatch". "bad-argument" for cosigners that cannot prove anything.
+    Errors (rejected): "malformed", "too-large", "wrong-log", "invalid-signature", "log-proof-invalid". "bad-argument"
+    for cosigners that cannot prove anything.
     """
     _check_trust(trust)
     # 1.
-    head = await open_checkpoint(crypto, answer.checkpoint, trust.log)
+    head = await open_checkpoint(crypto, data, trust.log)
     # 2.
-    broken = _compare(known.checkpoint, head, consistency)
+    broken = continues(known, head, consistency)
     if broken is not None:
         return broken
     # 3.
@@ -112,20 +126,50 @@ async def verify_answer(
     recent = sum(time >= now - MAX_AGE for time in times)
     if 2 * recent <= len(trust.cosigners):
         return Unproven(f"expected more than half of {len(trust.cosigners)} recent cosignatures, got {recent}")
-    # 4.
+    return head
+
+
+async def verify_entry(
+    crypto: CryptoProvider,
+    answer: Answer,
+    head: SignedCheckpoint,
+    identity: bytes,
+    trust: Trust,
+    pin: Manifest | None,
+    now: int,
+    index: bytes | None = None,
+) -> Proved | ProvedAbsent:
+    """What an answer about `identity` (canonical) proves under the head of its checkpoint.
+
+    index: the identity's place in the map, if it was proved before; its VRF proof is not looked at again then, because
+    there is only one place.
+
+    1. the answer's checkpoint is the head's.
+    2. the epoch is the log's last leaf, and not of the future.
+    3. the VRF proof gives the identity's index.
+    4. the manifests continue our pin (`check_chain`); nothing pinned is absent.
+    5. the epoch's map says, at this index, the newest manifest's version and commitment; or nothing.
+
+    Errors (rejected): "too-large", "invalid-signature", "invalid-key", "log-proof-invalid", "identity-mismatch".
+    """
+    # 1.
+    if answer.checkpoint != head.note.encode():
+        raise _invalid("expected one checkpoint for all answers, got another")
+    # 2.
     size = head.checkpoint.size
     if answer.epoch.number != size - 1 or answer.epoch.time > now + CLOCK_ALLOWANCE:
         raise _invalid("expected the log's last epoch, and not one of the future")
     merkle.verify_inclusion(answer.epoch.leaf_hash(), size - 1, size, answer.inclusion, head.checkpoint.root)
-    # 5.
-    index = vrf.index_of(vrf.verify(trust.vrf_key, identity, answer.vrf_proof))
-    # 6. and 7.
+    # 3.
+    if index is None:
+        index = vrf.index_of(vrf.verify(trust.vrf_key, identity, answer.vrf_proof))
+    # 4. and 5.
     if answer.presence is None:
-        if known.manifest is not None:
+        if pin is not None:
             raise _invalid("expected an identity that was logged before to be logged still")
         verify_absence(answer.epoch.map_root, index, answer.map_proof)
         return ProvedAbsent(head)
-    return Proved(head, await _present(crypto, answer, answer.presence, identity, index, known.manifest))
+    return Proved(head, await _present(crypto, answer, answer.presence, identity, index, pin), index)
 
 
 def require_proved(outcome: Outcome) -> Proved | ProvedAbsent:
@@ -143,7 +187,12 @@ def _check_trust(trust: Trust) -> None:
         raise RoomkeyError("bad-argument", "expected cosigners, each once, and not the log's own key among them")
 
 
-def _compare(ours: SignedCheckpoint | None, theirs: SignedCheckpoint, proof: Sequence[bytes]) -> Unproven | Fork | None:
+def continues(
+    ours: SignedCheckpoint | None, theirs: SignedCheckpoint, proof: Sequence[bytes]
+) -> Unproven | Fork | None:
+    """What speaks against a head of the log that comes after ours: nothing, if it is the same or proved to begin with
+    ours. Errors: "log-proof-invalid" for a larger one that is not.
+    """
     if ours is None:
         return None
     old, new = ours.checkpoint, theirs.checkpoint

@@ -1,0 +1,299 @@
+"""What logs of keys say about others (wire.md section 6): asked, proved, and remembered.
+
+A domain with a trust is judged by its log and by nothing else; one that ever had a trust here and has none now is
+unproven, and never goes back to first use.
+
+    asked --proved--> manifest of now, kept as the pin that the next answer must follow from
+    asked --does not follow from the pin--> reset, kept until people agree to exactly that manifest
+    asked --no proof--> unproven: a proof of the last day serves for members meanwhile, for nobody else
+    asked --two truths--> fork: nothing of the log is believed any more (`log_view`)
+
+What is proved is durable before anything follows from it. It is written by itself, one log at a time, so that no later
+transaction can put an older head or manifest in the place of a newer one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from roomkey.client.log_records import (
+    FORKS,
+    MANIFESTS,
+    RESETS,
+    TRUSTED,
+    AwaitedReset,
+    LogFork,
+    ProvedManifest,
+    TrustedDomain,
+    log_id,
+)
+from roomkey.client.log_view import Finding, LogView, Question
+from roomkey.conference.changes import Changes
+from roomkey.errors import RoomkeyError
+from roomkey.federation.fanout import Routes
+from roomkey.federation.identity import domain_of
+from roomkey.host.interface import Store
+from roomkey.transparency.evidence import ForkEvidence
+from roomkey.transparency.exchange import MAX_REQUESTS
+from roomkey.transparency.manifest import Manifest, Reset
+from roomkey.transparency.notes import Note, VerifierKey
+from roomkey.transparency.verifier import CLOCK_ALLOWANCE, Outcome, ProvedAbsent, Trust, Unproven
+
+# Seconds for which a proof is not asked for again where members are judged: who comes into a conference, and whoever
+# was in it, are judged in one go.
+RECENT: Final = 3600.0
+# Seconds for which a proof serves for members while the log does not answer: no older than a cosignature may be.
+STANDS_IN: Final = 86400.0
+
+# Errors that say something of what a log answered; all others say that it could not be asked.
+_SAID: Final = frozenset(
+    {
+        "log-unproven", "log-fork", "log-proof-invalid", "wrong-log", "invalid-signature", "invalid-key",
+        "identity-mismatch", "malformed", "too-large",
+    }
+)  # fmt: skip
+
+
+class Evidence(NamedTuple):
+    """Of a fork: the log's name, and the file's text (`transparency.evidence`)."""
+
+    origin: str
+    text: str
+
+
+# What a log proved of an identity, or why that is not known.
+Proof = ProvedManifest | RoomkeyError
+
+
+class Logs:
+    """See the module.
+
+    Args:
+        trusts: domain -> whom we believe about its log.
+        told: hears of forks and doubts. grew: hears that a log has a larger head.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        routes: Callable[[], Routes],
+        now: Callable[[], float],
+        trusts: Mapping[str, Trust],
+        told: Callable[[RoomkeyError], None],
+        grew: Callable[[LogView], None],
+    ) -> None:
+        self._store = store
+        self._routes = routes
+        self._now = now
+        self._trusts = dict(trusts)
+        self._told = told
+        self._grew = grew
+        self._views: dict[str, LogView] = {}  # by verifier key
+        self._pins: dict[str, ProvedManifest] = {}  # as they are stored
+        self._once: set[str] = set()  # domains that have or had a trust
+
+    async def open(self) -> None:
+        """Loads what is stored, and writes down which domains have a log."""
+        self._once = {name.removeprefix(TRUSTED) for name, _ in await self._store.list(TRUSTED)}
+        await self._mark(self._trusts)
+
+    async def set_trust(self, domain: str, trust: Trust) -> None:
+        """From now on this domain's people are believed by this log alone."""
+        await self._mark([domain])
+        self._trusts[domain] = trust
+
+    async def _mark(self, domains: Iterable[str]) -> None:
+        changes, now = Changes(), max(0, int(self._now()))
+        fresh = [domain for domain in domains if domain not in self._once]
+        for domain in fresh:
+            changes.put(TRUSTED + domain, TrustedDomain(now))
+        await changes.write(self._store)
+        self._once.update(fresh)
+
+    def trust_for(self, identity: str) -> Trust | None:
+        """Whom we believe about an identity's log."""
+        return self._trusts.get(domain_of(identity))
+
+    def judges(self, identity: str) -> bool:
+        """Whether an identity is believed by a log and by nothing else."""
+        domain = domain_of(identity)
+        return domain in self._trusts or domain in self._once
+
+    async def views(self, identities: Iterable[str]) -> list[LogView]:
+        """The logs of these people, each once."""
+        trusts = {trust.log: trust for name in identities if (trust := self.trust_for(name)) is not None}
+        views = [self._view(trusts[log]) for log in sorted(trusts)]
+        for view in views:
+            await view.open()
+        return views
+
+    # -- asking --
+
+    async def prove(
+        self, identities: Iterable[str], *, within: float = 0.0, stands_in: float = 0.0
+    ) -> dict[str, Proof]:
+        """What the logs say of these people, each by themselves.
+
+        Args:
+            within: a proof of the last so many seconds is not asked for again.
+            stands_in: one of the last so many seconds serves where the log gives no new one.
+        Errors of each: "log-unproven", "log-fork", "identity-reset" (details version, manifest: the hash, hex),
+        "not-in-manifest" for who is proved not to be logged, what is rejected ("log-proof-invalid" and more). Errors:
+        "storage-failed".
+        """
+        proofs: dict[str, Proof] = {}
+        asked: dict[str, list[str]] = {}
+        for identity in dict.fromkeys(identities):
+            known = await self._known(identity, within) if within else None
+            if isinstance(known, ProvedManifest):
+                proofs[identity] = known
+            else:
+                asked.setdefault(domain_of(identity), []).append(identity)
+        for part in await asyncio.gather(*(self._prove_at(domain, people) for domain, people in asked.items())):
+            proofs |= part
+        for identity, proof in proofs.items():
+            # What the log does not continue it has not merely failed to answer.
+            late = isinstance(proof, RoomkeyError) and proof.code == "log-unproven" and not proof.details.get("doubt")
+            known = await self._known(identity, stands_in) if late else None
+            proofs[identity] = known or proof
+        return proofs
+
+    async def ask(self, identity: str, pin: Manifest | None) -> Outcome:
+        """What the log says of an identity, held against `pin`; nothing but the head is kept.
+
+        Errors: "log-fork", "log-unproven", what is rejected, the service's.
+        """
+        trust = self.trust_for(identity)
+        if trust is None:
+            raise RoomkeyError("log-unproven", "expected a log to believe for the domain, got none")
+        service = self._routes().service_for(identity)
+        (finding,) = await self._view(trust).ask(service, [Question(identity, pin)])
+        if isinstance(finding, RoomkeyError):
+            raise finding
+        return finding
+
+    async def _prove_at(self, domain: str, people: Sequence[str]) -> dict[str, Proof]:
+        proofs: dict[str, Proof] = {}
+        for start in range(0, len(people), MAX_REQUESTS):
+            batch = people[start : start + MAX_REQUESTS]
+            try:
+                proofs |= await self._prove_batch(domain, batch)
+            except RoomkeyError as error:
+                if error.code == "storage-failed":
+                    raise
+                failure = error if error.code in _SAID else _unasked(error)
+                proofs |= dict.fromkeys(batch, failure)
+        return proofs
+
+    async def _prove_batch(self, domain: str, people: Sequence[str]) -> dict[str, Proof]:
+        trust = self._trusts.get(domain)
+        if trust is None:
+            raise RoomkeyError("log-unproven", "expected a log to believe for the domain, got none any more")
+        service, log, questions = self._routes().service_of(domain), log_id(trust), []
+        for identity in people:
+            pin = await self._pin(identity)
+            place = pin.place if pin is not None and pin.log == log else None
+            questions.append(Question(identity, None if pin is None else pin.manifest, place))
+        proofs: dict[str, Proof] = {}
+
+        def learn(findings: Sequence[Finding], changes: Changes) -> None:
+            for identity, finding in zip(people, findings, strict=True):
+                proofs[identity] = self._learn(identity, finding, log, changes)
+
+        findings = await self._view(trust).ask(service, questions, learn)
+        if not proofs:
+            learn(findings, Changes())  # nothing was said
+        self._pins.update({who: proof for who, proof in proofs.items() if isinstance(proof, ProvedManifest)})
+        return proofs
+
+    def _learn(self, identity: str, finding: Finding, log: bytes, changes: Changes) -> Proof:
+        """What is to be kept of a finding, and what it comes to."""
+        if isinstance(finding, RoomkeyError):
+            return finding
+        if isinstance(finding, Unproven):
+            return RoomkeyError("log-unproven", finding.reason)
+        if isinstance(finding, ProvedAbsent):
+            return RoomkeyError("not-in-manifest", "identity: expected one that is logged, got one that is not")
+        chain = finding.chain
+        if isinstance(chain, Reset):
+            reset = AwaitedReset(log, finding.place, chain.version, chain.manifest)
+            changes.put(RESETS + identity, reset)
+            return _reset(reset)
+        proved = ProvedManifest(log, finding.place, max(0, int(self._now())), chain.manifest)
+        changes.put(MANIFESTS + identity, proved)
+        changes.delete([RESETS + identity])
+        return proved
+
+    # -- what is kept --
+
+    async def _pin(self, identity: str) -> ProvedManifest | None:
+        if identity not in self._pins:
+            data = await self._store.get(MANIFESTS + identity)
+            if data is None:
+                return None
+            self._pins.setdefault(identity, ProvedManifest.decode(data))
+        return self._pins[identity]
+
+    async def _known(self, identity: str, seconds: float) -> Proof | None:
+        """A proof of the last so many seconds; a reset that waits for consent instead, whenever it was seen."""
+        trust, pin, now = self.trust_for(identity), await self._pin(identity), self._now()
+        waiting = await self._store.get(RESETS + identity)
+        if waiting is not None:
+            return _reset(AwaitedReset.decode(waiting))
+        if pin is None or trust is None or pin.log != log_id(trust):
+            return None
+        return pin if now - seconds < pin.proved <= now + CLOCK_ALLOWANCE else None
+
+    async def knows(self, identity: str) -> bool:
+        """Whether a manifest of this identity was proved here."""
+        return await self._pin(identity) is not None
+
+    async def forget(self, identity: str, changes: Changes) -> None:
+        """Forgets what was proved of an identity: the next manifest is the first."""
+        changes.delete([MANIFESTS + identity, RESETS + identity])
+        self._pins.pop(identity, None)
+
+    async def accept_reset(self, identity: str, manifest_hash: bytes) -> None:
+        """Agrees that an identity (canonical) begins anew, with exactly the manifest of this hash (32 bytes).
+
+        Errors: "bad-argument" if no reset waits; "identity-reset" if another does by now (its details say which).
+        """
+        data = await self._store.get(RESETS + identity)
+        if data is None:
+            raise RoomkeyError("bad-argument", "expected an identity whose reset waits for consent", field="identity")
+        reset = AwaitedReset.decode(data)
+        if not hmac.compare_digest(reset.manifest.hash(), manifest_hash):
+            raise _reset(reset)
+        agreed = ProvedManifest(reset.log, reset.place, 0, reset.manifest)
+        await self._store.write({MANIFESTS + identity: agreed.encode()}, [RESETS + identity])
+        self._pins[identity] = agreed
+
+    async def evidence(self) -> list[Evidence]:
+        """The forks that were seen, as files for people to hand on."""
+        found = []
+        for name, data in await self._store.list(FORKS):
+            log, fork = VerifierKey.decode(name.removeprefix(FORKS)), LogFork.decode(data)
+            text = ForkEvidence(log, Note.decode(fork.ours), Note.decode(fork.theirs)).encode()
+            found.append(Evidence(log.name, text))
+        return found
+
+    def _view(self, trust: Trust) -> LogView:
+        name = trust.log.encode()
+        view = self._views.get(name)
+        if view is None:
+            view = self._views[name] = LogView(self._store, trust, self._now, self._told, self._grew)
+        view.trust = trust
+        return view
+
+
+def _reset(reset: AwaitedReset) -> RoomkeyError:
+    text = f"expected a manifest that follows from the one that we know, got a reset in version {reset.version}"
+    return RoomkeyError("identity-reset", text, version=reset.version, manifest=reset.manifest.hash().hex())
+
+
+def _unasked(error: RoomkeyError) -> RoomkeyError:
+    text = f"expected an answer of the log: {error.text}"
+    return RoomkeyError("log-unproven", text, retry_after=error.retry_after, reason=error.code)
