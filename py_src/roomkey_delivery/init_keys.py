@@ -97,7 +97,7 @@ async def _claim(service: Service, sender: Sender, asked: tuple[GetUserInitKeyRe
         raise RoomkeyError("malformed-request", f"expected 1 to {MAX_REQUESTS} requests for different identities")
     now = service.clock()
     home = domain_of(sender.identity)
-    service.claimed.take(sender.id, now, len(asked))
+    service.claimed.take(sender.counted, now, len(asked))
     if home != service.config.domain:
         service.domains.take(home, now, len(asked))
     for identity in identities:

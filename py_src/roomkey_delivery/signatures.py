@@ -61,6 +61,11 @@ class Sender(NamedTuple):
     identity: str
     vouched: bool
 
+    @property
+    def counted(self) -> tuple[str, bytes]:
+        """Whom limits count it for: a domain may vouch for any id, and must not use up what another's client has."""
+        return domain_of(self.identity), self.id
+
 
 class Key(NamedTuple):
     """What a signature is to be right under; `id` is SHA-256 of it."""
@@ -152,8 +157,9 @@ class Verifier:
             raise RoomkeyError("request-refused", "roomkey-client: expected a client of the domain that signs")
         self._heard(domain)
         self._by_peer.take(domain, self._clock())
-        self._by_client.take(client, self._clock())
-        return Sender(client, identity, vouched=True)
+        sender = Sender(client, identity, vouched=True)
+        self._by_client.take(sender.counted, self._clock())
+        return sender
 
     async def _check(self, request: Request, tag: str, find: Find) -> dict[str, str]:
         """The values of what the signature covers."""

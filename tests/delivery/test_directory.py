@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+import socket
 from pathlib import Path
 
 import httpx
@@ -14,7 +14,6 @@ from roomkey.federation.messages import Credential
 from roomkey.federation.requests import base64url
 from roomkey.host.native import NativeHost
 from roomkey_delivery.config import Rate, Rates
-from roomkey_delivery.peers import reaching
 from roomkey_delivery.service import Service
 
 from tests.delivery.local import Local, code_of
@@ -185,14 +184,7 @@ async def test_a_home_that_is_no_domain(local: Local) -> None:
 
 
 def resolve(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-    class Loop:
-        async def getaddrinfo(
-            self, host: str, port: int, **_: object
-        ) -> list[tuple[int, int, int, str, tuple[str, int]]]:
-            return [(0, 0, 0, "", (address, port)) for address in addresses]
+    def getaddrinfo(host: str, port: int, **_: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        return [(0, 0, 0, "", (address, port)) for address in addresses]
 
-    class Asyncio:
-        timeout = asyncio.timeout
-        get_running_loop = Loop
-
-    monkeypatch.setattr(reaching, "asyncio", Asyncio)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from roomkey.federation.requests import base64url, client_id, content_digest, si
 from roomkey.host.native_crypto import NativeCrypto
 from roomkey.tls import Codec, vector
 from roomkey_delivery.config import Rate, Rates
-from roomkey_delivery.peers import commands, keys, reaching
+from roomkey_delivery.peers import commands, keys
 from roomkey_delivery.peers.carrier import MESSAGES_PATH
 from roomkey_delivery.peers.keys import DomainKeys
 from roomkey_delivery.peers.peers import ASK_AGAIN, KNOWN_FOR, read_document, read_peer_key
@@ -342,16 +343,11 @@ async def test_a_domain_whose_document_does_not_come(federated: Federated) -> No
 async def test_s14_a_domain_that_points_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     """Neither a request that names it nor a client that wants it makes us ask an address inside."""
 
-    class Loop:
-        async def getaddrinfo(self, *_: object, **__: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
-            return [(0, 0, 0, "", (address, 443))]
-
-    class Asyncio:
-        timeout = asyncio.timeout
-        get_running_loop = Loop
+    def getaddrinfo(*_: object, **__: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        return [(0, 0, 0, "", (address, 443))]
 
     federated = Federated(tmp_path, peers={"email1.example": "https://ds.email1.example"})
-    monkeypatch.setattr(reaching, "asyncio", Asyncio)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     try:
         headers = await vouch(federated, domain="inside.example", identity="eve@inside.example")
         assert await send(federated, headers) == (503, "service-unavailable")
@@ -369,13 +365,8 @@ async def test_s14_a_domain_that_points_inside(tmp_path: Path, monkeypatch: pyte
 async def test_s14_a_public_domain_whose_service_is_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The document is public; the address that it names is not."""
 
-    class Loop:
-        async def getaddrinfo(self, host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
-            return [(0, 0, 0, "", ("10.0.0.1" if host.startswith("ds.") else "93.184.216.34", 443))]
-
-    class Asyncio:
-        timeout = asyncio.timeout
-        get_running_loop = Loop
+    def getaddrinfo(host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+        return [(0, 0, 0, "", ("10.0.0.1" if host.startswith("ds.") else "93.184.216.34", 443))]
 
     federated = Federated(tmp_path, peers={})
 
@@ -383,7 +374,7 @@ async def test_s14_a_public_domain_whose_service_is_inside(tmp_path: Path, monke
         return httpx.Response(200, json={"service": "https://ds.inside.example"})
 
     federated.between.played["93.184.216.34"] = federated.between.played["ds.inside.example"] = document
-    monkeypatch.setattr(reaching, "asyncio", Asyncio)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     try:
         alice = await federated.first.enrolled("alice")
         with pytest.raises(RoomkeyError) as caught:

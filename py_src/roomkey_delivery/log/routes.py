@@ -52,7 +52,7 @@ async def answer(request: Request) -> Response:
     asked = AnswersRequest.decode(body)
     identities = [check_identity(item.identity) for item in asked.requests]
     now, home = service.clock(), domain_of(sender.identity)
-    service.asked.take(sender.id, now, len(identities))
+    service.asked.take(sender.counted, now, len(identities))
     if home != service.config.domain:
         service.domains_asked.take(home, now, len(identities))
     for identity in identities:

@@ -137,7 +137,7 @@ class Carrier:
                 domain, item.sender, item.identity, MESSAGES_PATH, DELIVERY, JSON, item.body,
                 limit=MAX_ANSWER, seconds=SEND_TIME, asker=domain,
             )  # fmt: skip
-            code = problem_in(answer).get("code")
+            code = str(problem_in(answer).get("code"))
             if answer.status == 429:
                 self._slow[domain, item.sender] = self._clock() + _retry_after(answer)
                 return

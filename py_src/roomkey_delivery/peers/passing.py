@@ -23,6 +23,7 @@ from roomkey_delivery.peers.peers import Peers
 from roomkey_delivery.peers.reaching import Answer, exchange
 
 MAX_IN_FLIGHT: Final = 16  # requests that wait for one domain's service
+LAST_TIME: Final = 1 << 40  # Unix seconds that a service's clock may show; JSON also has NaN and Infinity
 # Statuses that tell of the request itself. The others speak of our signature, or of nothing that a client knows.
 ABOUT_THE_REQUEST: Final = frozenset({200, 201, 400, 403, 404, 409, 413, 422, 429, 503, 507})
 
@@ -114,6 +115,8 @@ class Passer:
         said = problem_in(answer)
         time = said.get("time")
         if said.get("code") != "clock-skew" or isinstance(time, bool) or not isinstance(time, int | float):
+            return False
+        if not 0 <= time < LAST_TIME:
             return False
         self._offsets[domain] = float(time) - self._clock()
         return True

@@ -8,16 +8,21 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import json
 import socket
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
 from roomkey.errors import RoomkeyError
 
+# Names that somebody made us look up are resolved in threads of their own: one that never answers keeps a thread for as
+# long as the system tries (up to half a minute), and the event loop's own threads are for services that are known.
+_RESOLVERS: Final = ThreadPoolExecutor(64, "roomkey-resolver")
 _GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")  # RFC 4291 section 2.4
 
 
@@ -102,7 +107,8 @@ async def _public(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     if parts.scheme != "https" or parts.hostname is None:
         raise OSError("expected https")
-    found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
+    resolve = functools.partial(socket.getaddrinfo, parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_RESOLVERS, resolve)
     addresses = [ipaddress.ip_address(entry[4][0]) for entry in found]
     if not addresses or not all(is_public(address) for address in addresses):
         raise OSError("expected public addresses only")
