@@ -41,6 +41,8 @@ class TilePath(NamedTuple):
         width = WIDTH if found[2] is None else int(found[2])
         if tile_number(number) != found[1] or (found[2] is not None and width >= WIDTH):
             return None
+        if (number + 1) * WIDTH > merkle.MAX_SIZE:  # beyond what any tree has, and a database can say
+            return None
         return cls(None if level == ENTRIES else int(level), number, width)
 
 
