@@ -245,6 +245,10 @@ class Logs:
             return _reset(AwaitedReset.decode(waiting))
         if pin is None or trust is None or pin.log != log_id(trust):
             return None
+        view = self._view(trust)
+        await view.open()
+        if view.fork is not None:  # nothing that it ever proved is believed any more
+            return None
         return pin if now - seconds < pin.proved <= now + CLOCK_ALLOWANCE else None
 
     async def knows(self, identity: str) -> bool:
