@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -28,3 +30,15 @@ async def test_a_place_that_no_tree_has_is_not_there(logs: LoggedLocals, level: 
     for width in ("", ".p/1"):
         answer = await logs.at[DOMAINS[0]].bare.get(f"/v1/log/tile/{level}/{place}{width}")
         assert answer.status_code == 404
+
+
+def test_what_a_service_keeps_is_its_operators_alone(tmp_path: Path) -> None:
+    """Names, who writes to whom and when, and the openings of the log: whatever the umask is."""
+    before = os.umask(0)
+    try:
+        LoggedLocals(tmp_path)
+    finally:
+        os.umask(before)
+    kept = [file for file in tmp_path.iterdir() if file.name.endswith((".db", "-wal", "-shm"))]
+    assert len(kept) == 6
+    assert {stat.S_IMODE(file.stat().st_mode) for file in kept} == {0o600}

@@ -18,8 +18,8 @@ from roomkey.transparency.checkpoints import Checkpoint
 from roomkey.transparency.identity_map import MapLeaf
 
 from roomkey_delivery.audit.frontier import Frontier
+from roomkey_delivery.store.files import connect
 
-BUSY_TIMEOUT: Final = 5.0  # seconds to wait for another process's transaction
 CACHE_KILOBYTES: Final = 64 << 10  # an epoch's leaves lie all over the table, which has 100 MB for a million
 HEADS_KEPT: Final = 10_000  # of each log, 4 MB; an hour's heads at the highest rate, months at a usual one
 
@@ -56,7 +56,7 @@ class AuditStore:
     """The tables of `schema.sql` in the file `path`."""
 
     def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+        self._db = connect(path)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute(f"PRAGMA cache_size = -{CACHE_KILOBYTES}")

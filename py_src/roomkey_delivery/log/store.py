@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from roomkey.errors import RoomkeyError
 from roomkey.transparency import merkle
@@ -23,8 +23,7 @@ from roomkey.transparency.manifest import SignedManifest
 
 from roomkey_delivery.log import tiles
 from roomkey_delivery.log.keys import LogKeys
-
-BUSY_TIMEOUT: Final = 5.0  # seconds, as the service's other connections to the file
+from roomkey_delivery.store.files import connect
 
 
 class Published(NamedTuple):
@@ -74,7 +73,7 @@ class LogStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+        self._db = connect(path)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         schema = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")

@@ -23,10 +23,11 @@ from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from roomkey.errors import RoomkeyError
 
+from roomkey_delivery.store.files import connect
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
-BUSY_TIMEOUT: Final = 5.0  # seconds to wait for another process's transaction; ours take milliseconds
 LIFETIME: Final = 30 * 86400  # seconds that a message waits: as long as inboxes know its hash
 SUFFIX: Final = ".relaying"  # of the file that is locked by who delivers
 
@@ -84,7 +85,7 @@ class RelayQueue:
         self._thread = ThreadPoolExecutor(1, "roomkey-relay")
         self._lock_path = path.with_name(path.name + SUFFIX)
         self._lock: sqlite3.Connection | None = None
-        self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+        self._db = connect(path)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA secure_delete = ON")

@@ -25,13 +25,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from roomkey.errors import RoomkeyError
 
 from roomkey_delivery.store import migrations, queries
+from roomkey_delivery.store.files import connect
 from roomkey_delivery.store.interface import Client, InboxLimits, Message, NewSet, OrderedCommit, StockCount
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 SCHEMA_VERSION = 2
-BUSY_TIMEOUT = 5.0  # seconds to wait for another process's transaction; ours take milliseconds
 # seconds that a message is recognised after its acknowledgement: as long as outboxes try (30 days)
 HASHES_KEPT = 30 * 86400
 COMMITS_KEPT = 30 * 86400  # seconds (wire.md section 5)
@@ -321,7 +321,7 @@ def statements(script: str) -> Iterator[str]:
 
 
 def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+    db = connect(path)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute(f"PRAGMA synchronous = {synchronous}")
     db.execute("PRAGMA secure_delete = ON")  # what was claimed or acknowledged does not linger in the file
