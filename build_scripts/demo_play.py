@@ -1,8 +1,8 @@
 """The demo's story played in a headless browser, through the same buttons that a person presses, and judged.
 
 What must agree: the members of an epoch hold the same members, digits and SRTP keys. What must differ: the keys of two
-epochs, and those of two senders. What must not be: a key of the new epoch on the removed person's page, or a message's
-text in a service's database.
+epochs, and those of two senders. What must not be: a key of the new epoch on the removed person's page, a message's
+text in a service's database, or a lie of a service's that nobody notices (`demo_lies`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from playwright.sync_api import Error as PlaywrightError
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import ViewportSize, sync_playwright
 
 from build_scripts import browser as browsers
+from build_scripts import demo_lies
 from build_scripts.demo_pages import PEOPLE, STAGE_HOST
 from build_scripts.demo_server import DemoError
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 STEPS = ("service", "keys", "call", "remove")
 STEP_SECONDS = 120.0  # three cold starts of Pyodide on a busy machine, with room
 POLL_SECONDS = 0.1  # under the pages' policy a waiting expression may not be evaluated, so we ask again
+PAINT_SECONDS = 0.4  # for pictures: what lay below the fold appears
+WINDOW: ViewportSize = {"width": 1440, "height": 900}
 DIGITS = 30
 CONSOLE_LINES = 20  # shown after a failure: enough for its cause
 
@@ -97,6 +100,7 @@ class Story:
             self.picture(str(number))
         self._reload("bob", after["bob"])
         self._write_while_away("alice", "text of a message that waited", "bob")
+        demo_lies.play(self, self._verdict)
 
     def holdings(self) -> Holdings:
         return {person.name: self._read(self.frame(person.name)) for person in PEOPLE}
@@ -200,9 +204,15 @@ class Story:
                 print(f"         {sender:<22} {fingerprint}")
 
     def picture(self, name: str) -> None:
-        if self._screenshots is not None:
-            self._screenshots.mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=self._screenshots / f"{name}.png", full_page=True)
+        """Everything at once: frames below the fold of a smaller window are not painted."""
+        if self._screenshots is None:
+            return
+        self._screenshots.mkdir(parents=True, exist_ok=True)
+        height = int(self.page.evaluate("() => document.documentElement.scrollHeight"))
+        self.page.set_viewport_size({"width": WINDOW["width"], "height": height})
+        self.page.wait_for_timeout(PAINT_SECONDS * 1000)
+        self.page.screenshot(path=self._screenshots / f"{name}.png", full_page=True)
+        self.page.set_viewport_size(WINDOW)
 
 
 def judge_agreement(verdict: Verdict, holdings: Holdings, names: list[str]) -> None:
@@ -257,7 +267,7 @@ def play(stage: str, folder: Path, screenshots: Path | None) -> int:
     with sync_playwright() as playwright:
         running = browsers.launch(playwright, browser)
         try:
-            page = running.new_page(viewport={"width": 1440, "height": 900})
+            page = running.new_page(viewport=WINDOW)
             page.on("pageerror", lambda error: verdict.check(False, f"an error on a page: {error}"))
             page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
             story = Story(page, verdict, screenshots)

@@ -244,6 +244,8 @@ export class Identity extends TypedEventTarget<IdentityEvents> {
   /**
    * Agrees that a person has begun anew, after asking them by another way than this: from now on the manifest that is named counts.
    *
+   * Rejects with "identity-reset" if another manifest waits by now, "bad-argument" if none does.
+   *
    * @param manifest - `details.manifest` of the "identity-reset" that was shown, 64 hex digits; it agrees to no other
    */
   async acceptReset(identity: string, manifest: string, options: CallOptions = {}): Promise<void> {

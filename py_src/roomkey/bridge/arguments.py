@@ -82,6 +82,17 @@ class Arguments:
             raise _wrong(name, "a boolean", value)
         return value is True
 
+    def hexadecimal(self, name: str, size: int) -> bytes:
+        """Bytes that travel as text, `size` of them."""
+        text = self.text(name)
+        try:
+            value = bytes.fromhex(text)
+        except ValueError:
+            value = b""
+        if len(value) != size or len(text) != 2 * size:
+            raise _wrong(name, f"{2 * size} hex digits", text)
+        return value
+
     def has(self, name: str) -> bool:
         return self._values.get(name) is not None
 

@@ -14,6 +14,7 @@ from roomkey.client.recovery_text import recovery_text
 from roomkey.client.stock import DEFAULT_TARGET
 from roomkey.federation.identity import canonicalise
 from roomkey.mls.policy import MEMBERS_ONLY
+from roomkey.transparency.merkle import HASH_SIZE
 
 
 async def close_identity(engine: Engine, args: Arguments) -> None:
@@ -60,6 +61,15 @@ async def fetch_init_keys(engine: Engine, args: Arguments) -> Plain:
         "keys": [plain.init_keys(engine.handles.add(keys), keys) for keys in fetched.keys],
         "missing": [{"identity": item.identity, "error": item.error.as_plain()} for item in fetched.missing],
     }
+
+
+async def accept_reset(engine: Engine, args: Arguments) -> None:
+    client, who = engine.client_of(args), canonicalise(args.text("identity"))
+    await client.accept_reset(who, args.hexadecimal("manifest", HASH_SIZE))
+
+
+async def fork_evidence(engine: Engine, args: Arguments) -> list[Plain]:
+    return [{"origin": item.origin, "text": item.text} for item in await engine.client_of(args).fork_evidence()]
 
 
 async def create_conference(engine: Engine, args: Arguments) -> Plain:
@@ -113,6 +123,8 @@ METHODS: Mapping[str, Callable[[Engine, Arguments], Awaitable[Any]]] = {
     "identity.admitDevice": admit_device,
     "identity.removeDevice": remove_device,
     "identity.forgetContact": forget_contact,
+    "identity.acceptReset": accept_reset,
+    "identity.forkEvidence": fork_evidence,
     "identity.createConference": create_conference,
     "identity.joinConference": join_conference,
     "identity.conferences": conferences,

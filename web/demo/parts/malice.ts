@@ -72,6 +72,7 @@ export class MalicePanel {
 
   show(shown: boolean): void {
     byId("malice").hidden = !shown;
+    document.body.classList.toggle("lying", shown);
   }
 
   #option(attack: Attack | null): HTMLElement {
