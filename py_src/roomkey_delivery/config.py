@@ -45,6 +45,10 @@ class Rates:
     domain: Rate = Rate(3000, 100)  # identities claimed by clients of one other domain
     lookup: Rate = Rate(100, 2)  # clients of other domains not yet known here, by address; likewise domains
     peer: Rate = Rate(3000, 300)  # requests that the service of one other domain passes on
+    groups: Rate = Rate(1000, 0.1)  # registers opened, by client: each stays as long as its group may be quiet
+    domain_groups: Rate = Rate(20_000, 5)  # likewise by clients of one other domain
+    commits: Rate = Rate(64 << 20, 50 << 10)  # bytes of commits, which are kept for 30 days, by client
+    domain_commits: Rate = Rate(512 << 20, 1 << 20)  # likewise by clients of one other domain
     log_files: Rate = Rate(20_000, 1000)  # the log's tiles and updates, by address: an auditor may begin with years
 
 

@@ -9,6 +9,8 @@ Who shows the token of an epoch is a member of it; of the group the service know
 4. A register is a chain of epochs, found by group id, epoch and token hash. One that begins with epoch 0 has the id for
    itself. One that begins later, because the group comes from another service, is nobody's business but theirs who
    have its tokens: who has only seen the id can keep no group from coming.
+5. Anybody can open registers, and submit to their own what only looks like a commit: what one client, or one other
+   domain, may have us keep is limited.
 """
 
 from __future__ import annotations
@@ -43,10 +45,11 @@ MAX_EPOCH = 1 << 62  # the store's integers are signed
 async def register(request: Request) -> Response:
     """`POST /v1/groups`."""
     service = service_of(request)
-    _, body = await service.verifier.passed_body(request, MAX_GROUP, GROUP)
+    sender, body = await service.verifier.passed_body(request, MAX_GROUP, GROUP)
     asked = GroupRegistration.decode(body)
     if not 0 < len(asked.group_id) <= MAX_GROUP_ID or asked.epoch >= MAX_EPOCH:
         raise RoomkeyError("malformed-request", f"expected an id of 1 to {MAX_GROUP_ID} bytes, an epoch below 2^62")
+    service.registers.take(sender, service.clock())  # 5
     await service.store.register_group(asked.group_id, asked.epoch, asked.token_hash, service.clock())
     return JSONResponse({}, 201)
 
@@ -54,10 +57,11 @@ async def register(request: Request) -> Response:
 async def submit(request: Request) -> Response:
     """`POST /v1/commits`."""
     service = service_of(request)
-    _, body = await service.verifier.passed_body(request, MAX_MESSAGE, COMMIT)
+    sender, body = await service.verifier.passed_body(request, MAX_MESSAGE, COMMIT)
     asked = CommitSubmission.decode(body)
     _check_commit(asked)  # 1
     token_hash = hashlib.sha256(asked.token).digest()
+    service.commits.take(sender, service.clock(), len(asked.commit))  # 5
     stored = await service.store.submit(
         asked.group_id, asked.epoch, token_hash, asked.next_token_hash, asked.commit, service.clock()
     )

@@ -25,7 +25,7 @@ from roomkey_delivery.peers.keys import DomainKeys
 from roomkey_delivery.peers.peers import Peers
 from roomkey_delivery.peers.queue import RelayQueue
 from roomkey_delivery.peers.relay import Relay
-from roomkey_delivery.signatures import Verifier
+from roomkey_delivery.signatures import Quota, Verifier
 from roomkey_delivery.store.interface import Store
 
 PRUNE_EVERY = 3600.0  # seconds
@@ -79,6 +79,8 @@ class Service:
         self.asked = Limiter(config.rates.claimed)
         self.targets_asked = Limiter(config.rates.target)
         self.domains_asked = Limiter(config.rates.domain)
+        self.registers = Quota(config.domain, config.rates.groups, config.rates.domain_groups)
+        self.commits = Quota(config.domain, config.rates.commits, config.rates.domain_commits)
         self._log_files = Limiter(config.rates.log_files)
 
     def count_unsigned(self, request: Request) -> None:

@@ -45,7 +45,7 @@ from roomkey.federation.requests import (
 from roomkey.host.native_crypto import NativeCrypto
 from starlette.requests import Request
 
-from roomkey_delivery.config import ServiceConfig
+from roomkey_delivery.config import Rate, ServiceConfig
 from roomkey_delivery.directory import Directory
 from roomkey_delivery.limits import Limiter, address_of, read_body
 from roomkey_delivery.peers.peers import Peers
@@ -65,6 +65,22 @@ class Sender(NamedTuple):
     def counted(self) -> tuple[str, bytes]:
         """Whom limits count it for: a domain may vouch for any id, and must not use up what another's client has."""
         return domain_of(self.identity), self.id
+
+
+class Quota:
+    """What one client may have us keep, and all clients of one other domain together, which can have any number."""
+
+    def __init__(self, own: str, client: Rate, domain: Rate) -> None:
+        self._own = own
+        self._by_client = Limiter(client)
+        self._by_domain = Limiter(domain)
+
+    def take(self, sender: Sender, now: float, amount: int = 1) -> None:
+        """Errors: "too-many-requests"."""
+        home = domain_of(sender.identity)
+        if home != self._own:
+            self._by_domain.take(home, now, amount)
+        self._by_client.take(sender.counted, now, amount)
 
 
 class Key(NamedTuple):

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from roomkey.errors import RoomkeyError
+from roomkey.federation.delivery import DeliveryService
+from roomkey_delivery.config import Rate, Rates
 
+from tests.delivery.federated import Federated
+from tests.delivery.test_ordering import GROUP, commit, hashed, token
 from tests.support.logged_services import LoggedLocals
 from tests.support.services import DOMAINS
 
@@ -42,3 +47,43 @@ def test_what_a_service_keeps_is_its_operators_alone(tmp_path: Path) -> None:
     kept = [file for file in tmp_path.iterdir() if file.name.endswith((".db", "-wal", "-shm"))]
     assert len(kept) == 6
     assert {stat.S_IMODE(file.stat().st_mode) for file in kept} == {0o600}
+
+
+async def _registers(at: DeliveryService, count: int) -> None:
+    for number in range(count):
+        await at.register_group(b"%d" % number, hashed(0))
+
+
+async def _commits(at: DeliveryService, count: int) -> None:
+    await at.register_group(GROUP, hashed(0))
+    for epoch in range(count):
+        await at.submit_commit(GROUP, epoch, commit(epoch, bytes(1000)), token(epoch), token(epoch + 1))
+
+
+@pytest.mark.parametrize("fill", [_registers, _commits])
+async def test_a_register_is_no_place_to_fill_a_disk(
+    tmp_path: Path, fill: Callable[[DeliveryService, int], Awaitable[None]]
+) -> None:
+    """What stands in registers nobody looks at, and it stays: one client, and one domain with any number of clients,
+    has a limit, which nobody else feels.
+    """
+    rates = Rates(
+        groups=Rate(3, 0.001), domain_groups=Rate(7, 0.001), commits=Rate(3500, 0.001),
+        domain_commits=Rate(8000, 0.001),
+    )  # fmt: skip
+    federated = Federated(tmp_path, rates=rates)
+    mallory, bob = await federated.second.enrolled("mallory"), await federated.second.enrolled("bob")
+    others = [await federated.first.enrolled(name) for name in ("a", "b", "c")]
+    await _refused(fill(federated.second.at(mallory), 4))
+    for who, count in zip(others, (4, 4, 1), strict=True):  # the last for what the others of the domain did
+        await _refused(fill(federated.relay(who), count))
+    honest = federated.second.at(bob)
+    await honest.register_group(b"bob's", hashed(0))
+    await honest.submit_commit(b"bob's", 0, commit(0, group=b"bob's"), token(0), token(1))
+    await federated.close()
+
+
+async def _refused(work: Awaitable[None]) -> None:
+    with pytest.raises(RoomkeyError) as caught:
+        await work
+    assert caught.value.code == "too-many-requests"
