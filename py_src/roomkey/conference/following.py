@@ -34,6 +34,8 @@ from roomkey.mls.psk import USAGE_REINIT
 
 # Welcomes to successors that wait: as many as there are attempts, and as many again from members who keep to no rule.
 MAX_WAITING = 2 * succession.ATTEMPTS
+# Of those, the ones that nobody waits for and that cannot be judged yet, which is up to whoever is in them.
+MAX_UNASKED = succession.ATTEMPTS
 
 
 async def hold(session: Session, data: bytes) -> None:
@@ -45,9 +47,10 @@ async def hold(session: Session, data: bytes) -> None:
 
 
 async def follow(session: Session) -> bool:
-    """Judges the Welcomes that wait, and takes the first that is good; whether there was one.
+    """Judges the Welcomes that wait, and takes the first that is good; whether there was one. None holds up the others.
 
-    Errors: the ordering service's, and those of proofs that cannot be had now; then they wait on.
+    Errors: the ordering service's, and those of proofs that cannot be had now, of a group that we wait for; then they
+    wait on.
     """
     store = session.around.store
     waiting = await store.list(records.welcome_name(session.key))
@@ -58,22 +61,33 @@ async def follow(session: Session) -> bool:
     except RoomkeyError as error:
         if error.code != "group-succeeding":
             raise
+    later: RoomkeyError | None = None
+    unasked = 0
     for name, data in waiting:
         try:
-            if await _judge(session, data):
+            followed = await _judge(session, data)
+            if followed:
                 return True
+            if followed is None:
+                unasked += 1
+                if unasked <= MAX_UNASKED:
+                    continue
         except RoomkeyError as error:
             if withheld(error):
-                raise
+                later = later or error
+                continue
             session.emit(Failed(error))
         done = Changes()
         done.delete([name])
         await done.write(store)
+    if later is not None:
+        raise later
     return False
 
 
-async def _judge(session: Session, data: bytes) -> bool:
-    """Whether we go on in this Welcome's group; its set is used up, unless the error says try again.
+async def _judge(session: Session, data: bytes) -> bool | None:
+    """Whether we go on in this Welcome's group; its set is used up, unless the error says try again, or None that it
+    cannot be judged yet and does not matter.
 
     Errors: "not-a-member" if we were removed before it; by the list above those of `joining.join`, "invalid-welcome",
     `Admission.admit`'s.
@@ -90,11 +104,12 @@ async def _judge(session: Session, data: bytes) -> bool:
                 await changes.write(session.around.store)
                 opened.used_up()
             raise
-        opened.used_up()
+        if followed is not None:
+            opened.used_up()
         return followed
 
 
-async def _take(session: Session, opened: OpenedWelcome, joined: Joined) -> bool:
+async def _take(session: Session, opened: OpenedWelcome, joined: Joined) -> bool | None:
     group, changes = joined.group, Changes()
     what, old = succession.due(session), session.live
     # 2.
@@ -115,6 +130,8 @@ async def _take(session: Session, opened: OpenedWelcome, joined: Joined) -> bool
             group, list(group.tree.members()), Changes() if strangers else changes
         )
     except RoomkeyError as error:
+        if not awaited and withheld(error) and error.code != "storage-failed":
+            return None
         if not awaited or withheld(error):
             raise
         opened.use_up(changes, joined=False)
