@@ -112,7 +112,7 @@ class Pages:
             wanted = json.loads(await request.body())["attack"]
         except (ValueError, KeyError, TypeError):
             wanted = ""
-        if wanted is not None and wanted not in ATTACKS:
+        if wanted is not None and not (isinstance(wanted, str) and wanted in ATTACKS):
             return PlainTextResponse("expected one of the attacks, or null\n", status_code=400)
         self._malice.attack = wanted
         return JSONResponse({"attack": wanted})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 import urllib.error
@@ -246,6 +247,64 @@ def test_only_the_stage_may_frame_a_person_and_nobody_the_stage(running: Demo) -
     stage = _policy(running, STAGE_HOST)
     assert "frame-ancestors 'none'" in stage
     assert "connect-src 'self';" in stage
+
+
+def test_the_stage_alone_turns_the_switch(running: Demo) -> None:
+    def turn(attack: object, host: str, origin: str, kind: str = "application/json") -> int:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{running.port}/malice",
+            data=json.dumps({"attack": attack}).encode(),
+            headers={"Host": f"{host}:{running.port}", "Origin": origin, "Content-Type": kind},
+        )
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as refused:
+            refused.close()
+            return refused.code
+
+    def turned() -> object:
+        return running.services.malice.attack
+
+    alice, nonsense = person_origin(ALICE, running.port), ["other", 1, {}, []]
+    assert turn("swapped-key", STAGE_HOST, alice) == 403
+    assert turn("swapped-key", STAGE_HOST, running.stage, "text/plain") == 403
+    assert turn("swapped-key", f"{ALICE.name}.{STAGE_HOST}", running.stage) == 405
+    assert turn("swapped-key", "rebound.example", running.stage) == 421
+    assert [turn(wrong, STAGE_HOST, running.stage) for wrong in nonsense] == [400] * 4
+    assert turned() is None
+    assert turn("swapped-key", STAGE_HOST, running.stage) == 200
+    assert turned() == "swapped-key"
+    assert turn(None, STAGE_HOST, running.stage) == 200
+    assert turned() is None
+
+
+def test_the_recovery_key_is_shown_once_and_brings_the_name_back(running: Demo, chromium: PlaywrightBrowser) -> None:
+    with chromium.new_context() as lost, chromium.new_context() as other:
+        page = enrolled(lost, running, BOB)
+        page.locator("#step-service").evaluate("(box) => { box.open = true; }")
+        page.click("#take-recovery")
+        until(page, "the letters", lambda: page.locator("#letters span").count() == 12)
+        letters = " ".join(page.locator("#letters span").all_text_contents())
+        assert not page.locator("#take-recovery").is_visible()
+        page.reload()
+        until(page, "the identity", phase(page, "enrolled"))
+        assert letters not in page.content()
+        page.locator("#step-service").evaluate("(box) => { box.open = true; }")
+        page.click("#take-recovery")
+        until(page, "the refusal", shows(page, "[data-error=service] [data-code]", "recovery-key-taken"))
+
+        page = other.new_page()
+        page.goto(person_origin(BOB, running.port))
+        until(page, "loading", phase(page, "ready"))
+        set_service(page, running.services.all[1].url)
+        until(page, "the field", shows(page, "#code"))
+        page.fill("#code", "Q" + letters)
+        page.click("#enrol")
+        until(page, "the refusal", shows(page, "[data-error=service] [data-code]", "recovery-key-wrong"))
+        page.fill("#code", letters.lower())
+        page.click("#enrol")
+        until(page, "the identity", phase(page, "enrolled"))
 
 
 def test_a_foreign_host_name_gets_nothing(running: Demo) -> None:

@@ -23,7 +23,8 @@ from tests.support.person_browser import Person, World, expect, until, world_on
 # The keys are kept: were they collected as garbage, the next fetch would get the same ones again.
 FETCH = """const { keys, missing } = await me.fetchInitKeys(values);
   (globalThis.kept ??= []).push(keys);
-  const seen = ({ identity, verified, clients }) => ({ identity, by: verified.by, clients: clients.length });
+  const seen = ({ identity, verified, clients, absent }) =>
+    ({ identity, by: verified.by, clients: clients.length, absent });
   return { keys: keys.map(seen), missing };"""
 DEVICES = "(await me.devices()).map(({ clientId, own, logged }) => ({ clientId, own, logged }))"
 
@@ -51,7 +52,7 @@ def fetched(person: Person, identity: str) -> dict[str, Any]:
 def test_people_are_proved_by_the_log(world: World) -> None:
     alice = world.person("anna@email1.example").load().enrol()
     bob = world.person("ben@email2.example").load().enrol(publish=3)
-    assert fetched(alice, bob.identity) == {"identity": bob.identity, "by": "transparency", "clients": 1}
+    assert fetched(alice, bob.identity) == {"identity": bob.identity, "by": "transparency", "clients": 1, "absent": []}
     alice.call("proved", bob)
     for person in (alice, bob):
         by = person.do("calls.proved.members.map(({ own, verified }) => [own, verified.by])")
@@ -95,9 +96,12 @@ def test_a_further_device_comes_and_goes(world: World) -> None:
     admitted = old.do(admit, request)
     new.do("await create(values)", new.identity)
     assert new.do("me.clientId") == admitted
-    new.do("await me.publishInitKeys({ count: 2 })")
     assert {device["clientId"] for device in listed(new, 2)} == {only["clientId"], admitted}
-    assert fetched(alice, old.identity)["clients"] == 2
+    before = fetched(alice, old.identity)
+    assert (before["clients"], before["absent"]) == (1, [admitted])  # it has published nothing yet
+    new.do("await me.publishInitKeys({ count: 2 })")
+    both = fetched(alice, old.identity)
+    assert (both["clients"], both["absent"]) == (2, [])
     old.refused("bad-argument", "await me.removeDevice(me.clientId)")
     old.refused("no-such-device", "await me.removeDevice(new Uint8Array(32))")
     remove = "await me.removeDevice(Uint8Array.from(values.match(/../g), (byte) => parseInt(byte, 16)))"
@@ -125,7 +129,7 @@ def test_who_lost_every_device_comes_back_by_the_recovery_key(world: World) -> N
     new.do("await me.publishInitKeys({ count: 2 })")
     (device,) = listed(new, 1)
     assert device["clientId"] == new.do("me.clientId") != old.do("me.clientId")
-    assert fetched(alice, new.identity) == {"identity": new.identity, "by": "transparency", "clients": 1}
+    assert (fetched(alice, new.identity)["by"], fetched(alice, new.identity)["clients"]) == ("transparency", 1)
     assert new.do("await me.takeRecoveryKey()") != letters
 
 

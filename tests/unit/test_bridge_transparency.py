@@ -48,6 +48,7 @@ async def test_the_log_says_who_somebody_is(simulation: Simulation) -> None:
     bob, _ = await enrolled(simulation, BOB)
     (keys,) = (await alice.ok("identity.fetchInitKeys", handle=handle, identities=[BOB]))["keys"]
     assert keys["verified"]["by"] == "transparency"
+    assert keys["absent"] == []
     assert await alice.ok("identity.forkEvidence", handle=handle) == []
     for made in (alice, bob):
         await made.bridge.close()

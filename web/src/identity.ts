@@ -35,7 +35,14 @@ export interface IdentityValue {
 }
 
 /** @internal */
-export type InitKeysValue = Wire<{ handle: number; identity: string; clients: ClientInfo[]; verified: Verified; service: Service }>;
+export type InitKeysValue = Wire<{
+  handle: number;
+  identity: string;
+  clients: ClientInfo[];
+  absent: Uint8Array[];
+  verified: Verified;
+  service: Service;
+}>;
 
 /** @internal */
 export type InvitationValue = Wire<{ handle: number; from: Member | null; members: Member[]; name: string; received: Date }>;
@@ -67,6 +74,11 @@ export interface FetchedInitKeys {
 export class InitKeys {
   readonly identity: string;
   readonly clients: readonly ClientInfo[];
+  /**
+   * Ids of clients whose keys did not come, though the log lists them or they are known: they will not be invited. Their keys may be used
+   * up, or somebody holds a device back.
+   */
+  readonly absent: readonly Uint8Array[];
   readonly verified: Verified;
   /** The service that they came from. */
   readonly service: Service;
@@ -78,6 +90,7 @@ export class InitKeys {
     this.handle = value.handle;
     this.identity = value.identity;
     this.clients = Object.freeze(value.clients.map(toClient));
+    this.absent = Object.freeze([...value.absent]);
     this.verified = toVerified(value.verified);
     this.service = value.service;
     Object.defineProperty(this, "handle", { enumerable: false });

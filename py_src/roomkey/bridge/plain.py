@@ -71,6 +71,7 @@ def init_keys(handle: int, keys: InitKeys) -> Plain:
             }
             for item in keys.proved.sets
         ],
+        "absent": list(trust.absent),
         "verified": {"by": trust.by, "since": trust.since},
         "service": {"url": keys.origin, "domain": domain_of(keys.identity)},
     }

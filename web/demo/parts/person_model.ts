@@ -15,6 +15,7 @@ export interface Contact {
   readonly identity: string;
   readonly from: string; // domain of the service
   readonly devices: number;
+  readonly absent: number; // devices that are known and whose keys did not come
   readonly provedBy: string;
 }
 
@@ -148,7 +149,7 @@ export class PersonModel extends EventTarget {
     const fresh = new Set([...keys, ...missing].map((one) => one.identity));
     this.fetched = [...this.fetched.filter((one) => !fresh.has(one.identity)), ...keys];
     this.missing = missing;
-    const found = keys.map((one) => ({ identity: one.identity, from: one.service.domain, devices: one.clients.length, provedBy: one.verified.by }));
+    const found = keys.map((one) => ({ identity: one.identity, from: one.service.domain, devices: one.clients.length, absent: one.absent.length, provedBy: one.verified.by }));
     this.contacts = [...this.contacts.filter((one) => !fresh.has(one.identity)), ...found];
     this.#changed();
   }

@@ -104,7 +104,8 @@ function drawKeys(model: PersonModel, doings: Doings): void {
   const names = model.fetched.map((one) => one.identity);
   fill(byId("fetched"), [model.contacts, model.missing.map((one) => [one.identity, explained(one.error)])], () => [
     ...model.contacts.map((one) => make("li", { "data-fetched": one.identity },
-      make("b", {}, one.identity), ` from ${one.from}: ${one.devices === 1 ? "one device" : `${one.devices} devices`}, ${proof(one.provedBy)}`)),
+      make("b", {}, one.identity), ` from ${one.from}: ${devices(one.devices)}, ${proof(one.provedBy)}`,
+      one.absent === 0 ? null : make("span", { class: "bad" }, `; keys of ${devices(one.absent)} more did not come`))),
     ...model.missing.map((one) => make("li", { class: "missing", "data-missing": one.identity },
       make("b", {}, one.identity), ` ${explained(one.error).sentence} `, make("code", {}, explained(one.error).code),
       remedy(one.identity, explained(one.error).code, doings))),
@@ -112,6 +113,8 @@ function drawKeys(model: PersonModel, doings: Doings): void {
   const inCall = (model.callState?.members ?? []).filter((name) => name !== model.name).map(firstName);
   outcome("keys", names.length > 0 || inCall.length > 0, names.length > 0 ? listed(names.map(firstName)) : inCall.length > 0 ? "in use" : "");
 }
+
+const devices = (count: number): string => (count === 1 ? "one device" : `${count} devices`);
 
 /** What a person can do about somebody whose keys were refused, beside trying again. */
 function remedy(identity: string, code: string, doings: Doings): HTMLElement | null {
