@@ -9,8 +9,11 @@ from roomkey.conference import following, records
 from roomkey.errors import RoomkeyError
 from roomkey.federation.client_leaf import named_client
 from roomkey.mls import successor
+from roomkey.mls.proposals import ReInit
+from roomkey.mls.version import MLS10
 
 from tests.attacks.mallory import crypto_of, group_of, heard, put
+from tests.attacks.test_d9_weak_suites import left_behind
 from tests.attacks.test_s13_branch import junk
 from tests.support.people import Person, call
 from tests.support.simulator import until
@@ -74,3 +77,9 @@ async def _hostile_welcomes(mallory: Person, victim: Person, old: Any, count: in
         assert branch.welcome is not None
         made.append((branch.group.group_id, branch.welcome))
     return made
+
+
+async def test_a_reinit_for_nothing(alice: Person, bob: Person, mallory: Person) -> None:
+    """One after the other, each would use up a set of keys of everybody's, and a minute."""
+    await call(alice, bob, mallory)
+    await left_behind(alice, bob, mallory, ReInit(b"same" * 8, MLS10, 1, group_of(mallory).context.extensions))

@@ -79,15 +79,20 @@ def founding_token(group: Group, successor: bytes) -> bytes:
 
 
 def check_reinit(before: Group, wanted: ReInit) -> None:
-    """What a ReInit may ask for: the suite that all members offer and that is best, for the same conference (attack
-    D10). Errors: "downgrade"; "invalid-commit" for another name, ordering service or policy.
+    """What a ReInit may ask for: a better suite, the best that all members offer, for the same conference (attack D10).
+    One for no better suite would let a member have everybody's keys used up again and again.
+
+    Errors: "downgrade"; "invalid-commit" for the suite that there is, another name, ordering service or policy.
     """
-    best = better_suite(before) or before.suite.number
+    better = better_suite(before)
+    best = better or before.suite.number
     if (wanted.version, wanted.cipher_suite) != (before.context.version, best):
         text = f"reinit: expected suite {best:#06x}, which all offer, got {wanted.cipher_suite:#06x}"
         raise RoomkeyError("downgrade", text, suite=wanted.cipher_suite, better=best)
     if wanted.extensions != before.context.extensions:
         raise RoomkeyError("invalid-commit", "reinit: expected the group's extensions, got others")
+    if better is None:
+        raise RoomkeyError("invalid-commit", f"reinit: expected a better suite than {best:#06x}, got the same")
 
 
 async def take_up(
