@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery import DeliveryService
+from roomkey_delivery.audit import replay
+from roomkey_delivery.audit.witnesses import Refused
 from roomkey_delivery.config import Rate, Rates
 
 from tests.delivery.federated import Federated
 from tests.delivery.test_ordering import GROUP, commit, hashed, token
+from tests.support.audited_log import leaf
+from tests.support.auditing import Audit
 from tests.support.logged_services import LoggedLocals
 from tests.support.services import DOMAINS
 
@@ -87,3 +91,19 @@ async def _refused(work: Awaitable[None]) -> None:
     with pytest.raises(RoomkeyError) as caught:
         await work
     assert caught.value.code == "too-many-requests"
+
+
+async def test_a_log_that_never_ends_fills_no_auditor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the log can make up any number of people; its auditor keeps them all, in memory and on disk."""
+    monkeypatch.setattr(replay, "MAX_LEAVES", 5)
+    audit = await Audit.make(tmp_path)
+    audit.log.append(*(leaf(number) for number in range(5)))
+    assert (await audit.collect()).signatures
+    audit.log.append(leaf(0, 2))  # new versions of who is there
+    assert (await audit.collect(old=1)).signatures
+    audit.log.append(leaf(5))
+    (outcome,) = (await audit.collect(old=2)).outcomes.values()
+    assert isinstance(outcome, Refused)
+    assert outcome.status == 503
+    assert audit.store.refusals() == []  # it did nothing wrong
+    await audit.stop()

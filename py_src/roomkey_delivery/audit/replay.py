@@ -11,6 +11,8 @@ log's own doing:
    back or removed; a reset, too, is one version more.
 6. the map with them, and with nothing else, has map_root.
 
+An epoch that takes the log beyond MAX_LEAVES identities is not taken, though nothing is wrong with it.
+
 What no auditor can see is left to owners: whether a new version was theirs. A time ahead of our clock is not taken, and
 may be later.
 """
@@ -32,6 +34,8 @@ from roomkey_delivery.audit.frontier import Frontier
 
 WRONG: Final = "log-proof-invalid"  # the log did what no log may do
 UNTIMELY: Final = "service-unavailable"  # may be taken later
+# Identities of one log that an auditor keeps: 750 MB of memory, 500 MB of disk. Whoever runs the log can make them up.
+MAX_LEAVES: Final = 5_000_000
 
 
 class Replay:
@@ -66,6 +70,8 @@ class Replay:
             expected = 1 if known is None else known.version + 1
             if leaf.version != expected:
                 raise _wrong(number, f"expected version {expected} of an index, got {leaf.version}")
+        if len(self._map) + sum(leaf.version == 1 for leaf in changes.updates) > MAX_LEAVES:
+            raise RoomkeyError(UNTIMELY, f"epoch {number}: expected at most {MAX_LEAVES} identities of a log")
         self._map.update(changes.updates)  # 6.
         if self._map.root() != epoch.map_root:
             raise _wrong(number, "expected the root of the map with these updates, got another")
