@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,6 +12,8 @@ import pytest
 from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery import DeliveryService
 from roomkey_delivery.audit import replay
+from roomkey_delivery.audit.auditor import MAX_WAITING
+from roomkey_delivery.audit.protocol import AddCheckpoint
 from roomkey_delivery.audit.witnesses import Refused
 from roomkey_delivery.config import Rate, Rates
 
@@ -106,4 +109,20 @@ async def test_a_log_that_never_ends_fills_no_auditor(tmp_path: Path, monkeypatc
     assert isinstance(outcome, Refused)
     assert outcome.status == 503
     assert audit.store.refusals() == []  # it did nothing wrong
+    await audit.stop()
+
+
+@pytest.mark.parametrize("size", [1, 2])
+async def test_old_heads_that_anybody_can_send_keep_no_new_one_out(tmp_path: Path, size: int) -> None:
+    """A log's checkpoints are public: only one that is new is worth waiting for."""
+    audit = await Audit.make(tmp_path)
+    for number in range(2):
+        audit.log.append(leaf(number))
+    assert (await audit.collect()).signatures
+    old = AddCheckpoint(size, (), await audit.log.checkpoint(size))
+    flood = [asyncio.create_task(audit.post(old)) for _ in range(4 * MAX_WAITING)]
+    audit.log.append(leaf(2))
+    answer = await audit.ask(audit.log, 2)
+    assert {item.status_code for item in await asyncio.gather(*flood)} <= {200, 409}
+    assert answer.status_code == 200
     await audit.stop()

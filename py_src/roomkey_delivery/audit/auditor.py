@@ -14,7 +14,8 @@ knows, and each epoch of it did what epochs may do (`replay`). A checkpoint is t
    is the log's own doing: it is never cosigned again. What does not come is asked for at the next request.
 8. it is cosigned if it is still our head. So a head that could not be replayed is not cosigned, and blocks nothing.
 
-A long replay goes on after the request has ended, and is durable piece by piece.
+A long replay goes on after the request has ended, and is durable piece by piece. One checkpoint at a time is taken that
+is beyond it, and few wait; the others, which anybody can have from the log, wait for nobody and keep nobody waiting.
 """
 
 from __future__ import annotations
@@ -122,9 +123,12 @@ class Auditor:
         await verify_note(self._crypto, request.note, item.key)  # 1.
         if request.old > head.size:
             raise RoomkeyError("malformed", f"expected an old size of at most {head.size}, got {request.old}")
+        note = Note(request.note.text, tuple(request.note.by(item.key)))
+        standing = await self._run(self._store.read, head.origin)
+        if standing.head is not None and head.size <= standing.tree.size:
+            return await self._known(item, standing, request, head, note)
         if item.waiting >= MAX_WAITING:
             raise _later("expected the checkpoints before to be done")
-        note = Note(request.note.text, tuple(request.note.by(item.key)))
         item.waiting += 1
         task = asyncio.create_task(self._take(item, request, head, note))
         self._tasks.add(task)
@@ -170,6 +174,16 @@ class Auditor:
                 return Conflict((await self._run(self._store.read, head.origin)).size)  # 6.
             await self._replay(item, head)  # 7.
             return await self._cosign(head, note)  # 8.
+
+    async def _known(
+        self, item: Follower, standing: Standing, request: AddCheckpoint, head: Checkpoint, note: Note
+    ) -> NoteSignature | Conflict:
+        """What is not beyond our replay, as anybody can send it: 2. to 5. and 8., without waiting for others."""
+        await self._check_history(item, standing, head, note)
+        if request.old != standing.size:
+            return Conflict(standing.size)
+        _check_growth(standing, head, request.proof)
+        return await self._cosign(head, note)
 
     async def _replay(self, item: Follower, head: Checkpoint) -> None:
         try:
