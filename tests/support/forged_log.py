@@ -125,18 +125,20 @@ async def manifest_of(
     suites: tuple[int, ...] = (1, 3, 2),
     lifetime: int = 90 * DAY,
     by: KeyPair | None = None,
+    crypto: NativeCrypto = CRYPTO,
 ) -> SignedManifest:
     """A manifest that lists one Ed25519 client.
 
     Args:
         before: what it follows on.
         by: who signs, if not the client itself.
+        crypto: who has that key.
     """
     version, previous = (1, NO_PREVIOUS) if before is None else (before.version + 1, before.hash())
     client = ManifestClient(_key(pair), suites, (1,))
     made = Manifest(identity.encode(), version, previous, (client,), lifetime, hashlib.sha256(b"no key").digest())
     signer = by or pair
-    return await sign_manifest(CRYPTO, made, _key(signer), signer)
+    return await sign_manifest(crypto, made, _key(signer), signer)
 
 
 def _key(pair: KeyPair) -> ManifestKey:

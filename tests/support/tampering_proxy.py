@@ -30,7 +30,8 @@ _bundles: Codec[Bundles] = vector(InitKeySetBundle)
 class Proxy:
     """What a test orders, at any time.
 
-    `alter`: what becomes of the body of a 200 answer. `items`: what becomes of each item of an inbox. `lose`: paths
+    `alter`: what becomes of the body of a 200 answer. `instead`: what is answered in its place to a request's body;
+    None: nothing is there (404). `items`: what becomes of each item of an inbox. `lose`: paths
     whose answers never come, though the request was done. `drop`: paths whose requests never arrive. `passed`: method
     and path of all requests.
     """
@@ -38,6 +39,7 @@ class Proxy:
     def __init__(self, port: int, service_port: int) -> None:
         self.port, self.service_port = port, service_port
         self.alter: dict[str, Callable[[bytes], bytes]] = {}
+        self.instead: dict[str, Callable[[bytes, bytes], bytes | None]] = {}  # (request, answer)
         self.items: Callable[[InboxItem], Sequence[InboxItem]] | None = None
         self.lose: set[str] = set()
         self.drop: set[str] = set()
@@ -59,6 +61,7 @@ class Proxy:
     def behave(self) -> None:
         """Alters, loses and drops nothing any more."""
         self.alter.clear()
+        self.instead.clear()
         self.items = None
         self.lose.clear()
         self.drop.clear()
@@ -88,19 +91,24 @@ def _handler_of(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
             try:
                 fields = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
                 upstream.request(self.command, self.path, body, fields)
-                self.answer(upstream.getresponse(), faulty)
+                self.answer(upstream.getresponse(), faulty, body or b"")
             except (OSError, http.client.HTTPException):
                 pass  # the service or the browser has gone: an end without an answer is what either would see
             finally:
                 upstream.close()
 
-        def answer(self, response: http.client.HTTPResponse, faulty: bool) -> None:
+        def answer(self, response: http.client.HTTPResponse, faulty: bool, asked: bytes) -> None:
             if faulty and self.path in proxy.lose:
                 response.read()
                 return
             change = proxy.alter.get(self.path) if faulty and response.status == 200 else None
             whole = change(response.read()) if change is not None else None
-            self.send_response_only(response.status, response.reason)
+            status, reason, instead = response.status, response.reason, proxy.instead.get(self.path)
+            if faulty and response.status == 200 and instead is not None:
+                whole = instead(asked, response.read())
+                if whole is None:
+                    status, reason, whole = 404, "Not Found", b""
+            self.send_response_only(status, reason)
             for name, value in response.getheaders():
                 if name.lower() not in HOP_BY_HOP:
                     self.send_header(name, value)

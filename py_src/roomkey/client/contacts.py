@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from roomkey.client.admitting import OwnManifest, proved_manifests
 from roomkey.client.judging import ByIdentity, ByManifest
 from roomkey.client.log_records import ProvedManifest
-from roomkey.client.logs import RECENT, Logs, Proof
+from roomkey.client.logs import Logs, Proof
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Member
 from roomkey.errors import RoomkeyError
@@ -141,7 +141,11 @@ class Contacts:
         found: list[InitKeys] = []
         asked: list[str] = []
         for person in people:
-            held = await self._held(person)
+            try:
+                held = await self._held(person)
+            except RoomkeyError as error:
+                missing.append(Missing(person, error))
+                continue
             if held is None:
                 asked.append(person)
             else:
@@ -209,7 +213,10 @@ class Contacts:
         logged = [person for person in people if self._logs.judges(person)]
         proofs = await self._logs.prove(logged)
         for wait in RETRIES:
-            late = [person for person in logged if _is_late(proofs[person])]
+            # A service that did not answer, or a log in doubt, is another matter.
+            late = [
+                person for person in logged if (proof := proofs[person]) if _is_unproven(proof) and not proof.details
+            ]
             if not late:
                 break
             await self._sleep(wait)
@@ -228,19 +235,30 @@ class Contacts:
         return proved
 
     async def _held(self, person: str) -> InitKeys | None:
-        """What waits from an earlier call, proved once more; what does not pass any more is deleted."""
+        """What waits from an earlier call, proved once more; what does not pass any more is deleted. Errors: "log-
+        unproven", and then it waits on.
+        """
         waiting = [(name, ClaimedSet.decode(data)) for name, data in await self._store.list(f"{_CLAIMED}{person}/")]
         waiting = [(name, item) for name, item in waiting if item.bundle.set.set_id not in self._taken]
         if not waiting:
             return None
         newest = max(item.claimed for _, item in waiting)
         bundles = [item.bundle for _, item in waiting if item.claimed == newest]
-        self._taken.update(bundle.set.set_id for bundle in bundles)
+        ids = {bundle.set.set_id for bundle in bundles}
+        self._taken |= ids
+        try:
+            proofs = await self._asked([person])
+        except BaseException:
+            self._taken -= ids
+            raise
+        proof = proofs.get(person)
+        if _is_unproven(proof):
+            self._taken -= ids
+            raise proof
         try:
             if newest + FRESH < self._now():
                 raise RoomkeyError("keys-expired", "claimed sets: expected some of the last hour, got older ones")
-            proofs = await self._logs.prove([person] if self._logs.judges(person) else [], within=RECENT)
-            proved = await self._proved(person, bundles, frozenset(), proofs.get(person))
+            proved = await self._proved(person, bundles, frozenset(), proof)
             return InitKeys(proved, self._routes().service_for(person).origin)
         except RoomkeyError:  # then new ones are claimed, and if those fail the caller hears why
             await self._store.write({}, [name for name, _ in waiting])
@@ -313,9 +331,8 @@ def _claimed_of(person: str, claimed: Claimed, proof: Proof | None) -> Sequence[
     raise failure
 
 
-def _is_late(proof: Proof) -> bool:
-    """Whether a log answered, and what it says may be proved in a moment."""
-    return isinstance(proof, RoomkeyError) and proof.code == "log-unproven" and not proof.details
+def _is_unproven(proof: Proof | None) -> TypeGuard[RoomkeyError]:
+    return isinstance(proof, RoomkeyError) and proof.code == "log-unproven"
 
 
 def _member(leaf: int, claim: ClientClaim, by: str, since: int, *, own: bool) -> Member:

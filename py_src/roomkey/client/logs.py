@@ -147,7 +147,7 @@ class Logs:
         proofs: dict[str, Proof] = {}
         asked: dict[str, list[str]] = {}
         for identity in dict.fromkeys(identities):
-            known = await self._known(identity, within) if within else None
+            known = await self._known(identity, within) if within and await self._is_whole(identity) else None
             if isinstance(known, ProvedManifest):
                 proofs[identity] = known
             else:
@@ -250,6 +250,11 @@ class Logs:
         if view.fork is not None:  # nothing that it ever proved is believed any more
             return None
         return pin if now - seconds < pin.proved <= now + CLOCK_ALLOWANCE else None
+
+    async def _is_whole(self, identity: str) -> bool:
+        """Whether nothing speaks against an identity's log that was not settled."""
+        views = await self.views([identity])
+        return not any(view.fork or view.doubts or view.pending for view in views)
 
     async def knows(self, identity: str) -> bool:
         """Whether a manifest of this identity was proved here."""
