@@ -54,6 +54,11 @@ export class PersonModel extends EventTarget {
     this.onTraffic = onTraffic;
   }
 
+  /** Whose keys are at hand and who are not in the call yet. */
+  get guests(): InitKeys[] {
+    return this.fetched.filter((one) => !this.callState?.members.includes(one.identity));
+  }
+
   get homeDomain(): string {
     return this.name.slice(this.name.indexOf("@") + 1);
   }
@@ -158,7 +163,7 @@ export class PersonModel extends EventTarget {
   async startCall(): Promise<void> {
     const call = this.call?.status === "active" ? this.call : (await this.#opened().createConference({ name: "Roomkey demo" }));
     this.#attach(call);
-    if (this.fetched.length > 0) await call.invite(this.fetched);
+    if (this.guests.length > 0) await call.invite(this.guests);
     this.fetched = [];
     await this.#look();
   }

@@ -128,8 +128,8 @@ function drawControls(model: PersonModel): void {
   const inCall = model.callState !== null;
   const start = byId<HTMLButtonElement>("start-call");
   say(start, inCall ? "Invite them too" : "Start the call");
-  start.hidden = inCall && model.fetched.length === 0;
-  if (start.getAttribute("aria-busy") !== "true") start.disabled = model.identity === null || model.fetched.length === 0;
+  start.hidden = inCall && model.guests.length === 0;
+  if (start.getAttribute("aria-busy") !== "true") start.disabled = model.identity === null || model.guests.length === 0;
   byId("update-keys").hidden = !inCall;
   byId("leave-call").hidden = !inCall;
   byId("message-form").hidden = !inCall;
