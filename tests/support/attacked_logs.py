@@ -68,11 +68,11 @@ class Person:
         """Codes of what failed in the background."""
         return [event.error.code for event in (*self.events, *self.told) if isinstance(event, Failed)]
 
-    async def create(self, code: str | None, **options: bool) -> Client:
+    async def create(self, code: str | None, *, reset: bool = False) -> Client:
         self.client = await create_client(
             self.host, self.identity, code, self.routes, FirstUse(), self.events.append, trusts=self.scene.trusts,
-            **options,
-        )  # type: ignore[arg-type]  # fmt: skip
+            reset=reset,
+        )  # fmt: skip
         return self.client
 
     async def close(self) -> None:

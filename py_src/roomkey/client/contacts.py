@@ -213,10 +213,7 @@ class Contacts:
         logged = [person for person in people if self._logs.judges(person)]
         proofs = await self._logs.prove(logged)
         for wait in RETRIES:
-            # A service that did not answer, or a log in doubt, is another matter.
-            late = [
-                person for person in logged if (proof := proofs[person]) if _is_unproven(proof) and not proof.details
-            ]
+            late = [person for person in logged if _is_late(proofs[person])]
             if not late:
                 break
             await self._sleep(wait)
@@ -329,6 +326,11 @@ def _claimed_of(person: str, claimed: Claimed, proof: Proof | None) -> Sequence[
     if isinstance(proof, RoomkeyError) and not proof.retryable and proof.code != "not-in-manifest":
         raise proof
     raise failure
+
+
+def _is_late(proof: Proof) -> bool:
+    """Whether a log answered, and may prove it in a moment; a service without an answer, or a log in doubt, may not."""
+    return _is_unproven(proof) and not proof.details
 
 
 def _is_unproven(proof: Proof | None) -> TypeGuard[RoomkeyError]:

@@ -107,11 +107,15 @@ class Inbox:
             self._waits.clear()
             left = await self._awaited.try_again()
             tries = tries + 1 if left else 0
+            rests: list[asyncio.Future[object]] = [asyncio.ensure_future(self._waits.wait())]
+            if left:
+                rests.append(asyncio.ensure_future(self._around.sleep(BACKOFF[min(tries, len(BACKOFF)) - 1])))
             try:
-                async with asyncio.timeout(BACKOFF[min(tries, len(BACKOFF)) - 1] if left else None):
-                    await self._waits.wait()
-            except TimeoutError:
-                continue
+                await asyncio.wait(rests, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for rest in rests:
+                    rest.cancel()
+                await asyncio.gather(*rests, return_exceptions=True)
 
     async def _take_awaited(self, data: bytes) -> None:
         body = MLSMessage.decode(data).body
