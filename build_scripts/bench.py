@@ -23,6 +23,7 @@ from build_scripts import (
     bench_auditor,
     bench_hostile,
     bench_pages,
+    bench_proving,
     bench_report,
     bench_transparency,
     browser,
@@ -59,8 +60,6 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"per size; default {ROUNDS}")
     parser.add_argument("--only", choices=PARTS, help="one part of it")
     options = parser.parse_args(arguments)
-    if options.only == bench_transparency.TRANSPARENCY:
-        return transparency(options.json)
     if options.rounds < 1 or min(options.members) < 2:
         parser.error("expected at least one round and two members")
     try:
@@ -70,6 +69,8 @@ def main(arguments: list[str]) -> int:
     except (build.BuildError, browser.BrowserMissing) as error:
         print(f"roomkey: {error}", file=sys.stderr)
         return 1
+    if options.only == bench_transparency.TRANSPARENCY:
+        return transparency(found, options.rounds, options.json)
     measures: list[Measure] = []
     admissions: list[bench_admission.Row] = []
     try:
@@ -113,9 +114,12 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def transparency(file: Path | None) -> int:
-    """Logs of keys and their auditors, natively; needs no browser."""
-    rows, audits = bench_transparency.measure(say), bench_auditor.measure(say)
+def transparency(found: browser.Browser, rounds: int, file: Path | None) -> int:
+    """Logs of keys and their auditors, natively; and what a page does to prove an answer."""
+    rows = bench_transparency.measure(say, answer=bench_pages.FOLDER / bench_transparency.ANSWER)
+    with sync_playwright() as playwright, bench_pages.serving(bench_pages.site()) as origin:
+        rows += proving(playwright, found, origin, rounds)
+    audits = bench_auditor.measure(say)
     print(bench_transparency.table(rows))
     print(bench_auditor.table(audits))
     missed = [*bench_transparency.missed(rows), *bench_auditor.missed(audits)]
@@ -161,6 +165,18 @@ def admission(playwright: Playwright, found: browser.Browser, origin: str, round
         page.set_default_timeout(ROUND_SECONDS * 1000)
         visit(page, f"{origin}/admission.html", "measure")
         return bench_admission.measure(page, rounds, say)
+    finally:
+        chromium.close()
+
+
+def proving(playwright: Playwright, found: browser.Browser, origin: str, rounds: int) -> list[bench_transparency.Row]:
+    """A log's answer, proved by a page."""
+    chromium = browser.launch(playwright, found)
+    try:
+        page = chromium.new_page()
+        page.set_default_timeout(ROUND_SECONDS * 1000)
+        visit(page, f"{origin}/proving.html", "measure")
+        return bench_proving.measure(page, rounds, say)
     finally:
         chromium.close()
 

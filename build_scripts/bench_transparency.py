@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,7 @@ from roomkey.transparency.manifest import (
     sign_manifest,
 )
 from roomkey.transparency.notes import sign_note
+from roomkey.transparency.trust_text import trust_values
 from roomkey.transparency.verifier import Known, Proved, Trust, verify_answer
 from roomkey_delivery.log import tiles
 from roomkey_delivery.log.answers import answers
@@ -54,6 +56,7 @@ PER_EPOCH = 5_000  # of the log that a service loads when it starts
 UPDATES = 100
 ROUNDS = 20
 TIME = 1_795_000_000
+ANSWER = "answer.json"
 DOMAIN, ALICE = "email1.example", b"alice@email1.example"
 AUDITORS = ("email2.example", "email3.example", "email4.example")
 
@@ -68,8 +71,8 @@ class Row:
     aim: float | None = None
 
 
-def measure(say: Callable[[str], None], identities: int = IDENTITIES) -> list[Row]:
-    """All figures of a log of so many identities."""
+def measure(say: Callable[[str], None], identities: int = IDENTITIES, answer: Path | None = None) -> list[Row]:
+    """All figures of a log of so many identities. `answer`: where its answer is left for a page to prove."""
     rows = []
     for kind in ("answer", "start"):
         say(f"a log of {identities} identities: {kind}")
@@ -77,6 +80,8 @@ def measure(say: Callable[[str], None], identities: int = IDENTITIES) -> list[Ro
             if kind == "start":
                 _run("make", folder, identities)
             rows += [Row(**row) for row in json.loads(_run(kind, folder, identities))]
+            if kind == "answer" and answer is not None:
+                shutil.copyfile(Path(folder) / ANSWER, answer)
     return rows
 
 
@@ -181,6 +186,8 @@ async def _answer(folder: Path, identities: int) -> list[Row]:
     (answer,) = ask().answers
     assert answer is not None
     trust = Trust(keys.log_key, keys.vrf_key, tuple(each.auditor_key for each in auditors))
+    given = {"answer": answer.encode().hex(), "identity": ALICE.decode(), "time": TIME, "trust": trust_values(trust)}
+    (folder / ANSWER).write_text(json.dumps(given))
     proving = []
     for _ in range(ROUNDS):
         begun = time.perf_counter()

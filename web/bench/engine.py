@@ -9,6 +9,7 @@ import gc
 import time
 
 from bench_admission import Admission
+from bench_proving import Proving
 from roomkey.crypto.suites import SUITES
 from roomkey.host.browser import BrowserCrypto
 from roomkey.mls.committing import commit
@@ -60,6 +61,7 @@ class Bench:
     def __init__(self, crypto, suite):
         self.crypto, self.suite = crypto, suite
         self.admission = Admission(crypto)
+        self.proving = Proving(crypto)
 
     async def prepare(self, members):
         clients = [await client(self.crypto, self.suite, f"member-{member}") for member in range(members)]

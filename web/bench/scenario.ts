@@ -33,8 +33,9 @@ export const EXPORT_BYTES = 32;
 /** In the order in which they are run. build_scripts/bench_report.py has the same list. */
 const STEPS = ["add", "join", "commit", "process", "exports", "remove"] as const;
 
-/** What a round measures: a group of so many members, null for key packages, or the admission of public keys. */
-export type What = number | null | "admission";
+/** What a round measures: a group of so many members, null for key packages, the admission of public keys,
+ *  or the proof of a log's answer. */
+export type What = number | null | "admission" | "proving";
 
 /** Milliseconds by step. */
 export type Times = Record<string, number>;
@@ -53,6 +54,24 @@ export async function measureGroup(engine: Engine, members: number): Promise<Tim
 /** Makes key packages once. */
 export async function measureKeyPackages(engine: Engine): Promise<Times> {
   return { "key packages": await milliseconds(() => engine.makeKeyPackages()) };
+}
+
+/** A log's answer about one identity, proved. */
+export interface Proofs {
+  /** About somebody new, by a log of which nothing is known. */
+  stranger(): Promise<void>;
+  /** About somebody whose place in the log's map was proved before. */
+  known(): Promise<void>;
+}
+
+/** In the order in which they are run. build_scripts/bench_proving.py has the same list. */
+const PROOFS = ["stranger", "known"] as const;
+
+/** Proves once in each way. */
+export async function measureProofs(proofs: Proofs): Promise<Times> {
+  const times: Times = {};
+  for (const step of PROOFS) times[step] = await milliseconds(() => proofs[step]());
+  return times;
 }
 
 /** Whether public keys may be used: KEYS of them in each step. A library that has no such step leaves it out. */

@@ -13,6 +13,8 @@ import {
   measureGroup,
   measureKeyChecks,
   measureKeyPackages,
+  measureProofs,
+  type Proofs,
   PACKAGES,
   type Times,
   type What,
@@ -34,6 +36,7 @@ interface PythonBench extends PyProxy {
   prepare(members: number): Promise<PythonGroup>;
   make_key_packages(count: number): Promise<void>;
   readonly admission: PythonAdmission;
+  readonly proving: PythonProving;
 }
 
 /** admission.py's: the checks that scenario.ts names. */
@@ -44,6 +47,13 @@ interface PythonAdmission extends PyProxy {
   ed25519_known(): Promise<void>;
   x25519_keys(): Promise<void>;
   p256_keys(): Promise<void>;
+}
+
+/** proving.py's. */
+interface PythonProving extends PyProxy {
+  read(text: string): void;
+  stranger(): Promise<void>;
+  known(): Promise<void>;
 }
 
 /** What the page asks. */
@@ -57,16 +67,18 @@ const STALL_MILLISECONDS = 30_000;
 const suite = Number(new URL(self.location.href).searchParams.get("suite") ?? 1);
 const assets = new URL("/roomkey/", self.location.href).href;
 
-async function start(): Promise<{ engine: Engine; checks: KeyChecks }> {
-  const [manifest, source, admission, algorithms] = await Promise.all([
+async function start(): Promise<{ engine: Engine; checks: KeyChecks; proofs: () => Promise<Proofs> }> {
+  const [manifest, source, admission, proving, algorithms] = await Promise.all([
     fetch(`${assets}assets-manifest.json`).then((answer) => answer.json() as Promise<Manifest>),
     fetch("/bench/engine.py").then((answer) => answer.text()),
     fetch("/bench/admission.py").then((answer) => answer.text()),
+    fetch("/bench/proving.py").then((answer) => answer.text()),
     supportedAlgorithms(),
   ]);
   const python = await boot({ assets, manifest, stallTimeout: STALL_MILLISECONDS, onProgress: () => undefined });
   python.FS.writeFile("/lib/bench_engine.py", source);
   python.FS.writeFile("/lib/bench_admission.py", admission);
+  python.FS.writeFile("/lib/bench_proving.py", proving);
   python.runPython("sys.path.insert(0, '/lib')");
   const bench = (python.pyimport("bench_engine") as PythonBench).create(new CryptoHost(), algorithms, suite);
   let last: PythonGroup | undefined;
@@ -96,13 +108,19 @@ async function start(): Promise<{ engine: Engine; checks: KeyChecks }> {
     "x25519_keys": () => admitting.x25519_keys(),
     "p256_keys": () => admitting.p256_keys(),
   };
-  return { engine, checks };
+  const proved = bench.proving;
+  const proofs = async (): Promise<Proofs> => {
+    proved.read(await (await fetch("/bench/answer.json")).text());
+    return { stranger: () => proved.stranger(), known: () => proved.known() };
+  };
+  return { engine, checks, proofs };
 }
 
 const started = start();
 
 async function measure(what: What): Promise<Times> {
-  const { engine, checks } = await started;
+  const { engine, checks, proofs } = await started;
+  if (what === "proving") return measureProofs(await proofs());
   if (what === "admission") return measureKeyChecks(checks);
   return what === null ? measureKeyPackages(engine) : measureGroup(engine, what);
 }
