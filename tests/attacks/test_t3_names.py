@@ -99,7 +99,6 @@ async def test_a_leaf_that_claims_our_client_is_not_taken_for_ours(
         alice.host.now,
         FirstUse(),
         own_offer(alice.identity, (2,)),
-        keys.client_id,
         alice.client._logs,
         alice.client._own_manifest,
         alice.host.sleep,

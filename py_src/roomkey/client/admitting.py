@@ -1,4 +1,5 @@
-"""The manifests by which members of a group are judged, where logs judge them.
+"""Who the members of a group are, and whether that is believed (`federation.members`): by our policy, or where logs
+judge them by their manifests:
 
 1. One of the last hour is good, if it lists the member; else the log is asked.
 2. While the log does not answer, one of the last day serves, if it lists the member.
@@ -13,14 +14,22 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 
-from roomkey.client.judging import ByManifest
+from roomkey.client.judging import ByIdentity, ByManifest
 from roomkey.client.log_records import ProvedManifest
 from roomkey.client.logs import RECENT, STANDS_IN, Logs, Proof
+from roomkey.conference.changes import Changes
+from roomkey.conference.events import Member
+from roomkey.crypto.provider import CryptoProvider
 from roomkey.errors import RoomkeyError
-from roomkey.federation.client_leaf import ClientClaim
-from roomkey.federation.trust import ClientPin
+from roomkey.federation.client_leaf import ClientClaim, read_claim
+from roomkey.federation.members import check_members
+from roomkey.federation.negotiation import Offer, check_not_downgraded, leaf_offer
+from roomkey.federation.trust import ClientPin, ContactPin, TrustPolicy
+from roomkey.mls.group import Group
 from roomkey.mls.leaf_node import LeafNode
 from roomkey.transparency.manifest import Manifest
+
+PIN: Final = "pin/"
 
 # Our own manifest, which lists these credential keys. Errors: "not-in-manifest", "log-unproven" and more.
 OwnManifest = Callable[[Collection[bytes]], Awaitable[Manifest]]
@@ -29,34 +38,88 @@ OwnManifest = Callable[[Collection[bytes]], Awaitable[Manifest]]
 _TOLD: Final = ("not-in-manifest", "identity-reset", "log-fork", "log-unproven")
 
 
-async def proved_manifests(
-    logs: Logs, own: str, own_manifest: OwnManifest, members: Sequence[tuple[ClientClaim, LeafNode]], now: float
-) -> Mapping[str, Manifest]:
-    """The manifests of all members whom logs judge, by identity; by whose others' leaves are judged is no matter here.
+class Admitting:
+    """See the module.
 
-    Errors: "not-in-manifest", "identity-reset"; "log-unproven", "log-fork"; "storage-failed".
+    Args:
+        own: our identity. own_manifest: proves that keys are of our own devices.
+        pin: what we hold of a contact.
     """
-    clients: dict[str, list[ClientPin]] = {}
-    for claim, leaf in members:
-        if logs.judges(claim.identity):
-            can = leaf.capabilities
-            clients.setdefault(claim.identity, []).append(ClientPin.of(claim, can.versions, can.cipher_suites))
-    manifests: dict[str, Manifest] = {}
-    # 5.
-    if own in clients:
-        manifests[own] = await own_manifest([client.public_key for client in clients.pop(own)])
-    # 1.
-    proofs = await logs.prove(clients, within=RECENT, stands_in=STANDS_IN)
-    old = [name for name, proof in proofs.items() if not _is_of(proof, now) and not _lists(proof, clients[name], now)]
-    # 4., and 2. and 3. for who is asked for again
-    proofs |= await logs.prove(old)
-    failures = {proof.code: proof for proof in proofs.values() if isinstance(proof, RoomkeyError)}
-    for code in _TOLD:
-        if code in failures:
-            raise failures[code]
-    for failure in failures.values():
-        raise RoomkeyError("log-unproven", failure.text, reason=failure.code) from failure
-    return manifests | {name: proof.manifest for name, proof in proofs.items() if isinstance(proof, ProvedManifest)}
+
+    def __init__(
+        self,
+        crypto: CryptoProvider,
+        logs: Logs,
+        now: Callable[[], float],
+        policy: TrustPolicy,
+        own: str,
+        own_manifest: OwnManifest,
+        pin: Callable[[str], Awaitable[ContactPin | None]],
+    ) -> None:
+        self._crypto = crypto
+        self._logs = logs
+        self._now = now
+        self._policy = policy
+        self._own = own
+        self._own_manifest = own_manifest
+        self._pin = pin
+
+    async def admit(self, group: Group, leaves: Sequence[tuple[int, LeafNode]], changes: Changes) -> list[Member]:
+        """Proves who these leaves are; see `Admission.admit`. Our own leaf is ours because we hold its keys."""
+        if not leaves:
+            return []
+        offers = [_offer(group, leaf) for _, leaf in group.tree.members()]
+        if len(offers) > 1:  # alone, a creator may choose for those who are still to come
+            check_not_downgraded(group.suite.number, offers)
+        claims = {index: read_claim(group.suite, leaf) for index, leaf in leaves}
+        others = [(index, leaf) for index, leaf in leaves if index != group.own_leaf]
+        names = {claims[index].identity for index, _ in others}
+        pins = {name: pin for name in names if (pin := await self._pin(name)) is not None}
+        strangers = {name for name in names - pins.keys() if not self._logs.judges(name)}
+        if self._own in strangers:  # first use is for strangers: we know our own clients
+            raise RoomkeyError("identity-changed", "client: expected ours under our identity, got another")
+        now = self._now()
+        manifests = await self._manifests([(claims[index], leaf) for index, leaf in others], now)
+        policy = ByIdentity(manifests, self._policy)
+        proved = await check_members(self._crypto, group.suite, [leaf for _, leaf in others], policy, pins, now)
+        for name, trust in proved.trust.items():
+            changes.put(PIN + name, trust.pin)
+        ours = [index for index, _ in leaves if index == group.own_leaf]
+        members = [_member(index, claims[index], "self", int(now), own=True) for index in ours]
+        for (index, _), claim in zip(others, proved.clients, strict=True):
+            trust = proved.trust[claim.identity]
+            members.append(_member(index, claim, trust.by, trust.since, own=False))
+        return members
+
+    async def _manifests(self, members: Sequence[tuple[ClientClaim, LeafNode]], now: float) -> Mapping[str, Manifest]:
+        """The manifests of all members whom logs judge, by identity.
+
+        Errors: "not-in-manifest", "identity-reset"; "log-unproven", "log-fork"; "storage-failed".
+        """
+        clients: dict[str, list[ClientPin]] = {}
+        for claim, leaf in members:
+            if self._logs.judges(claim.identity):
+                can = leaf.capabilities
+                clients.setdefault(claim.identity, []).append(ClientPin.of(claim, can.versions, can.cipher_suites))
+        manifests: dict[str, Manifest] = {}
+        # 5.
+        if self._own in clients:
+            ours = [client.public_key for client in clients.pop(self._own)]
+            manifests[self._own] = await self._own_manifest(ours)
+        # 1. and 2.
+        proofs = await self._logs.prove(clients, within=RECENT, stands_in=STANDS_IN)
+        old = [
+            name for name, proof in proofs.items() if not _is_of(proof, now) and not _lists(proof, clients[name], now)
+        ]
+        # 3. and 4.
+        proofs |= await self._logs.prove(old)
+        failures = {proof.code: proof for proof in proofs.values() if isinstance(proof, RoomkeyError)}
+        for code in _TOLD:
+            if code in failures:
+                raise failures[code]
+        for failure in failures.values():
+            raise RoomkeyError("log-unproven", failure.text, reason=failure.code) from failure
+        return manifests | {who: proof.manifest for who, proof in proofs.items() if isinstance(proof, ProvedManifest)}
 
 
 def _is_of(proof: Proof, now: float) -> bool:
@@ -72,3 +135,11 @@ def _lists(proof: Proof, clients: Sequence[ClientPin], now: float) -> bool:
     except RoomkeyError:
         return False
     return True
+
+
+def _member(leaf: int, claim: ClientClaim, by: str, since: int, *, own: bool) -> Member:
+    return Member(claim.identity, claim.client_id, claim.public_key, leaf, by, since, own)
+
+
+def _offer(group: Group, leaf: LeafNode) -> Offer:
+    return leaf_offer(read_claim(group.suite, leaf).identity, leaf.capabilities)

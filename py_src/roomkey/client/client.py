@@ -81,15 +81,7 @@ class Client:
         self._pool = Pool(store, self._keys, record.suites, host.now, self._stock_changed, self._stock_wanted)
         self._publishing = Publishing(self._pool, self._entry, home, host.now, host.sleep, failed)
         self._contacts = Contacts(
-            store,
-            self._current_routes,
-            host.now,
-            policy,
-            own,
-            self.client_id,
-            self._logs,
-            self._own_manifest,
-            host.sleep,
+            store, self._current_routes, host.now, policy, own, self._logs, self._own_manifest, host.sleep
         )
         self._outbox = Outbox(store, self._current_routes, self._work.spawn, self._undelivered, self._delivered)
         self._heirs = Heirs(host, store, self._keys, record.suites, self._contacts, self._pool)

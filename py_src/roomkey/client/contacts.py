@@ -17,20 +17,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple, TypeGuard
 
-from roomkey.client.admitting import OwnManifest, proved_manifests
-from roomkey.client.judging import ByIdentity, ByManifest
+from roomkey.client.admitting import PIN, Admitting, OwnManifest
+from roomkey.client.judging import ByManifest
 from roomkey.client.log_records import ProvedManifest
 from roomkey.client.logs import Logs, Proof
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Member
 from roomkey.errors import RoomkeyError
 from roomkey.federation import fanout
-from roomkey.federation.client_leaf import ClientClaim, read_claim
 from roomkey.federation.fanout import Claimed, Missing, Routes
 from roomkey.federation.identity import canonicalise
 from roomkey.federation.init_keys import InitKeySetBundle
-from roomkey.federation.members import check_members
-from roomkey.federation.negotiation import Offer, check_not_downgraded, leaf_offer
+from roomkey.federation.negotiation import Offer
 from roomkey.federation.proof import ProvedIdentity, Terms, UnverifiedInitKeySets, VerifiedInitKeySet, prove
 from roomkey.federation.trust import ContactPin, TrustPolicy
 from roomkey.host.interface import Store
@@ -38,7 +36,6 @@ from roomkey.mls.group import Group
 from roomkey.mls.leaf_node import MAX_LIFETIME, LeafNode
 from roomkey.tls import U64, Struct
 
-_PIN = "pin/"
 _CLAIMED = "claimed/"
 _SEEN = "seen/"
 # Proved sets are used soon or not at all: one that waits longer is left to its lifetime, and its owner makes new ones.
@@ -90,7 +87,6 @@ class Contacts:
         now: Callable[[], float],
         policy: TrustPolicy,
         own: Offer,
-        own_client: bytes,
         logs: Logs,
         own_manifest: OwnManifest,
         sleep: Callable[[float], Awaitable[None]],
@@ -100,10 +96,9 @@ class Contacts:
         self._now = now
         self._sleep = sleep
         self._logs = logs
-        self._own_manifest = own_manifest
         self._policy = policy
         self._own = own
-        self._own_client = own_client
+        self._admitting = Admitting(store.crypto, logs, now, policy, own.who, own_manifest, self._pin)
         self._taken: set[bytes] = set()  # ids of claimed sets that somebody holds
         self._claims: set[asyncio.Task[Fetched]] = set()
 
@@ -182,7 +177,7 @@ class Contacts:
     async def forget(self, identity: str) -> None:
         """Forgets what we know of a contact, and sets proved under it: the next keys are the first again."""
         changes = Changes()
-        changes.delete([_PIN + identity, *(name for name, _ in await self._store.list(f"{_CLAIMED}{identity}/"))])
+        changes.delete([PIN + identity, *(name for name, _ in await self._store.list(f"{_CLAIMED}{identity}/"))])
         await self._logs.forget(identity, changes)
         await changes.write(self._store)
 
@@ -225,7 +220,7 @@ class Contacts:
         seen = {bytes.fromhex(name.removeprefix(_SEEN)) for name, _ in await self._store.list(_SEEN)}
         proved = await self._proved(person, bundles, seen, proof)
         changes = Changes()
-        changes.put(_PIN + person, proved.trust.pin)
+        changes.put(PIN + person, proved.trust.pin)
         for bundle in bundles:
             changes.put(_claimed_name(person, bundle.set.set_id), ClaimedSet(int(self._now()), bundle))
         await changes.write(self._store)
@@ -271,6 +266,8 @@ class Contacts:
         terms = Terms(self._now(), self._own, self._policy, await self._pin(person), seen)
         if isinstance(proof, RoomkeyError):
             raise proof
+        if proof is None and self._logs.judges(person):
+            raise RoomkeyError("log-unproven", "expected what the log says, got it not asked")
         if proof is not None:
             lifetime = min(MAX_LIFETIME, proof.manifest.maximum_lifetime)
             terms = terms._replace(policy=ByManifest(proof.manifest), max_lifetime=lifetime)
@@ -279,38 +276,11 @@ class Contacts:
     # -- members (`Admission`) --
 
     async def admit(self, group: Group, leaves: Sequence[tuple[int, LeafNode]], changes: Changes) -> list[Member]:
-        """Proves who these leaves are; see `Admission.admit`. Our own leaf is ours because we hold its keys."""
-        if not leaves:
-            return []
-        offers = [_offer(group, leaf) for _, leaf in group.tree.members()]
-        if len(offers) > 1:  # alone, a creator may choose for those who are still to come
-            check_not_downgraded(group.suite.number, offers)
-        claims = {index: read_claim(group.suite, leaf) for index, leaf in leaves}
-        own = {index for index in claims if index == group.own_leaf}
-        others = [(index, leaf) for index, leaf in leaves if index not in own]
-        names = {claims[index].identity for index, _ in others}
-        pins = {name: pin for name in names if (pin := await self._pin(name)) is not None}
-        strangers = {name for name in names - pins.keys() if not self._logs.judges(name)}
-        if self._own.who in strangers:  # first use is for strangers: we know our own clients
-            raise RoomkeyError("identity-changed", "client: expected ours under our identity, got another")
-        now = self._now()
-        manifests = await proved_manifests(
-            self._logs, self._own.who, self._own_manifest, [(claims[index], leaf) for index, leaf in others], now
-        )
-        proved = await check_members(
-            self._store.crypto, group.suite, [leaf for _, leaf in others], ByIdentity(manifests, self._policy), pins,
-            now,
-        )  # fmt: skip
-        for name, trust in proved.trust.items():
-            changes.put(_PIN + name, trust.pin)
-        members = [_member(index, claims[index], "self", int(now), own=True) for index in sorted(own)]
-        for (index, _), claim in zip(others, proved.clients, strict=True):
-            trust = proved.trust[claim.identity]
-            members.append(_member(index, claim, trust.by, trust.since, own=False))
-        return members
+        """Proves who these leaves are; see `Admission.admit`."""
+        return await self._admitting.admit(group, leaves, changes)
 
     async def _pin(self, identity: str) -> ContactPin | None:
-        data = await self._store.get(_PIN + identity)
+        data = await self._store.get(PIN + identity)
         return None if data is None else ContactPin.decode(data)
 
 
@@ -335,14 +305,6 @@ def _is_late(proof: Proof) -> bool:
 
 def _is_unproven(proof: Proof | None) -> TypeGuard[RoomkeyError]:
     return isinstance(proof, RoomkeyError) and proof.code == "log-unproven"
-
-
-def _member(leaf: int, claim: ClientClaim, by: str, since: int, *, own: bool) -> Member:
-    return Member(claim.identity, claim.client_id, claim.public_key, leaf, by, since, own)
-
-
-def _offer(group: Group, leaf: LeafNode) -> Offer:
-    return leaf_offer(read_claim(group.suite, leaf).identity, leaf.capabilities)
 
 
 def _claimed_name(identity: str, set_id: bytes) -> str:

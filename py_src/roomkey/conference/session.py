@@ -68,6 +68,7 @@ class Session:
     listener: Callable[[Event], None] = lambda event: None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     settling: bool = False
+    settle_again: bool = False  # asked for while settling
     ahead: tuple[str, tuple[StoredCommit, ...]] = ("", ())  # a register's domain, and its commits not processed yet
     left: bool = False
     told_of: str = ""  # code of what keeps us from catching up, once it was told

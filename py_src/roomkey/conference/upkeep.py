@@ -44,6 +44,7 @@ async def settle(session: Session, *, at_once: bool = False) -> None:
         at_once: does not give the inbox its time, because it has shown what is to be settled.
     """
     if session.settling:
+        session.settle_again = True
         return
     session.settling = True
     try:
@@ -51,6 +52,7 @@ async def settle(session: Session, *, at_once: bool = False) -> None:
             await session.around.sleep(INBOX_FIRST)
         failures = 0
         while session.group is not None:
+            session.settle_again = False
             try:
                 async with session.lock:
                     await following.follow(session)
@@ -65,6 +67,8 @@ async def settle(session: Session, *, at_once: bool = False) -> None:
                     session.told_of = error.code
                     session.emit(Failed(error))
                 if not error.retryable:
+                    if session.settle_again:  # people may have decided what it waits for
+                        continue
                     break
                 wait = max(error.retry_after or 0.0, BACKOFF[min(failures, len(BACKOFF) - 1)])
             failures += 1
