@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from roomkey.client import contacts
+from roomkey.client import admitting, contacts
 from roomkey.conference import ordering
 from roomkey.conference.events import Ended
 from roomkey.federation.delivery import Accepted
@@ -21,7 +21,7 @@ from tests.support.simulator import until
 def keeps_to_no_rule(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Switches the choice and the check of whoever acts next off; `undo` brings them back for the others."""
     monkeypatch.setattr("roomkey.client.client.choose", lambda offers, **how: 2)
-    monkeypatch.setattr(contacts, "check_not_downgraded", lambda suite, offers: None)
+    monkeypatch.setattr(admitting, "check_not_downgraded", lambda suite, offers: None)
     return monkeypatch
 
 

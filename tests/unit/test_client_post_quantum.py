@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from roomkey.client import contacts
+from roomkey.client import admitting
 from roomkey.conference import records
 from roomkey.errors import RoomkeyError
 from roomkey.federation.negotiation import check_not_downgraded
@@ -107,9 +107,9 @@ async def test_a_group_that_could_have_been_better_is_left(people: People, monke
         await client.invite(weak, fetched.keys)
     assert refused.value.code == "downgrade"
 
-    monkeypatch.setattr(contacts, "check_not_downgraded", lambda suite, offers: None)
+    monkeypatch.setattr(admitting, "check_not_downgraded", lambda suite, offers: None)
     await client.invite(weak, fetched.keys)
-    monkeypatch.setattr(contacts, "check_not_downgraded", check_not_downgraded)
+    monkeypatch.setattr(admitting, "check_not_downgraded", check_not_downgraded)
     await until(lambda: "downgrade" in bob.errors, "bob to refuse")
     assert bob.client.invitations() == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from roomkey.client import contacts
+from roomkey.client import admitting
 from roomkey.conference import ordering, records
 from roomkey.conference.events import Ended
 from roomkey.errors import RoomkeyError
@@ -386,9 +386,9 @@ async def test_a_group_of_a_worse_suite_is_not_joined(
     fetched = await alice.client.fetch([bob.identity])
     with pytest.raises(RoomkeyError, match="downgrade"):
         await alice.client.invite(conference, fetched.keys)
-    monkeypatch.setattr(contacts, "check_not_downgraded", lambda suite, offers: None)
+    monkeypatch.setattr(admitting, "check_not_downgraded", lambda suite, offers: None)
     await alice.client.invite(conference, fetched.keys)
-    monkeypatch.setattr(contacts, "check_not_downgraded", check_not_downgraded)
+    monkeypatch.setattr(admitting, "check_not_downgraded", check_not_downgraded)
     await until(lambda: "downgrade" in bob.errors, "bob to refuse")
     assert bob.client.invitations() == []
 
