@@ -119,7 +119,7 @@ async def test_a_strangers_group_may_not_be_large(
         proofs.append(len(leaves))
         return await check_members(crypto, suite, leaves, *rest)
 
-    monkeypatch.setattr("roomkey.client.contacts.check_members", counting)
+    monkeypatch.setattr("roomkey.client.admitting.check_members", counting)
     await put(mallory, await fake_welcome(mallory, bob, bytes(32)), bob)
     await until(lambda: bob.errors, "the Welcome to be refused")
     assert bob.errors == ["too-large"]
