@@ -205,17 +205,21 @@ class Client:
         await self._store.close()
 
     async def caught_up(self) -> None:
-        """Waits until we know what waited for us: the inbox, then each conference's register. Errors: why one of them
-        cannot be read; what could be read stands all the same.
+        """Waits until we know what waited for us: the inbox, what the log says of us, then each conference's register.
+
+        Errors: "identity-hijacked", "not-in-manifest"; why one of them cannot be read. What could be read stands all
+        the same.
         """
         self._expect_open()
         await self._inbox.shown()
+        await self._watch.looked()
         active = [item for item in self._conferences.values() if item.status == records.ACTIVE]
         failures = [
             result
             for result in await asyncio.gather(*(item.catch_up() for item in active), return_exceptions=True)
             if isinstance(result, BaseException)
         ]
+        self._entry.expect_ours()
         if failures:
             raise failures[0]
 

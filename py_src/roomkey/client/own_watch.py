@@ -35,6 +35,11 @@ class OwnWatch:
         self._now = now
         self._failed = failed
         self._wanted = asyncio.Event()
+        self._looked = asyncio.Event()
+
+    async def looked(self) -> None:
+        """Waits for the first look, whatever it finds."""
+        await self._looked.wait()
 
     def moved(self) -> None:
         """The head of our log moved, or we changed something: look at once."""
@@ -56,6 +61,7 @@ class OwnWatch:
                 if error.code != reported and not passing:
                     reported = error.code
                     self._failed(error)
+            self._looked.set()
             if await self._rest(rest):
                 wait = FIRST_LOOK
 
