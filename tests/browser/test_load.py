@@ -14,7 +14,7 @@ from tests.browser.support.server import Site, hang
 
 MANIFEST = "assets-manifest.json"
 WORKER = "worker.js"
-SCRIPTS = (WORKER, "pyodide.mjs", "pyodide.asm.mjs")
+SCRIPTS = (WORKER, "media-worker.js", "pyodide.mjs", "pyodide.asm.mjs")
 DATA = ("pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json", "roomkey.zip")
 ASSETS = (MANIFEST, *SCRIPTS, *DATA)
 STALL_MILLISECONDS = 1500
@@ -161,7 +161,9 @@ def test_a_hanging_asset_is_named(site: Site, page: Page, release: threading.Eve
     assert (error["code"], error["details"]["asset"]) == ("load-timeout", name)
 
 
-@pytest.mark.parametrize(("name", "told"), [(WORKER, WORKER), ("pyodide.mjs", "pyodide.mjs")])
+@pytest.mark.parametrize(
+    ("name", "told"), [(WORKER, WORKER), ("media-worker.js", "media-worker.js"), ("pyodide.mjs", "pyodide.mjs")]
+)
 def test_a_script_that_hangs_for_the_worker_is_named(
     site: Site, page: Page, release: threading.Event, name: str, told: str
 ) -> None:
@@ -200,8 +202,9 @@ def test_a_page_policy_that_forbids_workers_is_told(site: Site, page: Page) -> N
     assert (error["code"], error["details"].get("directive")) == ("worker-blocked", "worker-src")
 
 
-def test_a_worker_without_policy_is_refused(site: Site, page: Page) -> None:
-    site.headers[f"/roomkey/{WORKER}"] = {POLICY: ""}
+@pytest.mark.parametrize("name", [WORKER, "media-worker.js"])
+def test_a_worker_without_policy_is_refused(site: Site, page: Page, name: str) -> None:
+    site.headers[f"/roomkey/{name}"] = {**site.headers[f"/roomkey/{name}"], POLICY: ""}
     assert load(page, site.address)["code"] == "worker-not-protected"
     assert not page.workers
 
@@ -254,9 +257,10 @@ def test_an_aborted_load_ends_and_can_be_tried_again(site: Site, page: Page, rel
     assert page.evaluate(LOAD, {})["code"] == "none"
 
 
-def test_a_dead_worker_rejects_everything_pending(site: Site, page: Page) -> None:
+@pytest.mark.parametrize("name", [WORKER, "media-worker.js"])
+def test_a_dead_worker_rejects_everything_pending(site: Site, page: Page, name: str) -> None:
     assert load(page, site.address)["code"] == "none"
-    (worker,) = page.workers
+    (worker,) = (worker for worker in page.workers if worker.url.endswith(f"/{name}"))
     page.evaluate("""() => {
       roomkey.addEventListener("error", (event) => { globalThis.lost = event.detail.code; });
       globalThis.waiting = roomkey.identities().then(() => "answered", (error) => error.code);

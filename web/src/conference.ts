@@ -21,6 +21,7 @@ import { disposable, TypedEventTarget } from "./events.js";
 import { Failure } from "./failure.js";
 import type { InitKeys } from "./identity.js";
 import { readMessages } from "./messages.js";
+import { type ProtectOptions, type Protection, protectConnection } from "./protection.js";
 import type { PlainError } from "./protocol.js";
 import type { CallOptions } from "./roomkey.js";
 import { type Member, type Message, type Suite, toMember, toMessage, type Wire } from "./values.js";
@@ -199,6 +200,19 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
   }
 
   /**
+   * Encrypts all media that goes out over `pc` and decrypts what comes in, by SFrame (RFC 9605) in a worker, under the conference's
+   * keys, which no page sees and which change with every epoch. Call it before negotiation. What is added to `pc` later is protected
+   * as well; there is no way back: after `stop`, or when the conference has ended, nothing passes.
+   *
+   * Rejects with "browser-too-old" (`details.missing`), "bad-argument" where another conference protects `pc`, "closed" for a
+   * connection that is closed, "not-a-member"; after a reload without a record of what was sent, it may commit and reject as `update`.
+   */
+  protect(pc: RTCPeerConnection, options: ProtectOptions = {}): Promise<Protection> {
+    const use = { conference: this.#handle, keys: () => this.#call<void>("conference.protect") };
+    return protectConnection(pc, this.#connection.media, use, options);
+  }
+
+  /**
    * MLS-Exporter (RFC 9420 section 8.5) of the present epoch: `length` bytes. Rejects with "export-not-allowed" unless `load`
    * allowed it.
    */
@@ -276,4 +290,4 @@ const text = (id: Uint8Array): string => id.join();
 
 /** Closes at the end of an `await using` block. */
 export interface Conference extends AsyncDisposable {}
-disposable(Conference);
+disposable(Conference, "close");

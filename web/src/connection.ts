@@ -1,5 +1,6 @@
 /** Calls to the roomkey worker, their answers, and its events. */
 import { RoomkeyError } from "./errors.js";
+import type { MediaLink } from "./media_link.js";
 import type { Answer, BridgeEvent, PlainError, Report, Request } from "./protocol.js";
 
 /** Whoever has a handle, and hears its events. */
@@ -21,6 +22,8 @@ const CLOSE_MILLISECONDS = 10_000;
 /** The page's end of the line to one running worker. */
 export class Connection {
   readonly #worker: Worker;
+  /** The line to the media worker, which ends with this one. */
+  readonly media: MediaLink;
   readonly #pending = new Map<number, Pending>();
   readonly #receivers = new Map<number | undefined, Receiver>();
   #early: BridgeEvent[] = [];
@@ -36,9 +39,12 @@ export class Connection {
   /**
    * @param worker - one that has reported "ready"
    * @param life - the Web Lock that it holds while it lives
+   * @param media - the line to the media worker that has its keys from this one
    */
-  constructor(worker: Worker, life: string) {
+  constructor(worker: Worker, life: string, media: MediaLink) {
     this.#worker = worker;
+    this.media = media;
+    media.onLost = () => this.#lose("an error in the media worker");
     this.#abandoned = new FinalizationRegistry((handle) => this.release(handle));
     worker.addEventListener("message", (message: MessageEvent<Report>) => this.#hear(message.data));
     worker.addEventListener("error", (event) => {
@@ -163,6 +169,7 @@ export class Connection {
     if (this.#ended !== undefined) return;
     this.#ended = reason;
     this.#worker.terminate();
+    this.media.end();
     this.#life.abort();
     for (const id of [...this.#pending.keys()]) this.#settle(id)?.reject(reason);
     this.#onClosed();

@@ -24,15 +24,15 @@ export class TypedEventTarget<M extends object> extends EventTarget {
   }
 }
 
-/** Gives a class `await using`, where the browser knows it. */
-export function disposable(target: { prototype: { close(): Promise<void> } }): void {
+/** Gives a class `await using`, where the browser knows it: its method `end` runs then. */
+export function disposable<N extends "close" | "stop">(target: { prototype: Record<N, () => Promise<void>> }, end: N): void {
   // Symbol.asyncDispose is younger than the browsers we run on.
   if (typeof Symbol.asyncDispose !== "symbol") return;
   Object.defineProperty(target.prototype, Symbol.asyncDispose, {
     configurable: true,
     writable: true,
-    value(this: { close(): Promise<void> }) {
-      return this.close();
+    value(this: Record<N, () => Promise<void>>) {
+      return this[end]();
     },
   });
 }

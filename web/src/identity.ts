@@ -304,4 +304,4 @@ export class Identity extends TypedEventTarget<IdentityEvents> {
 
 /** Closes at the end of an `await using` block. */
 export interface Identity extends AsyncDisposable {}
-disposable(Identity);
+disposable(Identity, "close");

@@ -2,6 +2,7 @@ import { fetchAsset } from "./assets.js";
 import { Connection } from "./connection.js";
 import { publicError } from "./errors.js";
 import { Failure } from "./failure.js";
+import { MediaLink } from "./media_link.js";
 import { checkPage, missingFeatures } from "./preconditions.js";
 import type { Manifest, PlainError, Report, Request } from "./protocol.js";
 import { Roomkey } from "./roomkey.js";
@@ -37,7 +38,8 @@ const GRACE_MILLISECONDS = 2_000;
 const MANIFEST = "assets-manifest.json";
 const MANIFEST_FORMAT = 1;
 const WORKER = "worker.js";
-const SCRIPTS = [WORKER, "pyodide.mjs", "pyodide.asm.mjs"];
+const MEDIA_WORKER = "media-worker.js";
+const SCRIPTS = [WORKER, MEDIA_WORKER, "pyodide.mjs", "pyodide.asm.mjs"];
 const DATA = ["pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json", "roomkey.zip"];
 const SCRIPT_TYPE = /^(text|application)\/(x-)?javascript\s*(;|$)/i;
 
@@ -138,16 +140,24 @@ interface Start {
 async function start(options: Start): Promise<Roomkey> {
   const { assets, exportKeys, stallTimeout, signal } = options;
   const violations = watchViolations();
+  const started: Worker[] = [];
   try {
     const manifest = await fetchManifest(assets, { stallTimeout, signal });
     const progress = counter(manifest, options.onProgress);
     await Promise.all(SCRIPTS.map((name) => checkScript(assets, name, manifest, { stallTimeout, signal, progress })));
     const life = `roomkey-worker-${crypto.randomUUID()}`;
-    const worker = await startWorker(assets + WORKER, { stallTimeout, signal, violations });
-    const request: Request = { kind: "start", assets, manifest, settings: { exportKeys }, stallTimeout, life };
+    const begin = async (name: string): Promise<Worker> => {
+      const worker = await startWorker(assets, { name, stallTimeout, signal, violations });
+      started.push(worker);
+      return worker;
+    };
+    const media = new MediaLink(await begin(MEDIA_WORKER));
+    const worker = await begin(WORKER);
+    const request: Request = { kind: "start", assets, manifest, settings: { exportKeys }, stallTimeout, life, media: media.connect() };
     await ready(worker, request, { stallTimeout, signal, progress });
-    return new Roomkey(new Connection(worker, life), options.onEnd);
+    return new Roomkey(new Connection(worker, life, media), options.onEnd);
   } catch (error) {
+    for (const worker of started) worker.terminate();
     const blocked = error instanceof Failure && error.code === "asset-not-found" ? await violations.first() : undefined;
     if (blocked !== undefined) {
       const { origin, directive } = blocked;
@@ -190,7 +200,7 @@ interface Watching {
   readonly progress: (asset: string, bytes: number) => void;
 }
 
-/** Fetches a script as the worker will get it, and checks hash, type and, for the worker itself, its policy. */
+/** Fetches a script as the worker will get it, and checks hash, type and, for workers, their policy. */
 async function checkScript(assets: string, name: string, manifest: Manifest, { progress, ...watch }: Watching): Promise<void> {
   const entry = manifest.assets[name];
   if (entry === undefined) throw new Failure("asset-not-found", `expected ${name} in the manifest`, { asset: name });
@@ -199,11 +209,11 @@ async function checkScript(assets: string, name: string, manifest: Manifest, { p
   if (!SCRIPT_TYPE.test(type)) {
     throw new Failure("asset-wrong-type", `expected ${name} as text/javascript, got ${type}`, { asset: name });
   }
-  if (name === WORKER) checkPolicy(headers.get("Content-Security-Policy"));
+  if (name === WORKER || name === MEDIA_WORKER) checkPolicy(name, headers.get("Content-Security-Policy"));
 }
 
 /** A worker is bound by the policy that its own script came with, not by its page's. */
-function checkPolicy(policy: string | null): void {
+function checkPolicy(name: string, policy: string | null): void {
   const directives = new Map<string, string[]>();
   for (const part of (policy ?? "").split(";")) {
     const [name = "", ...values] = part.trim().toLowerCase().split(/\s+/);
@@ -212,7 +222,7 @@ function checkPolicy(policy: string | null): void {
   const fallback = directives.get("default-src");
   const scripts = directives.get("script-src") ?? fallback;
   const unsafe = scripts?.filter((value) => value === "'unsafe-eval'" || value === "'unsafe-inline'" || value === "*") ?? [];
-  const text = (expected: string): string => `expected ${WORKER} with a Content-Security-Policy that ${expected}`;
+  const text = (expected: string): string => `expected ${name} with a Content-Security-Policy that ${expected}`;
   if (scripts === undefined) throw new Failure("worker-not-protected", text("has script-src"), { directive: "script-src" });
   if (unsafe.length > 0) throw new Failure("worker-not-protected", text(`leaves out ${unsafe.join(" ")}`), { directive: "script-src" });
   if (!directives.has("connect-src") && fallback === undefined) {
@@ -249,7 +259,7 @@ function ready(worker: Worker, request: Request, { stallTimeout, signal, progres
     worker.addEventListener("error", fail, listening);
     signal.addEventListener("abort", () => reject(signal.reason), listening);
     touch();
-    worker.postMessage(request);
+    worker.postMessage(request, request.kind === "start" ? [request.media] : []);
   });
   return done
     .catch((error: unknown) => {

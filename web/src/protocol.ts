@@ -54,6 +54,8 @@ export type Request =
       readonly stallTimeout: number;
       /** The Web Lock that the worker holds while it lives. */
       readonly life: string;
+      /** The port to the media worker, transferred. */
+      readonly media: MessagePort;
     }
   | { readonly kind: "call"; readonly id: number; readonly method: string; readonly args: object }
   | { readonly kind: "cancel"; readonly id: number }

@@ -169,4 +169,4 @@ function plain(value: Transparency | undefined): object | undefined {
 
 /** Closes at the end of an `await using` block. */
 export interface Roomkey extends AsyncDisposable {}
-disposable(Roomkey);
+disposable(Roomkey, "close");

@@ -35,6 +35,8 @@ export function watchViolations(): Violations {
 }
 
 interface Starting {
+  /** The file's name in the asset folder. */
+  readonly name: string;
   readonly stallTimeout: number;
   readonly signal: AbortSignal;
   readonly violations: Violations;
@@ -46,13 +48,14 @@ interface Starting {
  * Rejects with "trusted-types-blocked", "worker-blocked" (`details.directive` where the page's policy did it), "load-timeout", or the
  * signal's reason.
  */
-export async function startWorker(url: string, { stallTimeout, signal, violations }: Starting): Promise<Worker> {
-  const worker = construct(url);
+export async function startWorker(assets: string, { name, stallTimeout, signal, violations }: Starting): Promise<Worker> {
+  const url = assets + name;
+  const worker = construct(url, name);
   const listening = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
-      const late = new Failure("load-timeout", `expected worker.js to start within ${stallTimeout} ms`, { asset: "worker.js" });
+      const late = new Failure("load-timeout", `expected ${name} to start within ${stallTimeout} ms`, { asset: name });
       timer = setTimeout(() => reject(late), stallTimeout);
       worker.addEventListener("message", () => resolve(), listening);
       worker.addEventListener(
@@ -80,10 +83,10 @@ export async function startWorker(url: string, { stallTimeout, signal, violation
   }
 }
 
-function construct(url: string): Worker {
+function construct(url: string, name: string): Worker {
   const address = trusted(url);
   try {
-    return new Worker(address as string, { type: "module", name: "roomkey" });
+    return new Worker(address as string, { type: "module", name: name === "worker.js" ? "roomkey" : "roomkey media" });
   } catch (error) {
     if (trustedTypes() !== undefined && error instanceof TypeError) {
       const text = "expected the page's trusted-types to allow the policy roomkey";
@@ -123,9 +126,9 @@ function trusted(url: string): unknown {
   return shared[SHARED].createScriptURL(url);
 }
 
-/** The only addresses that the policy blesses: a file of the page's own origin named worker.js. */
+/** The only addresses that the policy blesses: files of the page's own origin with the names of our workers. */
 function ownWorker(url: string): string {
   const { origin, pathname } = new URL(url);
-  if (origin === location.origin && pathname.endsWith("/worker.js")) return url;
-  throw new TypeError("expected the address of the roomkey worker");
+  if (origin === location.origin && /\/(media-)?worker\.js$/.test(pathname)) return url;
+  throw new TypeError("expected the address of a roomkey worker");
 }

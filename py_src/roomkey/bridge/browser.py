@@ -10,6 +10,7 @@ from pyodide.ffi import create_proxy, jsnull, to_js
 
 from roomkey.bridge.dispatch import Bridge
 from roomkey.bridge.engine import POLICIES
+from roomkey.bridge.plain import Plain
 from roomkey.errors import RoomkeyError
 from roomkey.host.browser import BrowserHost
 
@@ -37,6 +38,7 @@ def start(host: Any, emit: Any, settings: Any) -> Any:
         lambda event: keep(_to_js(event)),
         export_keys=chosen.get("exportKeys") is True,
         policy=policy,
+        media=_Media(host.media),
     )
 
     async def call(call_id: int, method: str, args: Any) -> Any:
@@ -44,6 +46,19 @@ def start(host: Any, emit: Any, settings: Any) -> Any:
 
     functions = {"call": call, "cancel": bridge.cancel, "close": bridge.close}
     return _object({name: create_proxy(function) for name, function in functions.items()})
+
+
+class _Media:
+    """A `MediaWorker` behind the port that only JavaScript holds (web/src/worker/media_port.ts)."""
+
+    def __init__(self, port: Any) -> None:
+        self._port = port
+
+    def epoch(self, value: Plain, base_key: bytes) -> None:
+        self._port.epoch(_to_js(value), to_js(base_key))
+
+    def end(self, conference: int) -> None:
+        self._port.end(conference)
 
 
 def _to_js(value: Any) -> Any:

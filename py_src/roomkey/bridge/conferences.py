@@ -56,7 +56,7 @@ async def leave(engine: Engine, args: Arguments) -> None:
 
 
 async def close_conference(engine: Engine, args: Arguments) -> None:
-    engine.handles.drop(engine.conference_of(args))
+    engine.drop(engine.conference_of(args))
 
 
 async def send(engine: Engine, args: Arguments) -> Plain:
@@ -88,12 +88,6 @@ async def media_srtp_keys(engine: Engine, args: Arguments) -> Plain:
     return plain.srtp_keys(conference.epoch, profile, conference.keys.srtp(profile))
 
 
-async def media_sframe_keys(engine: Engine, args: Arguments) -> Plain:
-    conference = engine.conference_of(args)
-    members = [member.leaf for member in conference.members]
-    return plain.sframe_keys(conference.keys.sframe(), conference.keys.own_leaf, members)
-
-
 async def export_secret(engine: Engine, args: Arguments) -> bytes:
     _expect_export(engine)
     conference = engine.conference_of(args)
@@ -122,5 +116,4 @@ METHODS: Mapping[str, Callable[[Engine, Arguments], Awaitable[Any]]] = {
     "conference.srtpKeys": srtp_keys,
     "conference.exportSecret": export_secret,
     "media.srtpKeys": media_srtp_keys,
-    "media.sframeKeys": media_sframe_keys,
 }

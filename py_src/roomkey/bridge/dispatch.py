@@ -12,6 +12,7 @@ from typing import Any
 
 from roomkey.bridge.arguments import Arguments
 from roomkey.bridge.engine import Emit, Engine
+from roomkey.bridge.media import MediaWorker
 from roomkey.bridge.methods import METHODS
 from roomkey.bridge.plain import Plain
 from roomkey.client.client import Client
@@ -24,8 +25,16 @@ from roomkey.host.interface import Host
 class Bridge(Engine):
     """An engine that JavaScript can call; see `Engine` for the arguments."""
 
-    def __init__(self, host: Host, emit: Emit, *, export_keys: bool = False, policy: TrustPolicy | None = None) -> None:
-        super().__init__(host, emit, export_keys=export_keys, policy=policy)
+    def __init__(
+        self,
+        host: Host,
+        emit: Emit,
+        *,
+        export_keys: bool = False,
+        policy: TrustPolicy | None = None,
+        media: MediaWorker | None = None,
+    ) -> None:
+        super().__init__(host, emit, export_keys=export_keys, policy=policy, media=media)
         self._calls: dict[int, asyncio.Task[Any]] = {}
         self._closed = False
 

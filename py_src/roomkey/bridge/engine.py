@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from roomkey.bridge import plain
 from roomkey.bridge.arguments import Arguments
 from roomkey.bridge.handles import Handles
+from roomkey.bridge.media import MediaKeys, MediaWorker
 from roomkey.bridge.plain import Plain
 from roomkey.client.client import Client
 from roomkey.client.events import Appeared, Invited, StockChanged
@@ -49,8 +50,17 @@ class Engine:
         export_keys: whether `conference.srtpKeys` and `conference.exportSecret` answer.
         policy: how keys of others are proved.
     """
+        media: who gets the keys of media.
 
-    def __init__(self, host: Host, emit: Emit, *, export_keys: bool = False, policy: TrustPolicy | None = None) -> None:
+    def __init__(
+        self,
+        host: Host,
+        emit: Emit,
+        *,
+        export_keys: bool = False,
+        policy: TrustPolicy | None = None,
+        media: MediaWorker | None = None,
+    ) -> None:
         self.host = host
         self.emit = emit
         self.export_keys = export_keys
@@ -62,6 +72,8 @@ class Engine:
         self.owners: dict[Conference, Client] = {}
         self.invitations: dict[Conference, Invitation] = {}
 
+        self.media = None if media is None else MediaKeys(media)
+        self.loaded: set[Conference] = set()  # those that were here before this program started
     # -- what the page has set --
 
     def services_for(self, identity: str) -> dict[str, str]:
@@ -100,6 +112,7 @@ class Engine:
         for conference in client.conferences():
             self.conference(client, conference)
         for conference in client.invitations():
+            self.loaded.add(conference)
             self.invitation(client, conference)
         return plain.identity(handle, client)
 
@@ -119,7 +132,8 @@ class Engine:
         """Ends the handles of a client that was closed."""
         self.handles.drop(client)
         for conference in [item for item, owner in self.owners.items() if owner is client]:
-            self.handles.drop(conference)
+            self.drop(conference)
+            self.loaded.discard(conference)
             del self.owners[conference]
             invitation = self.invitations.pop(conference, None)
             if invitation is not None:
@@ -128,10 +142,17 @@ class Engine:
     def forget_gone(self, client: Client) -> None:
         """Ends the handles of conferences whose place another took: by a new invitation, or by a ticket."""
         for conference in [item for item, owner in self.owners.items() if owner is client and item.gone]:
-            self.handles.drop(conference)
+            self.drop(conference)
+            self.loaded.discard(conference)
             del self.owners[conference]
 
     # -- events --
+    def drop(self, conference: Conference) -> None:
+        """Ends a conference's handle, and the media worker's hold on its keys."""
+        if self.media is not None:
+            self.media.end(conference)
+        self.handles.drop(conference)
+
 
     def listener(self) -> tuple[Callable[[ClientEvent], None], Callable[[Client], None]]:
         """A listener for a client that is being opened, and what tells it which client that became."""
@@ -178,6 +199,8 @@ class Engine:
                 self._on_client(client, event)
             return
         if isinstance(event, EpochChanged):
+        if self.media is not None:
+            self.media.on_event(handle, conference, event)
             self._emit("conference", handle, "epoch", plain.conference(handle, conference))
         elif isinstance(event, MembersChanged):
             after = plain.conference(handle, conference)
@@ -191,7 +214,7 @@ class Engine:
         elif isinstance(event, Ended):
             self._emit("conference", handle, "ended", plain.ended(event))
             if event.reason == "left":
-                self.handles.drop(conference)
+                self.drop(conference)
         elif isinstance(event, Failed):
             self._emit("conference", handle, "error", event.error.as_plain())
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from roomkey.bridge import conferences as of_conference
 from roomkey.bridge import identities as of_identity
+from roomkey.bridge import media as of_media
 from roomkey.bridge.arguments import Arguments
 from roomkey.bridge.engine import Engine, Invitation
 from roomkey.bridge.plain import Plain
@@ -114,4 +115,5 @@ METHODS: Mapping[str, Method] = {
     "release": release,
     **of_identity.METHODS,
     **of_conference.METHODS,
+    **of_media.METHODS,
 }

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from roomkey.conference import (
     answering,
+    contexts,
     entering,
     following,
     founding,
@@ -245,6 +246,22 @@ class Conference(Running):
                 raise
             self.settle()  # what it takes to go on did not answer: the message is held, and tried again once it does
         if self._session.record.departing != departing:
+    async def prepare_media(self, *, fresh: bool) -> None:
+        """Makes sure that no context of a media stream comes twice in an epoch: where it is not on record which were
+        used, the epoch is ended by a commit first.
+
+        Args:
+            fresh: whether the conference came to us since this program started, so that nothing was sent before.
+        Errors: `commits.commit`'s, "not-a-member", "storage-failed".
+        """
+        if not fresh and not await contexts.known(self._session):
+            await self.update()
+        await self._run(lambda: contexts.begin(self._session))
+
+    async def media_context(self) -> int:
+        """A context for one media stream, never given out before and durable. Errors: `contexts.reserve`'s."""
+        return await self._run(lambda: contexts.reserve(self._session))
+
             self._session.around.spawn(lambda: upkeep.see_off(self._session))
         self._go_on()
 

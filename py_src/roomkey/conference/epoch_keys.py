@@ -48,6 +48,11 @@ class EpochKeys:
     def own_leaf(self) -> int:
         return self._group.own_leaf
 
+    @property
+    def leaf_count(self) -> int:
+        """Width of the ratchet tree, blank leaves included."""
+        return self._group.tree.width
+
     def export(self, label: str, context: bytes, length: int) -> bytes:
         """MLS-Exporter (RFC 9420 section 8.5). The labels that Roomkey uses itself stay its own. Errors: "bad-
         argument".

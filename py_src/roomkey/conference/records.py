@@ -14,6 +14,7 @@
     founding/KEY                     PendingFounding: a successor that we found, written before it is submitted
     welcome/KEY/HASH                 a Welcome to a successor (`following`)
     former/KEY                       FormerGroup: what is left of the group before
+    contexts/KEY                     ContextsRecord: which of our media streams were counted
     held/KEY/EPOCH/HASH              a message of an epoch that we have not reached
     message/KEY/SEQUENCE             StoredMessage
     stranger/GROUP/TIME/HASH         Stranger: a message of a group that we do not know, perhaps not yet
@@ -155,6 +156,12 @@ class FormerGroup(Struct):
 
 
 class Stranger(Struct):
+class ContextsRecord(Struct):
+    """The context value that our next media stream gets (`contexts`)."""
+
+    next: U64
+
+
     """A message whose Welcome may be on its way by another service; `received` Unix seconds."""
 
     received: U64
@@ -224,6 +231,10 @@ def former_name(key: str) -> str:
 
 
 def welcome_name(key: str, digest: bytes = b"") -> str:
+def contexts_name(key: str) -> str:
+    return f"contexts/{key}"
+
+
     """The name of a Welcome to a successor, or the prefix of all."""
     return f"welcome/{key}/{digest.hex()}"
 

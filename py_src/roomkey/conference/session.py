@@ -234,7 +234,7 @@ class Session:
         waiting = [name for prefix in listed for name, _ in await self.around.store.list(prefix)]
         names = (
             records.new_name, records.group_name, records.commit_name, records.entry_name, records.founding_name,
-            records.former_name,
+            records.former_name, records.contexts_name,
         )  # fmt: skip
         return [*(name(self.key) for name in names), *waiting]
 

@@ -5,6 +5,7 @@ import { CryptoHost, supportedAlgorithms } from "../../../web/src/worker/crypto.
 import { offerLibrary } from "../../../web/src/worker/crypto_ml_kem.js";
 import { createHost } from "../../../web/src/worker/host.js";
 import { mlKemLibrary } from "../../../web/src/worker/later.js";
+import { MediaPort } from "../../../web/src/worker/media_port.js";
 
 const assets = new URL("/roomkey/", self.location.href).href;
 const stallTimeout = 30_000;
@@ -14,7 +15,7 @@ async function start() {
   offerLibrary(() => mlKemLibrary({ assets, manifest, stallTimeout }));
   const [pyodide, host] = await Promise.all([
     boot({ assets, manifest, stallTimeout, onProgress: () => undefined }),
-    createHost(),
+    createHost(new MediaPort(new MessageChannel().port1)),
   ]);
   pyodide.registerJsModule("test_host", { host, CryptoHost, supportedAlgorithms });
   return pyodide;

@@ -6,6 +6,7 @@ import { boot } from "./boot.js";
 import { offerLibrary } from "./crypto_ml_kem.js";
 import { createHost } from "./host.js";
 import { mlKemLibrary } from "./later.js";
+import { MediaPort } from "./media_port.js";
 
 /** What bridge.start gives. */
 interface Engine {
@@ -38,11 +39,15 @@ async function start(request: Start): Promise<void> {
     const { assets, manifest, stallTimeout } = request;
     const onProgress = (asset: string, bytes: number): void => report({ kind: "progress", asset, bytes });
     offerLibrary(() => mlKemLibrary({ assets, manifest, stallTimeout }));
-    const [pyodide, host] = await Promise.all([boot({ assets, manifest, stallTimeout, onProgress }), createHost()]);
+    const media = new MediaPort(request.media);
+    const [pyodide, host] = await Promise.all([boot({ assets, manifest, stallTimeout, onProgress }), createHost(media)]);
     const bridge = pyodide.pyimport("roomkey.bridge") as PyProxy & {
       start(host: object, emit: (event: BridgeEvent) => void, settings: Settings): Engine;
     };
-    engine = bridge.start(host, (event) => report({ kind: "event", event }), request.settings);
+    const running = bridge.start(host, (event) => report({ kind: "event", event }), request.settings);
+    let mediaCalls = 0;
+    media.serve((method, args) => running.call(--mediaCalls, method, args)); // the page counts upwards
+    engine = running;
     report({ kind: "ready" });
   } catch (error) {
     report({ kind: "failed", error: plain(error) });

@@ -1,0 +1,169 @@
+/** SFrame on an RTCPeerConnection: every sender and receiver, those of later included, goes through the media worker. */
+import { publicError } from "./errors.js";
+import { disposable, TypedEventTarget } from "./events.js";
+import { Failure } from "./failure.js";
+import type { MediaLink } from "./media_link.js";
+import type { StreamReport, StreamState } from "./media_protocol.js";
+import { type Member, toMember } from "./values.js";
+
+/** How a connection is protected. */
+export interface ProtectOptions {
+  /** The client (`Member.clientId`) at the other end, where it is one: media of others is refused. Without it: of any member. */
+  readonly from?: Uint8Array;
+}
+
+/** How one stream of a protected connection does. */
+export interface ProtectedStream {
+  /** The transceiver's; null before it is negotiated. */
+  readonly mid: string | null;
+  readonly kind: "audio" | "video";
+  readonly direction: "send" | "receive";
+  /**
+   * Receiving: whose keys the frames are under. Media proves that somebody of the conference sent it, and under whose keys; each member
+   * could compute another's.
+   */
+  readonly member: Member | undefined;
+  /**
+   * "waiting": nothing came yet. "protected": frames pass. "no-key": frames come, and for a second none whose keys we have. "refused":
+   * for a second none that is what a member sent, or (sending) none that can be protected.
+   */
+  readonly state: StreamState;
+  /** Why not, for a log: "unknown-key", "not-authentic", "malformed", "replayed", "unknown-stream" (of another member than `from`). */
+  readonly reason: string | undefined;
+  readonly since: Date;
+}
+
+/** Events of a protection. */
+export interface ProtectionEvents {
+  /** A stream's state, or whose it is, has changed. */
+  state: ProtectedStream;
+}
+
+interface Use {
+  readonly conference: number;
+  /** Has the media worker get the conference's keys. */
+  readonly keys: () => Promise<void>;
+}
+
+interface Stream {
+  readonly transceiver: RTCRtpTransceiver;
+  readonly direction: "send" | "receive";
+  readonly kind: "audio" | "video";
+  report: StreamReport | undefined;
+  readonly added: Date;
+}
+
+/** Methods of a connection that make senders and receivers, or let them start. */
+const MAKERS = ["addTrack", "addTransceiver", "setLocalDescription", "setRemoteDescription"] as const;
+
+const protections = new WeakMap<RTCPeerConnection, Protection>();
+
+/** @internal See `Conference.protect`. */
+export async function protectConnection(pc: RTCPeerConnection, link: MediaLink, use: Use, options: ProtectOptions): Promise<Protection> {
+  try {
+    if (typeof RTCRtpScriptTransform !== "function") {
+      throw new Failure("browser-too-old", "expected RTCRtpScriptTransform", { missing: "RTCRtpScriptTransform" });
+    }
+    if (!(pc instanceof RTCPeerConnection)) throw new Failure("bad-argument", "expected an RTCPeerConnection", { field: "pc" });
+    if (pc.signalingState === "closed") throw new Failure("closed", "expected a connection that is open", { field: "pc" });
+  } catch (error) {
+    throw error instanceof Failure ? publicError(error) : error;
+  }
+  const present = protections.get(pc);
+  if (present !== undefined && present.conference !== use.conference) {
+    throw publicError(new Failure("bad-argument", "expected a connection that no other conference protects", { field: "pc" }));
+  }
+  // Before the keys are there: nothing may pass in the meantime, and nothing passes where they do not come.
+  const protection = present ?? new Protection(pc, link, use.conference, options.from);
+  protections.set(pc, protection);
+  await use.keys();
+  return protection;
+}
+
+/** The protection of one connection's media: see `Conference.protect`. */
+export class Protection extends TypedEventTarget<ProtectionEvents> {
+  /** @internal */
+  readonly conference: number;
+  readonly #pc: RTCPeerConnection;
+  readonly #link: MediaLink;
+  readonly #from: Uint8Array | undefined;
+  readonly #number: number;
+  readonly #streams: Stream[] = [];
+  readonly #seen = new WeakSet<RTCRtpTransceiver>();
+  #stopped = false;
+
+  /** @internal */
+  constructor(pc: RTCPeerConnection, link: MediaLink, conference: number, from: Uint8Array | undefined) {
+    super();
+    this.conference = conference;
+    this.#pc = pc;
+    this.#link = link;
+    this.#from = from?.slice();
+    this.#number = link.add((report) => this.#hear(report));
+    this.#takeAll();
+    pc.addEventListener("track", () => this.#takeAll());
+    for (const name of MAKERS) this.#watch(name);
+  }
+
+  /** How each stream does, in the order in which they were added. */
+  states(): readonly ProtectedStream[] {
+    return this.#streams.map(view);
+  }
+
+  /** Nothing goes or comes over the connection any more: there is no unprotected media after protected. Close it. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#link.stop(this.#number);
+  }
+
+  /** Whatever this method makes is protected before anything else can be done with it. */
+  #watch(name: (typeof MAKERS)[number]): void {
+    const original = this.#pc[name] as (...args: unknown[]) => unknown;
+    const value = (...args: unknown[]): unknown => {
+      this.#takeAll();
+      const made = original.apply(this.#pc, args);
+      this.#takeAll();
+      return made instanceof Promise ? made.finally(() => this.#takeAll()) : made;
+    };
+    Object.defineProperty(this.#pc, name, { value, configurable: true, writable: true });
+  }
+
+  #takeAll(): void {
+    for (const transceiver of this.#pc.getTransceivers()) {
+      if (this.#seen.has(transceiver)) continue;
+      this.#seen.add(transceiver);
+      const kind = transceiver.receiver.track.kind as "audio" | "video";
+      transceiver.sender.transform = this.#take(transceiver, "send", kind);
+      transceiver.receiver.transform = this.#take(transceiver, "receive", kind);
+    }
+  }
+
+  #take(transceiver: RTCRtpTransceiver, direction: Stream["direction"], kind: Stream["kind"]): RTCRtpScriptTransform {
+    const stream = this.#streams.push({ transceiver, direction, kind, report: undefined, added: new Date() }) - 1;
+    return this.#link.transform({ conference: this.conference, protection: this.#number, stream, direction, kind, from: this.#from });
+  }
+
+  #hear(report: StreamReport): void {
+    const stream = this.#streams[report.stream];
+    if (stream === undefined) return;
+    stream.report = report;
+    this.emit("state", view(stream));
+  }
+}
+
+/** Stops at the end of an `await using` block. */
+export interface Protection extends AsyncDisposable {}
+disposable(Protection, "stop");
+
+function view({ transceiver, direction, kind, report, added }: Stream): ProtectedStream {
+  return Object.freeze({
+    mid: transceiver.mid,
+    kind,
+    direction,
+    member: report?.member === undefined ? undefined : toMember(report.member),
+    state: report?.state ?? "waiting",
+    reason: report?.reason,
+    since: report === undefined ? added : new Date(report.since),
+  });
+}
