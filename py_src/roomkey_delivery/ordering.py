@@ -89,5 +89,5 @@ def _check_commit(asked: CommitSubmission) -> None:
 
 
 def _commits(stored: Sequence[OrderedCommit], status: int) -> Response:
-    commits = StoredCommits(tuple(StoredCommit(item.epoch, item.commit) for item in stored))
+    commits = StoredCommits(tuple(StoredCommit(*item) for item in stored))
     return Response(commits.encode(), status, media_type=COMMITS)

@@ -80,7 +80,10 @@ async def test_nothing_but_our_error_comes_out_of_decoding(
     group = group_of(bob)
     sources: dict[str, tuple[type[Struct] | None, bytes]] = {
         "MLSMessage": (MLSMessage, messages(simulation)[0]),
-        "StoredCommits": (StoredCommits, StoredCommits((StoredCommit(0, messages(simulation)[0]),)).encode()),
+        "StoredCommits": (
+            StoredCommits,
+            StoredCommits((StoredCommit(0, messages(simulation)[0], bytes(32)),)).encode(),
+        ),
         "InitKeySetBundle": (InitKeySetBundle, await _bundle(bob)),
         "RatchetTree": (None, group.tree.encode()),
         "state": (None, encode_group(group)),

@@ -231,11 +231,15 @@ async def test_a_clock_skew_without_a_time_is_final(time: object) -> None:
 
 async def test_commits_that_make_no_sense() -> None:
     alice = await person("alice@email1.example")
-    good = StoredCommits((StoredCommit(3, b"c"), StoredCommit(4, b"d"))).encode()
+    good = StoredCommits((StoredCommit(3, b"c", bytes(32)), StoredCommit(4, b"d", bytes(32)))).encode()
     host = Scripted(answer(409, good, COMMITS))
     conflict = await host.service(alice).submit_commit(b"g", 3, b"m", bytes(32), bytes(32))
-    assert conflict == Conflict((StoredCommit(3, b"c"), StoredCommit(4, b"d")))
-    for body, kind in ((good, JSON), (good[:-1], COMMITS), (StoredCommits((StoredCommit(4, b""),)).encode(), COMMITS)):
+    assert conflict == Conflict((StoredCommit(3, b"c", bytes(32)), StoredCommit(4, b"d", bytes(32))))
+    for body, kind in (
+        (good, JSON),
+        (good[:-1], COMMITS),
+        (StoredCommits((StoredCommit(4, b"", bytes(32)),)).encode(), COMMITS),
+    ):
         with pytest.raises(RoomkeyError) as caught:
             await Scripted(answer(409, body, kind)).service(alice).submit_commit(b"g", 3, b"m", bytes(32), bytes(32))
         assert caught.value.code == "service-error"

@@ -29,6 +29,10 @@ def commit(epoch: int, mark: bytes = b"", group: bytes = GROUP, kind: int = COMM
     return message(PrivateMessage(group, epoch, kind, b"", b"sender data", b"ciphertext" + mark)).encode()
 
 
+def stored(epoch: int, mark: bytes = b"") -> StoredCommit:
+    return StoredCommit(epoch, commit(epoch, mark), hashed(epoch + 1))
+
+
 async def submit(at: DeliveryService, epoch: int, mark: bytes = b"") -> Accepted | Conflict:
     return await at.submit_commit(GROUP, epoch, commit(epoch, mark), token(epoch), token(epoch + 1))
 
@@ -44,13 +48,13 @@ async def test_one_commit_for_each_epoch(local: Local, at: DeliveryService) -> N
     bob = local.at(await local.enrolled("bob"))
     assert await submit(at, 0) == Accepted(0)
     assert await submit(at, 0) == Accepted(0)  # the answer was lost
-    assert await submit(bob, 0, b"late") == Conflict((StoredCommit(0, commit(0)),))
+    assert await submit(bob, 0, b"late") == Conflict((stored(0),))
     assert await submit(bob, 1, b"bob") == Accepted(1)
-    assert await submit(at, 1) == Conflict((StoredCommit(1, commit(1, b"bob")),))
-    stored = (StoredCommit(0, commit(0)), StoredCommit(1, commit(1, b"bob")))
-    assert await submit(bob, 0, b"very late") == Conflict(stored)
-    assert await at.read_commits(GROUP, 0, token(0)) == stored
-    assert await at.read_commits(GROUP, 1, token(1)) == stored[1:]
+    assert await submit(at, 1) == Conflict((stored(1, b"bob"),))
+    both = (stored(0), stored(1, b"bob"))
+    assert await submit(bob, 0, b"very late") == Conflict(both)
+    assert await at.read_commits(GROUP, 0, token(0)) == both
+    assert await at.read_commits(GROUP, 1, token(1)) == both[1:]
     assert await at.read_commits(GROUP, 2, token(2)) == ()
 
 
@@ -60,6 +64,7 @@ async def test_the_winner_s_next_token_stands(at: DeliveryService) -> None:
         GROUP, 0, commit(0), token(0), b"x" * 32
     )  # same bytes, another next token: changes nothing
     assert again == Accepted(0)
+    assert await at.read_commits(GROUP, 0, token(0)) == (stored(0),)
     assert await submit(at, 1) == Accepted(1)
 
 

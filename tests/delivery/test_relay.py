@@ -84,8 +84,8 @@ async def test_a_register_through_the_home_service(federated: Federated) -> None
     await ways[0].register_group(GROUP, hashed(0))
     assert await ways[0].submit_commit(GROUP, 0, commit(0), token(0), token(1)) == Accepted(0)
     lost = await ways[1].submit_commit(GROUP, 0, commit(0, b"other"), token(0), token(1))
-    assert lost == Conflict((StoredCommit(0, commit(0)),))
-    assert await ways[1].read_commits(GROUP, 0, token(0)) == (StoredCommit(0, commit(0)),)
+    assert lost == Conflict((StoredCommit(0, commit(0), hashed(1)),))
+    assert await ways[1].read_commits(GROUP, 0, token(0)) == (StoredCommit(0, commit(0), hashed(1)),)
     assert await error_of(ways[1].read_commits(GROUP, 0, token(5))) == ("wrong-token", "email2.example")
     assert await error_of(ways[1].register_group(GROUP, hashed(7))) == ("group-exists", "email2.example")
 

@@ -98,7 +98,7 @@ def _service_answers() -> dict[str, bytes]:
         "protocol": "roomkey-delivery/1", "domain": "a.example", "name": "x", "version": "1", "time": 5,
         "limits": {"maxMessage": 5, "maxUpload": 6},
     }  # fmt: skip
-    commits = StoredCommits((StoredCommit(1, b"one"), StoredCommit(2, b"two"))).encode()
+    commits = StoredCommits((StoredCommit(1, b"one", bytes(32)), StoredCommit(2, b"two", bytes(32)))).encode()
     said: list[tuple[int, int, str, bytes]] = [
         (0, 200, JSON, json.dumps(described).encode()),
         (1, 200, JSON, b'{"sets":1,"lastResort":true,"expires":null}'),

@@ -79,12 +79,13 @@ class CommitsRead(Struct):
     token: Annotated[bytes, fixed(TOKEN)]
 
 
-# struct { uint64 epoch; opaque commit<V>; } StoredCommit;
+# struct { uint64 epoch; opaque commit<V>; opaque next_token_hash[32]; } StoredCommit;
 class StoredCommit(Struct):
-    """The commit that ended `epoch`."""
+    """The commit that ended `epoch`, and the hash of the next epoch's token, as it was submitted."""
 
     epoch: U64
     commit: Opaque
+    next_token_hash: Annotated[bytes, fixed(32)]
 
 
 # struct { StoredCommit commits<V>; } StoredCommits;

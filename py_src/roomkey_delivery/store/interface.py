@@ -48,10 +48,11 @@ class Message(NamedTuple):
 
 
 class OrderedCommit(NamedTuple):
-    """The commit that ended `epoch`."""
+    """The commit that ended `epoch`, and the hash of the next epoch's token."""
 
     epoch: int
     commit: bytes
+    next_token_hash: bytes
 
 
 class InboxLimits(NamedTuple):

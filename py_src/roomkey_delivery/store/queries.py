@@ -129,7 +129,7 @@ def commits(db: sqlite3.Connection, group_id: bytes, epoch: int, token_hash: byt
         at, wanted = epoch, token_hash
         query = "SELECT ended_by, next_hash FROM epochs WHERE group_id = ? AND epoch = ? AND token_hash = ?"
         while (row := db.execute(query, (group_id, at, wanted)).fetchone()) is not None and row[0] is not None:
-            yield OrderedCommit(at, row[0])
+            yield OrderedCommit(at, row[0], row[1])
             at, wanted = at + 1, row[1]
 
     return up_to(COMMITS_PER_ANSWER, along())
