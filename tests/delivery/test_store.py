@@ -227,7 +227,7 @@ async def test_a_database_of_the_first_version_goes_on(tmp_path: Path) -> None:
     database.executescript(FIRST_REGISTER)
     database.close()
     store = SqliteStore(tmp_path / "store.db")
-    assert await store.commits(b"\xaa", 3, b"\x03") == [(3, b"\xc3"), (4, b"\xc4")]
+    assert await store.commits(b"\xaa", 3, b"\x03") == [(3, b"\xc3", b"\x04"), (4, b"\xc4", b"\x05")]
     assert await store.commits(b"\xaa", 5, b"\x05") == []
     assert await store.submit(b"\xaa", 5, b"\x05", b"\x06", b"\xc5", NOW + 2) is None
     assert await store.submit(b"\xbb", 0, b"\xb0", b"\xb1", b"\xc0", NOW) is None
@@ -236,7 +236,7 @@ async def test_a_database_of_the_first_version_goes_on(tmp_path: Path) -> None:
     await store.prune(NOW + HASHES_KEPT + 0.5)
     await store.close()
     again = SqliteStore(tmp_path / "store.db")
-    assert await again.commits(b"\xaa", 4, b"\x04") == [(4, b"\xc4"), (5, b"\xc5")]
+    assert await again.commits(b"\xaa", 4, b"\x04") == [(4, b"\xc4", b"\x05"), (5, b"\xc5", b"\x06")]
     assert await code(again.commits(b"\xaa", 3, b"\x03")) == "wrong-token"
     names = again._db.execute("SELECT name FROM sqlite_master WHERE name LIKE 'epochs%' ORDER BY name").fetchall()
     assert names == [("epochs",), ("epochs_ended",)]
@@ -249,9 +249,9 @@ async def test_chains_of_one_group_id(store: Store) -> None:
     assert await store.submit(b"g", 7, b"mallory", b"h8", b"hers", NOW) is None
     await store.register_group(b"g", 8, b"t8", NOW)
     assert await store.submit(b"g", 8, b"t8", b"t9", b"ours", NOW) is None
-    assert await store.commits(b"g", 8, b"t8") == [(8, b"ours")]
-    assert await store.commits(b"g", 7, b"mallory") == [(7, b"hers")]
-    assert await store.submit(b"g", 8, b"t8", b"x", b"late", NOW) == [(8, b"ours")]
+    assert await store.commits(b"g", 8, b"t8") == [(8, b"ours", b"t9")]
+    assert await store.commits(b"g", 7, b"mallory") == [(7, b"hers", b"h8")]
+    assert await store.submit(b"g", 8, b"t8", b"x", b"late", NOW) == [(8, b"ours", b"t9")]
     assert await store.submit(b"g", 8, b"h8", b"h9", b"hers too", NOW) is None
     assert await store.commits(b"g", 9, b"t9") == []
     assert await code(store.commits(b"g", 9, b"h8")) == "wrong-token"
