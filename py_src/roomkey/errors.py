@@ -59,6 +59,7 @@ CODES: dict[str, Code] = {
     "group-ended": Code("caller", False, "This conference has ended in favour of a new one."),
     "group-succeeding": Code("peer", True, "The conference is about to go on in a new group; try again in a moment."),
     "no-better-suite": Code("caller", False, "This conference uses the best encryption that everyone in it supports."),
+    "too-many-signals": Code("caller", True, "This page sends more signals than its conference takes; wait a moment."),
     "not-a-member": Code("caller", False, "This identity is no longer a member of the conference."),
     # -- the federation: identities, init-key sets, trust, negotiation --
     "invalid-identity": Code("caller", False, "This is not a name we can use; it should look like name@example.org."),

@@ -40,6 +40,7 @@ export type RoomkeyErrorCode =
   | "group-ended"
   | "group-succeeding"
   | "no-better-suite"
+  | "too-many-signals"
   | "not-a-member"
   | "invalid-identity"
   | "identity-not-canonical"
@@ -167,6 +168,7 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "group-ended": { fault: "caller", retryable: false, sentence: "This conference has ended in favour of a new one." },
   "group-succeeding": { fault: "peer", retryable: true, sentence: "The conference is about to go on in a new group; try again in a moment." },
   "no-better-suite": { fault: "caller", retryable: false, sentence: "This conference uses the best encryption that everyone in it supports." },
+  "too-many-signals": { fault: "caller", retryable: true, sentence: "This page sends more signals than its conference takes; wait a moment." },
   "not-a-member": { fault: "caller", retryable: false, sentence: "This identity is no longer a member of the conference." },
   "invalid-identity": { fault: "caller", retryable: false, sentence: "This is not a name we can use; it should look like name@example.org." },
   "identity-not-canonical": { fault: "peer", retryable: false, sentence: "A name is not written in its one allowed form, so it was refused." },

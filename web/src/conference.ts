@@ -8,6 +8,8 @@ import {
   type KeyFingerprints,
   type MembersValue,
   type Sent,
+  type SignalKind,
+  type SignalValue,
   type SrtpKeys,
   type SrtpProfile,
   type State,
@@ -170,6 +172,16 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
   }
 
   /**
+   * Says something for the moment, to all members or to the one client `to`: it is stored nowhere, and lost to whom it does not reach
+   * within a minute ("signal"). At most 64 KiB; 64 at once and 8 a second.
+   *
+   * Rejects with "no-such-member", "too-many-signals" (`retryAfter`), "bad-argument".
+   */
+  async signal(data: Uint8Array, options: { readonly to?: Uint8Array } & CallOptions = {}): Promise<void> {
+    await this.#signal("application", data, options.to, options.signal);
+  }
+
+  /**
    * The messages after number `after` (0: all that are kept), our own included, then those to come. It ends when the conference has
    * ended or is closed; aborting it rejects.
    */
@@ -232,6 +244,10 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
     return this.#connection.call(method, { handle: this.#handle, ...args }, signal);
   }
 
+  #signal(kind: SignalKind, data: Uint8Array, to?: Uint8Array, signal?: AbortSignal): Promise<void> {
+    return this.#call("conference.signal", { kind, data, to }, signal);
+  }
+
   #update(value: ConferenceValue): boolean {
     const fresh = state(value);
     // an answer that an event has overtaken: of an earlier epoch, or of the group before
@@ -241,6 +257,10 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
     this.#state = fresh;
     if (this.status !== "active") this.#ended.abort();
     return true;
+  }
+
+  #hearSignal({ kind, from, data }: SignalValue): void {
+    if (kind === "application") this.emit("signal", Object.freeze({ from: toMember(from), data }));
   }
 
   #receive(type: string, detail: unknown): void {
@@ -254,6 +274,8 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
     } else if (type === "message") {
       this.#stored.dispatchEvent(new Event("stored"));
       this.emit(type, toMessage(detail as Wire<Message>));
+    } else if (type === "signal") {
+      this.#hearSignal(detail as SignalValue);
     } else if (type === "successor") {
       const { conference, formerId, reason } = detail as SuccessorValue;
       this.#update(conference);

@@ -76,6 +76,12 @@ export interface Successor {
   readonly reason: "reinit" | "branch";
 }
 
+/** Something that a member said for the moment. */
+export interface Signal {
+  readonly from: Member;
+  readonly data: Uint8Array;
+}
+
 /** Events of a conference. The object's own properties are up to date before they come. */
 export interface ConferenceEvents {
   /** A new epoch: new keys for all members. */
@@ -88,6 +94,8 @@ export interface ConferenceEvents {
     readonly entered: readonly Member[];
   };
   message: Message;
+  /** What a member said for the moment by `Conference.signal`: it is stored nowhere. */
+  signal: Signal;
   /** It goes on in another group: `id` is another, `suite` may be; its messages stay. "epoch" follows, beginning low again. */
   successor: Successor;
   /** Everybody in it offers better encryption: `Conference.upgrade` moves it there. */
@@ -116,6 +124,12 @@ export type ConferenceValue = Wire<{
   members: Member[];
   verification: Verification;
 }>;
+
+/** @internal What signals are about: the application's own things, a call, or SRTP streams. */
+export type SignalKind = "application" | "call" | "streams";
+
+/** @internal A signal as the bridge gives it. */
+export type SignalValue = Wire<Signal> & { readonly kind: SignalKind };
 
 /** @internal */
 export interface MembersValue {

@@ -32,6 +32,7 @@ export type {
   KeyFingerprint,
   KeyFingerprints,
   Sent,
+  Signal,
   SrtpKey,
   SrtpKeys,
   SrtpProfile,

@@ -10,6 +10,7 @@ from roomkey.bridge.arguments import Arguments
 from roomkey.bridge.engine import Engine
 from roomkey.bridge.plain import Plain
 from roomkey.client.contacts import InitKeys
+from roomkey.conference import signals
 from roomkey.errors import RoomkeyError
 from roomkey.federation.identity import canonicalise, check_domain
 
@@ -64,6 +65,13 @@ async def send(engine: Engine, args: Arguments) -> Plain:
     return {"seq": sent.seq, "epoch": sent.epoch}
 
 
+async def signal(engine: Engine, args: Arguments) -> None:
+    kind = next((kind for kind, name in signals.KINDS.items() if name == args.text("kind")), None)
+    if kind is None:
+        raise RoomkeyError("bad-argument", f"kind: expected one of {sorted(signals.KINDS.values())}", field="kind")
+    await engine.conference_of(args).signal(args.data("data"), to=args.optional_data("to"), kind=kind)
+
+
 async def messages(engine: Engine, args: Arguments) -> list[Plain]:
     found = await engine.conference_of(args).history.messages(args.number("after", 0), args.number("limit", 100))
     return [plain.message(item) for item in found]
@@ -110,6 +118,7 @@ METHODS: Mapping[str, Callable[[Engine, Arguments], Awaitable[Any]]] = {
     "conference.leave": leave,
     "conference.close": close_conference,
     "conference.send": send,
+    "conference.signal": signal,
     "conference.messages": messages,
     "conference.forget": forget,
     "conference.keyFingerprints": key_fingerprints,

@@ -22,6 +22,7 @@ from roomkey.conference.events import (
     Failed,
     MembersChanged,
     MessageArrived,
+    SignalArrived,
     Succeeded,
     UpgradeOffered,
 )
@@ -49,8 +50,8 @@ class Engine:
     Args:
         export_keys: whether `conference.srtpKeys` and `conference.exportSecret` answer.
         policy: how keys of others are proved.
-    """
         media: who gets the keys of media.
+    """
 
     def __init__(
         self,
@@ -71,9 +72,9 @@ class Engine:
         self.trusts: dict[str, LogTrust] = {}
         self.owners: dict[Conference, Client] = {}
         self.invitations: dict[Conference, Invitation] = {}
-
         self.media = None if media is None else MediaKeys(media)
         self.loaded: set[Conference] = set()  # those that were here before this program started
+
     # -- what the page has set --
 
     def services_for(self, identity: str) -> dict[str, str]:
@@ -111,8 +112,8 @@ class Engine:
         handle = self.handles.add(client)
         for conference in client.conferences():
             self.conference(client, conference)
-        for conference in client.invitations():
             self.loaded.add(conference)
+        for conference in client.invitations():
             self.invitation(client, conference)
         return plain.identity(handle, client)
 
@@ -146,13 +147,13 @@ class Engine:
             self.loaded.discard(conference)
             del self.owners[conference]
 
-    # -- events --
     def drop(self, conference: Conference) -> None:
         """Ends a conference's handle, and the media worker's hold on its keys."""
         if self.media is not None:
             self.media.end(conference)
         self.handles.drop(conference)
 
+    # -- events --
 
     def listener(self) -> tuple[Callable[[ClientEvent], None], Callable[[Client], None]]:
         """A listener for a client that is being opened, and what tells it which client that became."""
@@ -198,15 +199,17 @@ class Engine:
             if client is not None and isinstance(event, Failed):  # an invitation has no events of its own
                 self._on_client(client, event)
             return
-        if isinstance(event, EpochChanged):
         if self.media is not None:
             self.media.on_event(handle, conference, event)
+        if isinstance(event, EpochChanged):
             self._emit("conference", handle, "epoch", plain.conference(handle, conference))
         elif isinstance(event, MembersChanged):
             after = plain.conference(handle, conference)
             self._emit("conference", handle, "members", plain.members_changed(event, after))
         elif isinstance(event, MessageArrived):
             self._emit("conference", handle, "message", plain.message(event.message))
+        elif isinstance(event, SignalArrived):
+            self._emit("conference", handle, "signal", plain.signal(event))
         elif isinstance(event, Succeeded):
             self._emit("conference", handle, "successor", plain.succeeded(event, plain.conference(handle, conference)))
         elif isinstance(event, UpgradeOffered):

@@ -8,10 +8,10 @@ from roomkey.client.client import Client
 from roomkey.client.contacts import InitKeys
 from roomkey.client.devices import Device
 from roomkey.client.traffic import Traffic
-from roomkey.conference import records
+from roomkey.conference import records, signals
 from roomkey.conference.conference import Conference
 from roomkey.conference.epoch_keys import Fingerprint
-from roomkey.conference.events import Ended, Member, MembersChanged, Message, Succeeded
+from roomkey.conference.events import Ended, Member, MembersChanged, Message, SignalArrived, Succeeded
 from roomkey.crypto.suites import SUITES
 from roomkey.federation.delivery import Stock
 from roomkey.federation.identity import domain_of
@@ -123,6 +123,10 @@ def message(value: Message) -> Plain:
         "data": value.data,
         "time": value.time,
     }
+
+
+def signal(value: SignalArrived) -> Plain:
+    return {"kind": signals.KINDS[value.kind], "from": member(value.sender), "data": value.data}
 
 
 def members_changed(value: MembersChanged, after: Plain) -> Plain:

@@ -83,7 +83,9 @@ class Client:
         self._contacts = Contacts(
             store, self._current_routes, host.now, policy, own, self._logs, self._own_manifest, host.sleep
         )
-        self._outbox = Outbox(store, self._current_routes, self._work.spawn, self._undelivered, self._delivered)
+        self._outbox = Outbox(
+            store, self._current_routes, host.now, self._work.spawn, self._undelivered, self._delivered
+        )
         self._heirs = Heirs(host, store, self._keys, record.suites, self._contacts, self._pool)
         signing = {pair.public for pair in self._keys.pairs.values()}
         self._around = Surroundings(

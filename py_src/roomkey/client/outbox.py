@@ -4,6 +4,7 @@ restart.
     written --send--> delivered, deleted        inboxes keep each message once, so a repeated send does no harm
     written --the service does not take it now--> written, tried again later
     written --the service never will--> deleted, reported
+    written --a signal, and nobody waits for it any more--> deleted
 
 One queue per domain, in order; a domain whose service is down holds up nobody else's.
 """
@@ -16,6 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from roomkey.conference import records
 from roomkey.conference.changes import Changes
+from roomkey.conference.signals import MAX_AGE
 from roomkey.errors import RoomkeyError
 from roomkey.federation.fanout import Routes
 from roomkey.host.interface import Store
@@ -39,16 +41,19 @@ class Outbox:
         self,
         store: Store,
         routes: Callable[[], Routes],
+        now: Callable[[], float],
         spawn: Callable[[Callable[[], Awaitable[None]]], None],
         report: Report,
         delivered: Delivered,
     ) -> None:
         self._store = store
         self._routes = routes
+        self._now = now
         self._spawn = spawn
         self._report = report
         self._delivered = delivered
         self._next = 0
+        self._expire: dict[str, float] = {}  # signals, by name; those of an earlier run are of no use
         self._domains: set[str] = set()
         self._draining: dict[str, asyncio.Event] = {}
         self._resting: set[str] = set()  # of those, the ones that sit out a failure
@@ -66,7 +71,10 @@ class Outbox:
         for delivery in deliveries:
             domain = delivery.domain.decode("ascii")
             self._domains.add(domain)
-            changes.put(records.out_name(domain, self._next), delivery)
+            name = records.out_name(domain, self._next)
+            if delivery.kind == records.SIGNAL:
+                self._expire[name] = self._now() + MAX_AGE
+            changes.put(name, delivery)
             self._next += 1
 
     def wake(self) -> None:
@@ -121,6 +129,9 @@ class Outbox:
     async def _send(self, domain: str, name: str, delivery: records.Delivery) -> RoomkeyError | None:
         """Sends one delivery and deletes it; the error if it must wait."""
         kind = records.KINDS[delivery.kind]
+        if delivery.kind == records.SIGNAL and self._expire.get(name, 0.0) < self._now():
+            await self._forget(name)
+            return None
         try:
             unknown = await self._routes().service_of(domain).send(delivery.message, delivery.clients)
         except RoomkeyError as error:
@@ -134,5 +145,9 @@ class Outbox:
                     delivery.group_id,
                     RoomkeyError("unknown-client", "expected clients that their service knows", count=len(unknown)),
                 )
-        await self._store.write({}, [name])
+        await self._forget(name)
         return None
+
+    async def _forget(self, name: str) -> None:
+        await self._store.write({}, [name])
+        self._expire.pop(name, None)

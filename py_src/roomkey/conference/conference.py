@@ -17,6 +17,7 @@ from roomkey.conference import (
     ordering,
     receiving,
     records,
+    signals,
     succession,
     tickets,
     upkeep,
@@ -224,6 +225,17 @@ class Conference(Running):
             )
         return await self._carry(lambda: messages.send(self._session, bytes(data)))
 
+    async def signal(self, data: bytes, *, to: bytes | None = None, kind: int = signals.APPLICATION) -> None:
+        """Says something for the moment, to all members or to one client: it is stored nowhere, and lost where it does
+        not arrive within a minute (`SignalArrived`).
+
+        Errors: "bad-argument" for too much, "no-such-member", "not-a-member", "too-many-signals".
+        """
+        if len(data) > signals.MAX_DATA:
+            text = f"data: expected at most {signals.MAX_DATA} bytes, got {len(data)}"
+            raise RoomkeyError("bad-argument", text, field="data")
+        await self._carry(lambda: messages.signal(self._session, kind, bytes(data), to))
+
     @property
     def history(self) -> History:
         """What was said."""
@@ -234,18 +246,6 @@ class Conference(Running):
         """The keys of this epoch. Errors: "not-a-member"."""
         return EpochKeys(self._session.live, self.members)
 
-    # -- for the client --
-
-    async def receive(self, data: bytes) -> None:
-        """Processes one message of an inbox. Errors: see `receiving.receive`."""
-        departing = self._session.record.departing
-        try:
-            await self._run(lambda: receiving.receive(self._session, data))
-        except RoomkeyError as error:
-            if error.code == "storage-failed" or not (error.retryable or withheld(error)):
-                raise
-            self.settle()  # what it takes to go on did not answer: the message is held, and tried again once it does
-        if self._session.record.departing != departing:
     async def prepare_media(self, *, fresh: bool) -> None:
         """Makes sure that no context of a media stream comes twice in an epoch: where it is not on record which were
         used, the epoch is ended by a commit first.
@@ -262,6 +262,18 @@ class Conference(Running):
         """A context for one media stream, never given out before and durable. Errors: `contexts.reserve`'s."""
         return await self._run(lambda: contexts.reserve(self._session))
 
+    # -- for the client --
+
+    async def receive(self, data: bytes) -> None:
+        """Processes one message of an inbox. Errors: see `receiving.receive`."""
+        departing = self._session.record.departing
+        try:
+            await self._run(lambda: receiving.receive(self._session, data))
+        except RoomkeyError as error:
+            if error.code == "storage-failed" or not (error.retryable or withheld(error)):
+                raise
+            self.settle()  # what it takes to go on did not answer: the message is held, and tried again once it does
+        if self._session.record.departing != departing:
             self._session.around.spawn(lambda: upkeep.see_off(self._session))
         self._go_on()
 

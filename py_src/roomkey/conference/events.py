@@ -62,6 +62,15 @@ class MessageArrived:
 
 
 @dataclass(frozen=True)
+class SignalArrived:
+    """What a member said for the moment (`signals`): it is stored nowhere."""
+
+    sender: Member
+    kind: int  # of `signals.KINDS`
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Ended:
     """Nothing more comes: "removed" by `by`, "left" by ourselves, or "downgrade" or "failed" because going on was not
     safe.
@@ -96,4 +105,6 @@ class Failed:
     error: RoomkeyError
 
 
-Event: TypeAlias = EpochChanged | MembersChanged | MessageArrived | Succeeded | UpgradeOffered | Ended | Failed
+Event: TypeAlias = (
+    EpochChanged | MembersChanged | MessageArrived | SignalArrived | Succeeded | UpgradeOffered | Ended | Failed
+)

@@ -5,9 +5,9 @@ The function here expects the caller to hold the session's lock.
 
 from __future__ import annotations
 
-from roomkey.conference import messages, records
+from roomkey.conference import messages, records, signals
 from roomkey.conference.changes import Changes
-from roomkey.conference.events import Member, MessageArrived
+from roomkey.conference.events import Event, Member, MessageArrived
 from roomkey.conference.reading import departing, group_of, head
 from roomkey.conference.session import Session
 from roomkey.errors import RoomkeyError
@@ -26,13 +26,18 @@ async def receive(session: Session, data: bytes) -> None:
     epoch, content_type = head(body)
     if session.seen(data) or content_type == framing.COMMIT or epoch >= former.epoch:
         return  # who did not come along may go on there; it is not for us any more
-    changes, record, arrived = Changes(), session.marked(data), None
+    changes, record = Changes(), session.marked(data)
+    said: Event | None = None
     if content_type == framing.APPLICATION:
         processed = await processing.process(session.around.crypto, former, data)
         event, after = processed.event, processed.group
         assert isinstance(event, ApplicationMessage)
         sender = _member_behind(session, event.leaf)
-        arrived, record = messages.append(session, record, changes, sender, event.epoch, event.data)
+        if signals.is_signal(event.authenticated_data):
+            said = session.signalling.heard(event.data, sender, session.members, session.around.now())
+        else:
+            message, record = messages.append(session, record, changes, sender, event.epoch, event.data)
+            said = MessageArrived(message)
     else:
         after, leaf = await processing.process_departure(session.around.crypto, former, data)
         gone = former.tree.leaf(leaf)
@@ -43,8 +48,8 @@ async def receive(session: Session, data: bytes) -> None:
     changes.put(records.conference_name(session.key), record)
     await changes.write(session.around.store)
     session.former, session.record = after, record
-    if arrived is not None:
-        session.emit(MessageArrived(arrived))
+    if said is not None:
+        session.emit(said)
 
 
 def _member_behind(session: Session, leaf: LeafNode) -> Member:

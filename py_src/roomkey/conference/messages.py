@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from roomkey.conference import commits, records, succession
+from roomkey.conference import commits, records, signals, succession
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Member, Message
 from roomkey.conference.session import Session
@@ -30,12 +30,7 @@ async def send(session: Session, data: bytes) -> Sent:
     """Sends an application message: durable when this returns, delivered by the outbox. Errors: "not-a-member",
     "storage-failed"; "group-succeeding" between a ReInit and the group that it asks for.
     """
-    before = session.live
-    if before.reinit is not None:
-        succession.expect_none_due(session)
-    own = session.member_at(before.own_leaf)
-    if own is None:
-        raise RoomkeyError("not-a-member", "expected our own leaf among the members")
+    before, own = _may_say(session)
     # Not held up by a leaver whom nobody has removed yet: see web/docs/decisions.md.
     heads = b"" if session.showed == before.epoch else await session.heads()
     after, wire = await processing.protect(session.around.crypto, before, data, heads, waiting="unsafe-send")
@@ -48,8 +43,46 @@ async def send(session: Session, data: bytes) -> Sent:
     session.around.outbox.put(changes, deliveries)
     await changes.write(session.around.store)
     session.group, session.record, session.showed = after, record, before.epoch
+    session.signalling.aside = 0
     session.around.outbox.wake()
     return Sent(message.seq, message.epoch)
+
+
+async def signal(session: Session, kind: int, data: bytes, to: bytes | None) -> None:
+    """Sends a signal (`signals`); the outbox forgets it once it is too old. Errors: "no-such-member" for a client that
+    is none, "too-many-signals", and those of `send`.
+
+    Args:
+        to: the one client that it is for. From time to time others get one too, and pass over it.
+    """
+    before, own = _may_say(session)
+    now = session.around.now()
+    there = [member for member in session.members if to in (None, member.client)]
+    if not there or to == own.client:
+        raise RoomkeyError("no-such-member", "to: expected another client of the conference")
+    session.signalling.expect_leave(now)
+    said = signals.Signal(kind, int(now * 1000), to, data).encode()
+    after, wire = await processing.protect(session.around.crypto, before, said, signals.MARK, waiting="unsafe-send")
+    aside = to is not None and session.signalling.aside < signals.MAX_ASIDE
+    changes = Changes()
+    after = session.put_group(changes, after)
+    hear = there if aside else session.members
+    session.around.outbox.put(changes, list(commits.deliveries(session.group_id, records.SIGNAL, wire, hear)))
+    await changes.write(session.around.store)
+    session.group = after
+    session.signalling.aside = session.signalling.aside + 1 if aside else 0
+    session.around.outbox.wake()
+
+
+def _may_say(session: Session) -> tuple[Group, Member]:
+    """The group in which we speak, and ourselves. Errors: see `send`."""
+    before = session.live
+    if before.reinit is not None:
+        succession.expect_none_due(session)
+    own = session.member_at(before.own_leaf)
+    if own is None:
+        raise RoomkeyError("not-a-member", "expected our own leaf among the members")
+    return before, own
 
 
 def append(

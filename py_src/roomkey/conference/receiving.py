@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from roomkey.conference import commits, late, messages, moving, ordering, records, succession
+from roomkey.conference import commits, late, messages, moving, ordering, records, signals, succession
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Failed, MessageArrived
 from roomkey.conference.reading import departing, group_of, head, withheld
@@ -213,7 +213,9 @@ async def _hold(session: Session, epoch: int, data: bytes) -> None:
 async def _process(session: Session, group: Group, data: bytes) -> None:
     processed = await processing.process(session.around.crypto, group, data)
     event = processed.event
-    if isinstance(event, ApplicationMessage):
+    if isinstance(event, ApplicationMessage) and signals.is_signal(event.authenticated_data):
+        await _hear(session, processed.group, event, data)
+    elif isinstance(event, ApplicationMessage):
         await _store_message(session, processed.group, event, data)
     elif isinstance(event, ProposalReceived):
         await _note_proposal(session, processed.group, event, data)
@@ -230,6 +232,16 @@ async def _store_message(session: Session, after: Group, event: ApplicationMessa
     await _write(session, after, record, changes)
     session.heard(event.authenticated_data)
     session.emit(MessageArrived(message))
+
+
+async def _hear(session: Session, after: Group, event: ApplicationMessage, data: bytes) -> None:
+    """A signal: its key is used up, and nothing of it stays."""
+    await _write(session, after, session.marked(data), Changes())
+    if session.record.status == records.ACTIVE:
+        sender = messages.sender_of(session, after, event)
+        heard = session.signalling.heard(event.data, sender, session.members, session.around.now())
+        if heard is not None:
+            session.emit(heard)
 
 
 async def _write(session: Session, after: Group, record: records.ConferenceRecord, changes: Changes) -> None:

@@ -47,7 +47,8 @@ WELCOME = 1
 COMMIT = 2
 PROPOSAL = 3
 MESSAGE = 4
-KINDS = {WELCOME: "welcome", COMMIT: "commit", PROPOSAL: "proposal", MESSAGE: "message"}
+SIGNAL = 5
+KINDS = {WELCOME: "welcome", COMMIT: "commit", PROPOSAL: "proposal", MESSAGE: "message", SIGNAL: "signal"}
 
 # PendingFounding.reason
 REINIT = 1
@@ -155,13 +156,13 @@ class FormerGroup(Struct):
     group: Opaque
 
 
-class Stranger(Struct):
 class ContextsRecord(Struct):
     """The context value that our next media stream gets (`contexts`)."""
 
     next: U64
 
 
+class Stranger(Struct):
     """A message whose Welcome may be on its way by another service; `received` Unix seconds."""
 
     received: U64
@@ -230,11 +231,11 @@ def former_name(key: str) -> str:
     return f"former/{key}"
 
 
-def welcome_name(key: str, digest: bytes = b"") -> str:
 def contexts_name(key: str) -> str:
     return f"contexts/{key}"
 
 
+def welcome_name(key: str, digest: bytes = b"") -> str:
     """The name of a Welcome to a successor, or the prefix of all."""
     return f"welcome/{key}/{digest.hex()}"
 

@@ -24,6 +24,7 @@ from typing import Literal, NamedTuple
 from roomkey.conference import ordering, records
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Ended, EpochChanged, Event, Member, MembersChanged, UpgradeOffered
+from roomkey.conference.signals import Signalling
 from roomkey.conference.surroundings import Surroundings as Surroundings
 from roomkey.crypto.provider import KeyPair
 from roomkey.errors import RoomkeyError
@@ -73,6 +74,7 @@ class Session:
     left: bool = False
     told_of: str = ""  # code of what keeps us from catching up, once it was told
     showed: int = -1  # the epoch in which we showed our heads of logs by a message
+    signalling: Signalling = field(default_factory=Signalling)
     forgetting: bool = False  # not before the inbox has shown what waited in it: some may be of epochs now too old
 
     # -- reading --
