@@ -81,3 +81,24 @@ def test_who_has_no_keys_sees_nothing(people: list[Person]) -> None:
     until("media to come to alice", lambda: seen(alice, "listened")["packets"] > 50)
     here = seen(alice, "listened")
     assert (here["frames"], here["colour"]) == (0, None), here
+
+
+@pytest.mark.parametrize("codec", ["VP8", "VP9", "H264", "AV1"])
+def test_every_codec_shows_a_picture(people: list[Person], codec: str) -> None:
+    alice, bob, carol = people
+    opens(alice, codec, conference=CALL, colour=RED, codec=codec)
+    opens(bob, codec, conference=CALL, colour=GREEN)
+    connect(alice, bob, codec)
+    assert shows(bob, codec, RED)["codec"] == f"video/{codec}"
+    shows(alice, codec, GREEN)
+    for person in (alice, bob):
+        person.do("media.close(values)", codec)
+    # who has no keys: frames come, and none is a picture
+    name = f"{codec} without keys"
+    opens(alice, name, conference=CALL, colour=BLUE, codec=codec)
+    opens(carol, name, colour=GREEN)
+    connect(alice, carol, name)
+    until("media to come", lambda: seen(carol, name)["packets"] > 60)
+    assert seen(carol, name)["colour"] is None, seen(carol, name)
+    for person in (alice, carol):
+        person.do("media.close(values)", name)

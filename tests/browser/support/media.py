@@ -22,8 +22,7 @@ RunCheck = Callable[[str, Any], Any]
 @contextmanager
 def checks(name: str, host: str, chromium: PlaywrightBrowser, folder: Path) -> Iterator[RunCheck]:
     """The functions of media/NAME.mjs with the sources that they check, run in `host`: "node" or "chromium"."""
-    module = folder / f"{name}.mjs"
-    build.esbuild(CHECKS / f"{name}.mjs", module, source_map=False)
+    module = bundled(name, folder)
     if host == "node":
         yield in_node(module)
         return
@@ -33,6 +32,17 @@ def checks(name: str, host: str, chromium: PlaywrightBrowser, folder: Path) -> I
         page.goto(site.address)
         code = "async ([name, argument]) => (await import('/checks.js'))[name](argument)"
         yield lambda check, argument: page.evaluate(code, [check, argument])
+
+
+def node_checks(name: str, folder: Path) -> RunCheck:
+    """The functions of media/NAME.mjs in Node alone: of rules that need no browser."""
+    return in_node(bundled(name, folder))
+
+
+def bundled(name: str, folder: Path) -> Path:
+    module = folder / f"{name}.mjs"
+    build.esbuild(CHECKS / f"{name}.mjs", module, source_map=False)
+    return module
 
 
 def in_node(module: Path) -> RunCheck:

@@ -9,7 +9,8 @@
  *     VP9    none                                   as it is      RFC 9628 section 4.2: all that is needed is in the descriptor
  *     H.264  all up to 4 bytes of the first slice   escaped       RFC 6184 section 5: cut at start codes; parameter sets and the
  *                                                                 slice's number of them (H.264 7.3.3) are looked up
- *     AV1    one OBU header, of a frame             as it is      AV1 RTP section 4.5: cut into OBUs, sizes put in or left out
+ *     AV1    sequence header if there is one, then   as it is      AV1 RTP sections 4.4 and 4.5: cut into OBUs, sizes put in or left
+ *            the OBU header of a frame                             out; a packetiser marks a key frame where that header is first
  *
  * A cover is copied, not cut off: what a receiver decodes is what was sealed, so that altered clear bytes reach no decoder, and what
  * depacketisers rewrite (start codes, OBU sizes, H.264's parameter sets) breaks nothing.
@@ -41,7 +42,7 @@ export function cover(codec: Codec, frame: Bytes, sealed: Bytes): Bytes {
     case "H264":
       return coverH264(frame, sealed);
     case "AV1":
-      return concat(Uint8Array.of(FRAME_OBU << 3), sealed);
+      return concat(sequenceHeader(frame), Uint8Array.of(FRAME_OBU << 3), sealed);
     default:
       return sealed;
   }
@@ -163,29 +164,48 @@ function unescape(before: Bytes, escaped: Bytes): Bytes {
 
 // -- AV1 (section 5.3 of its specification) --
 
+const SEQUENCE_HEADER_OBU = 1;
 const FRAME_OBU = 6;
 const HAS_EXTENSION = 4;
 const HAS_SIZE = 2;
 
-/** The payload of the first frame OBU; depacketisers put sizes into its header, and may put other OBUs before it. */
-function uncoverAv1(wire: Bytes): Bytes {
-  let at = 0;
-  while (at < wire.length) {
-    const header = wire[at]!;
-    at += (header & HAS_EXTENSION) === 0 ? 1 : 2;
-    let size = wire.length - at;
-    if ((header & HAS_SIZE) !== 0) [size, at] = leb128(wire, at);
-    if (size < 0 || at + size > wire.length) break;
-    if (((header >> 3) & 0xf) === FRAME_OBU) return wire.subarray(at, at + size);
-    at += size;
+interface Obu {
+  readonly type: number;
+  /** Of its header. */
+  readonly start: number;
+  readonly payload: number;
+  readonly end: number;
+}
+
+/** OBUs one after the other; the last one may leave out its size. Throws `Refused` "malformed". */
+function* obus(frame: Bytes): Generator<Obu> {
+  for (let start = 0; start < frame.length; ) {
+    const header = frame[start]!;
+    let payload = start + ((header & HAS_EXTENSION) === 0 ? 1 : 2);
+    let size = frame.length - payload;
+    if ((header & HAS_SIZE) !== 0) [size, payload] = leb128(frame, payload);
+    const end = payload + size;
+    if (size < 0 || end > frame.length) throw new Refused("malformed", "expected an OBU within the frame");
+    yield { type: (header >> 3) & 0xf, start, payload, end };
+    start = end;
   }
+}
+
+/** The frame's sequence header as it is, or nothing. */
+function sequenceHeader(frame: Bytes): Bytes {
+  for (const { type, start, end } of obus(frame)) if (type === SEQUENCE_HEADER_OBU && end < frame.length) return frame.subarray(start, end);
+  return new Uint8Array(0);
+}
+
+function uncoverAv1(wire: Bytes): Bytes {
+  for (const { type, payload, end } of obus(wire)) if (type === FRAME_OBU) return wire.subarray(payload, end);
   throw new Refused("malformed", "expected a frame OBU");
 }
 
-function leb128(wire: Bytes, start: number): [value: number, end: number] {
+function leb128(frame: Bytes, start: number): [value: number, end: number] {
   let value = 0;
   for (let place = 0; place < 5; place += 1) {
-    const byte = wire[start + place];
+    const byte = frame[start + place];
     if (byte === undefined) break;
     value += (byte & 0x7f) * 2 ** (7 * place);
     if (byte < 0x80) return [value, start + place + 1];

@@ -123,12 +123,12 @@ export class ConferenceKeys<M extends Occupant> {
     return Number.isFinite(first) ? first : undefined;
   }
 
-  /** Whether a frame of unknown keys may be of an epoch that is on its way: one soon after the newest, or the first of a successor. */
+  /** Whether a frame of unknown keys may be of an epoch that is on its way: one soon after the newest. */
   mayCome(sealed: Bytes): boolean {
     if (this.#ended) return false;
     const newest = this.#generations[0]?.epochs.at(-1)?.epoch.sframe.epoch;
     const low = BigInt.asUintN(EPOCH_BITS, decodeHeader(sealed).kid);
-    if (newest === undefined || low < EPOCHS_AHEAD) return newest === undefined || BigInt.asUintN(EPOCH_BITS, newest) !== low;
+    if (newest === undefined) return true;
     const ahead = BigInt.asUintN(EPOCH_BITS, low - newest);
     return ahead > 0n && ahead <= EPOCHS_AHEAD;
   }

@@ -6,10 +6,12 @@
  *     any        a good frame                                                                    "protected"
  *     any        frames of unknown keys for BAD_AFTER, and nothing good                          "no-key"
  *     any        other frames that were refused for BAD_AFTER, and nothing good                  "refused"
+ *
+ * A stream is one member's, under one context: another one takes its place only after nothing good came for BAD_AFTER.
  */
 import type { Bytes } from "../worker/crypto_keys.js";
 import { type Codec, metadata, uncover } from "./clear_bytes.js";
-import type { ConferenceKeys, Occupant } from "./conference_keys.js";
+import type { ConferenceKeys, MemberFrame, Occupant } from "./conference_keys.js";
 import { type Reason, Refused } from "./refused.js";
 import { sameBytes } from "./same_bytes.js";
 
@@ -47,6 +49,7 @@ export class Incoming<F, M extends Occupant> {
   #held: { readonly arrival: Arrival<F>; readonly at: number }[] = [];
   #condition: StreamCondition<M>;
   #lastGood: number | undefined;
+  #context: bigint | undefined;
   #badSince: number | undefined;
 
   /** @param from - the only client whose frames are let through, where it is known */
@@ -90,10 +93,8 @@ export class Incoming<F, M extends Occupant> {
       if (codec === undefined) throw new Refused("malformed", "expected a codec that we know");
       sealed = uncover(codec, data);
       const opened = await this.#keys.open(sealed, metadata(codec), now);
-      if (this.#from !== undefined && !sameBytes(this.#from, opened.member.clientId)) {
-        throw new Refused("unknown-stream", "expected frames of the member whose stream it is");
-      }
-      this.#good(opened.member, now);
+      if (!this.#isOurs(opened, now)) throw new Refused("unknown-stream", "expected frames of the stream that is shown here");
+      this.#good(opened, now);
       return { frame, data: opened.frame };
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
@@ -102,7 +103,16 @@ export class Incoming<F, M extends Occupant> {
     }
   }
 
-  #good(member: M, now: number): void {
+  /** A relay that swaps streams is refused: who is shown must be silent for a while before another stream takes the place. */
+  #isOurs({ member, context }: MemberFrame<M>, now: number): boolean {
+    if (this.#from !== undefined && !sameBytes(this.#from, member.clientId)) return false;
+    const { member: shown } = this.#condition;
+    if (shown === undefined || this.#lastGood === undefined || now >= this.#lastGood + BAD_AFTER) return true;
+    return sameBytes(shown.clientId, member.clientId) && context === this.#context;
+  }
+
+  #good({ member, context }: MemberFrame<M>, now: number): void {
+    this.#context = context;
     this.#lastGood = now;
     this.#badSince = undefined;
     const { state, member: before } = this.#condition;
