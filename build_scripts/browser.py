@@ -105,14 +105,19 @@ def download() -> Iterator[Path]:
 
 def install_on_debian() -> Iterator[Path]:
     """As root on Debian, its package `chromium`. (Ubuntu's package of that name is a snap stub.)"""
+    if apt_install("chromium"):
+        yield from installed()
+
+
+def apt_install(package: str) -> bool:
+    """Installs a Debian package, where that can be done; whether it worked."""
     if os.geteuid() != 0 or shutil.which("apt-get") is None or not is_debian():
-        return
-    print("roomkey: installing Debian's package chromium", file=sys.stderr, flush=True)
+        return False
+    print(f"roomkey: installing Debian's package {package}", file=sys.stderr, flush=True)
     variables = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     attempt(["apt-get", "update", "-q"], DOWNLOAD_SECONDS, variables)
-    install = ["apt-get", "install", "-q", "-y", "--no-install-recommends", "chromium"]
-    if attempt(install, DOWNLOAD_SECONDS, variables):
-        yield from installed()
+    install = ["apt-get", "install", "-q", "-y", "--no-install-recommends", package]
+    return attempt(install, DOWNLOAD_SECONDS, variables)
 
 
 def is_debian() -> bool:

@@ -1,0 +1,52 @@
+// A drawn moving picture, encoded by WebCodecs, in SRTP packets; in a page only.
+
+import { RtpOutgoing } from "../../../web/src/media/rtp_outgoing.ts";
+import { VP8 } from "../../../web/src/media/rtp_vp8.ts";
+import { SessionKeys, SRTP_PROFILES } from "../../../web/src/media/srtp_kdf.ts";
+import { SrtpSender } from "../../../web/src/media/srtp_sender.ts";
+import { hex, toHex } from "./support.mjs";
+
+const [WIDTH, HEIGHT, RATE] = [320, 240, 20];
+const CODECS = { VP8: { format: VP8, codec: "vp8" } };
+
+/** The frames' packets, in hex. Quarters of the colours given; the last one grows lighter from frame to frame. */
+export async function pictures({ codec: name, ssrc, count, keyEvery, colours, profile, key, salt, mki, mode, rollover, random }) {
+  const { format, codec } = CODECS[name];
+  const sender = new SrtpSender(await SessionKeys.derive(SRTP_PROFILES.get(profile), hex(key), hex(salt), hex(mki)), mode);
+  sender.open(ssrc, rollover);
+  const stream = new RtpOutgoing(ssrc, format, random);
+  const frames = [];
+  const encoder = new VideoEncoder({
+    error: (error) => { throw error; },
+    output: (chunk) => {
+      const data = new Uint8Array(chunk.byteLength);
+      chunk.copyTo(data);
+      frames.push({ data, keyFrame: chunk.type === "key", timestamp: chunk.timestamp });
+    },
+  });
+  encoder.configure({ codec, width: WIDTH, height: HEIGHT, bitrate: 400_000, framerate: RATE, latencyMode: "realtime" });
+  const context = new OffscreenCanvas(WIDTH, HEIGHT).getContext("2d");
+  for (let at = 0; at < count; at += 1) {
+    const picture = draw(context, colours, Math.round((200 * at) / count), (1e6 / RATE) * at);
+    encoder.encode(picture, { keyFrame: at % keyEvery === 0 });
+    picture.close();
+  }
+  await encoder.flush();
+  const sealed = [];
+  for (const frame of frames) {
+    // A sender's places only go up: one packet after the other.
+    const packets = [];
+    for (const packet of stream.packets(frame)) packets.push(toHex(await sender.protect(packet)));
+    sealed.push(packets);
+  }
+  return sealed;
+}
+
+function draw(context, colours, light, timestamp) {
+  const all = [...colours, [light, light, light]];
+  for (const [place, colour] of all.entries()) {
+    context.fillStyle = `rgb(${colour.join()})`;
+    context.fillRect((place % 2) * (WIDTH / 2), Math.floor(place / 2) * (HEIGHT / 2), WIDTH / 2, HEIGHT / 2);
+  }
+  return new VideoFrame(context.canvas, { timestamp, alpha: "discard" });
+}
