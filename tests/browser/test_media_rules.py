@@ -1,8 +1,6 @@
-"""The media worker's rules as value machines, in Node and without a clock: when keys change, what frames wait for, covers."""
+"""The media worker's rules as value machines, in Node and without a clock: keys, waiting, covers, relays."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import pytest
 
@@ -24,8 +22,8 @@ RULES = [
 
 
 @pytest.fixture(scope="module")
-def rules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunCheck]:
-    yield media.node_checks("rules_checks", tmp_path_factory.mktemp("rules"))
+def rules(tmp_path_factory: pytest.TempPathFactory) -> RunCheck:
+    return media.node_checks("rules_checks", tmp_path_factory.mktemp("rules"))
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -36,3 +34,39 @@ def test_keys_come_and_go_by_the_rules(rules: RunCheck, rule: str) -> None:
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_c5_ten_epochs_a_second_mix_no_keys(rules: RunCheck, seed: int) -> None:
     assert rules("tenEpochs", {"seed": seed})["lost"] == 0
+
+
+@pytest.fixture(scope="module")
+def covers(tmp_path_factory: pytest.TempPathFactory) -> RunCheck:
+    return media.node_checks("cover_checks", tmp_path_factory.mktemp("covers"))
+
+
+@pytest.mark.parametrize("codec", ["audio", "VP8", "VP9", "H264", "AV1"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_covers_come_off_whatever_depacketisers_rewrite(covers: RunCheck, codec: str, seed: int) -> None:
+    assert covers("roundTrips", {"codec": codec, "seed": seed}) >= 200
+
+
+@pytest.mark.parametrize("check", ["clearBytes", "damaged", "startCodes", "otherCodecs", "names"])
+def test_covers_show_what_they_must_and_no_more(covers: RunCheck, check: str) -> None:
+    assert covers(check, {}) > 0
+
+
+@pytest.fixture(scope="module")
+def relay(tmp_path_factory: pytest.TempPathFactory) -> RunCheck:
+    return media.node_checks("relay_checks", tmp_path_factory.mktemp("relay"))
+
+
+@pytest.mark.parametrize("bound", [True, False])
+@pytest.mark.parametrize("suite", [1, 4, 5])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_hostile_relay_shows_nothing_forged(relay: RunCheck, seed: int, suite: int, bound: bool) -> None:
+    assert relay("hostile", {"seed": seed, "suite": suite, "bound": bound}) > 150
+
+
+def test_c4_swapped_streams_are_refused(relay: RunCheck) -> None:
+    assert relay("swapped", {}) > 0
+
+
+def test_d11_no_media_without_keys(relay: RunCheck) -> None:
+    assert relay("withoutKeys", {}) > 0

@@ -45,7 +45,7 @@ export class End {
 
 /** What became of frames that came at `now`: texts of the good ones, reasons of the others. */
 export async function arrive(incoming, frames, now, codec = "VP9") {
-  for (const data of frames) incoming.push({ frame: data, codec, data: data.slice() }, now);
+  for (const data of frames) incoming.push({ frame: data, codec: codec ?? undefined, data: data.slice() }, now);
   return outcomes(await incoming.settle(now));
 }
 
