@@ -1,4 +1,4 @@
-"""ffmpeg, which knows nothing of us, plays a page's SRTP with a conference's keys, and sees the picture that was sent."""
+"""ffmpeg, which knows nothing of us, plays a page's SRTP with a conference's keys, and sees what was sent."""
 
 from __future__ import annotations
 
