@@ -20,6 +20,7 @@ from roomkey.mls.framing import MLSMessage
 from roomkey.mls.group import Group, JoinKeys
 from roomkey.mls.joining import Joined
 from roomkey.mls.psk import PreSharedKeyID
+from roomkey.mls.successor import Agreed
 from roomkey.mls.welcome import Welcome
 
 
@@ -102,9 +103,11 @@ class Opened:
     def last_resort(self) -> bool:
         return self._pool.is_last_resort(self._found)
 
-    async def join(self, former: Sequence[Group]) -> Joined:
+    async def join(self, former: Sequence[Group], again: Agreed) -> Joined:
         """The group, proved, as one that follows on one of these."""
-        return await joining.join(self._crypto, self._data, [self._found.keys], former=former, who=named_client)
+        return await joining.join(
+            self._crypto, self._data, [self._found.keys], former=former, who=named_client, again=again
+        )
 
     def use_up(self, changes: Changes, *, joined: bool) -> None:
         """Adds to a transaction that the KeyPackage is used up, with its leaf key unless we joined."""

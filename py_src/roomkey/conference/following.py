@@ -8,7 +8,9 @@ taken without asking, if
 2. a successor of our epoch is due: the register ended the epoch by a ReInit, or by a commit that we cannot follow.
 3. its id is that of the successor (`succession.successor_id`), its context has the old one's extensions, and who signed
    the unusable commit is not in it.
-4. every leaf belongs to the client that it names, and every client's key to its identity; no better suite is common.
+4. it is the group that the register has for this attempt, and that attempt counts (`attempts`). Welcomes to later ones
+   wait until those before them have been spoilt or given up.
+5. every leaf belongs to the client that it names, and every client's key to its identity; no better suite is common.
 
 For whom the commit was good, no successor is due: they stay where they are, tell the branch that they are not in it,
 and see off its founder, who can follow them no more. So it is with a branch that comes after another one.
@@ -18,24 +20,32 @@ The functions here expect the caller to hold the session's lock.
 
 from __future__ import annotations
 
-from roomkey.conference import commits, receiving, records, succession
+from typing import NamedTuple
+
+from roomkey.conference import attempts, commits, receiving, records, succession
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Failed, Member
 from roomkey.conference.reading import withheld
 from roomkey.conference.session import Session, digest
 from roomkey.conference.surroundings import OpenedWelcome
 from roomkey.errors import RoomkeyError
-from roomkey.federation.client_leaf import named_client
+from roomkey.federation.client_leaf import named_client, vouched
 from roomkey.mls import committing
 from roomkey.mls.group import Group
 from roomkey.mls.joining import Joined
 from roomkey.mls.proposals import Remove, proposal
 from roomkey.mls.psk import USAGE_REINIT
 
-# Welcomes to successors that wait: as many as there are attempts, and as many again from members who keep to no rule.
-MAX_WAITING = 2 * succession.ATTEMPTS
-# Of those, the ones that nobody waits for and that cannot be judged yet, which is up to whoever is in them.
-MAX_UNASKED = succession.ATTEMPTS
+# Welcomes to successors that wait: they are judged as they come, so more come only in a burst.
+MAX_WAITING = 16
+# Of those, the ones that cannot be judged yet, which is up to whoever made them: one of each founder.
+MAX_UNJUDGED = 8
+
+
+class Waits(NamedTuple):
+    """A Welcome that cannot be judged yet; `founder`: a client id that signed for it; whose it is, is not proved."""
+
+    founder: bytes
 
 
 async def hold(session: Session, data: bytes) -> None:
@@ -61,17 +71,17 @@ async def follow(session: Session) -> bool:
     except RoomkeyError as error:
         if error.code != "group-succeeding":
             raise
+    await attempts.look(session)
     later: RoomkeyError | None = None
-    unasked = 0
+    unjudged: set[bytes] = set()
     for name, data in waiting:
         try:
             followed = await _judge(session, data)
-            if followed:
+            if followed is True:
                 return True
-            if followed is None:
-                unasked += 1
-                if unasked <= MAX_UNASKED:
-                    continue
+            if isinstance(followed, Waits) and followed.founder not in unjudged and len(unjudged) < MAX_UNJUDGED:
+                unjudged.add(followed.founder)
+                continue
         except RoomkeyError as error:
             if withheld(error):
                 later = later or error
@@ -85,9 +95,8 @@ async def follow(session: Session) -> bool:
     return False
 
 
-async def _judge(session: Session, data: bytes) -> bool | None:
-    """Whether we go on in this Welcome's group; its set is used up, unless the error says try again, or None that it
-    cannot be judged yet and does not matter.
+async def _judge(session: Session, data: bytes) -> bool | Waits:
+    """Whether we go on in this Welcome's group; its set is used up, unless the error says try again, or it waits.
 
     Errors: "not-a-member" if we were removed before it; by the list above those of `joining.join`, "invalid-welcome",
     `Admission.admit`'s.
@@ -95,7 +104,8 @@ async def _judge(session: Session, data: bytes) -> bool | None:
     async with session.around.heirs.welcome(data) as opened:
         try:
             # 1.
-            joined = await opened.join([item for item in (session.live, session.former) if item is not None])
+            groups = [item for item in (session.live, session.former) if item is not None]
+            joined = await opened.join(groups, lambda group_id: _is_attempt(session, group_id))
             followed = await _take(session, opened, joined)
         except RoomkeyError as error:
             if not withheld(error):
@@ -104,12 +114,17 @@ async def _judge(session: Session, data: bytes) -> bool | None:
                 await changes.write(session.around.store)
                 opened.used_up()
             raise
-        if followed is not None:
+        if not isinstance(followed, Waits):
             opened.used_up()
         return followed
 
 
-async def _take(session: Session, opened: OpenedWelcome, joined: Joined) -> bool | None:
+def _is_attempt(session: Session, group_id: bytes) -> bool:
+    what = succession.due(session)
+    return what is not None and succession.attempt_of(session.live, what, group_id) is not None
+
+
+async def _take(session: Session, opened: OpenedWelcome, joined: Joined) -> bool | Waits:
     group, changes = joined.group, Changes()
     what, old = succession.due(session), session.live
     # 2.
@@ -117,13 +132,17 @@ async def _take(session: Session, opened: OpenedWelcome, joined: Joined) -> bool
     awaited = what is not None and link is not None and (link.psk_group_id, link.psk_epoch) == (old.group_id, old.epoch)
     # 3.
     if what is not None and awaited:
-        ids = {succession.successor_id(old, what, attempt) for attempt in range(succession.ATTEMPTS)}
-        if group.group_id not in ids or group.context.extensions != old.context.extensions:
+        attempt = succession.attempt_of(old, what, group.group_id)
+        if attempt is None or group.context.extensions != old.context.extensions:
             raise RoomkeyError("invalid-welcome", "expected the successor of our group, got another group")
         stays = None if what.absent is None else old.tree.leaf(what.absent)
         if stays is not None and named_client(stays) in {named_client(leaf) for _, leaf in group.tree.members()}:
             raise RoomkeyError("invalid-welcome", "expected a branch without who made it necessary, got one with them")
-    # 4.
+        # 4.
+        if attempt > session.attempt:
+            return await _waits(session, joined)
+        attempts.check(session, attempt, group)
+    # 5.
     strangers = session.record.status == records.INVITED or not awaited
     try:
         proved = await session.around.admission.admit(
@@ -131,7 +150,7 @@ async def _take(session: Session, opened: OpenedWelcome, joined: Joined) -> bool
         )
     except RoomkeyError as error:
         if not awaited and withheld(error) and error.code != "storage-failed":
-            return None
+            return await _waits(session, joined)
         if not awaited or withheld(error):
             raise
         opened.use_up(changes, joined=False)
@@ -147,6 +166,15 @@ async def _take(session: Session, opened: OpenedWelcome, joined: Joined) -> bool
         session, group, members, reason, changes, inviter=joined.signer, renew=int(opened.last_resort)
     )
     return True
+
+
+async def _waits(session: Session, joined: Joined) -> Waits:
+    """Errors: "invalid-welcome" for a founder who names another member's client."""
+    leaf = joined.group.tree.leaf(joined.signer)
+    assert leaf is not None  # it signed
+    if not all(await vouched(session.around.crypto, joined.group.suite, [leaf])):
+        raise RoomkeyError("invalid-welcome", "expected a founder whose client signed for the leaf, got another")
+    return Waits(named_client(leaf)[1])
 
 
 async def _decline(session: Session, group: Group, members: tuple[Member, ...], signer: int, changes: Changes) -> None:

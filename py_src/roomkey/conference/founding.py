@@ -1,6 +1,6 @@
 """Founding the group that follows on a conference's own: write, submit, swap, as with every commit of ours (`commits`).
 
-    due --look--> lost                    the register of the successor's id holds a founding commit already
+    due --look--> lost                    the register of the attempt holds a member's founding already (`attempts`)
     due --write--> founding               the new group with all who come along, its first commit and its Welcome in one
                                           transaction, which uses up their init-key sets; before anything is submitted
     founding --accepted--> (succeeded)    `succession.take_up`, and the Welcome goes out
@@ -12,9 +12,7 @@ The functions here expect the caller to hold the session's lock.
 
 from __future__ import annotations
 
-import hashlib
-
-from roomkey.conference import commits, ordering, records, succession
+from roomkey.conference import attempts, commits, ordering, records, succession
 from roomkey.conference.changes import Changes
 from roomkey.conference.commits import Plan, Processor
 from roomkey.conference.events import Member
@@ -23,8 +21,9 @@ from roomkey.conference.succession import Due
 from roomkey.crypto.provider import KeyHandle
 from roomkey.errors import RoomkeyError
 from roomkey.federation.client_leaf import named_client
-from roomkey.federation.delivery import Accepted, DeliveryService
+from roomkey.federation.delivery import Accepted
 from roomkey.mls import committing, state, successor
+from roomkey.mls.framing import COMMIT, PrivateMessage, message
 from roomkey.mls.group import Group
 from roomkey.mls.proposals import ReInit, proposal
 from roomkey.mls.version import MLS10
@@ -63,44 +62,53 @@ def _expect_better(group: Group) -> int:
     return best
 
 
-async def found(session: Session, attempt: int, *, lenient: bool) -> bool:
-    """Founds the successor that is due; whether it is ours. If not, another member's is.
+async def found(session: Session, *, lenient: bool) -> bool:
+    """Founds the successor that is due; whether it is ours. If not, the attempt went to another member, or was spoilt.
 
     Args:
-        lenient: leaves out of a branch whose keys cannot be had.
+        lenient: leaves out whose keys cannot be had.
     Errors: those of the members' keys; the ordering service's, and where those leave open whether we won we try again;
     `Admission.admit`'s.
     """
     if session.founding is None:
         what = succession.due(session)
-        if what is None or not await _prepare(session, what, attempt, lenient):
+        if what is None or not await _prepare(session, what, lenient):
             return False
     return await _submit(session)
 
 
-async def _prepare(session: Session, what: Due, attempt: int, lenient: bool) -> bool:
-    """Opens the register and writes the founding down; whether nobody else's is there."""
+async def _prepare(session: Session, what: Due, lenient: bool) -> bool:
+    """Writes our founding down, in the first attempt that is open; whether nobody else's is there. It is looked at last
+    of all, because an insider can spoil an attempt meanwhile, and the keys of all others are used up for it.
+    """
     old, around = session.live, session.around
-    group_id = succession.successor_id(old, what, attempt)
-    token = succession.founding_token(old, group_id)
-    if await _begun(session.ordering_service(), group_id, token):
-        return False
-    reinit = old.reinit if attempt == 0 else None
+    reinit = old.reinit
     suite = old.suite.number if reinit is None else reinit.cipher_suite
     people = _coming(session, what)
     try:
         found, missing = await around.heirs.keys(people, suite)
-        if missing is not None and (reinit is not None or not lenient or not found):
+        if missing is not None and (not lenient or not found):
             raise missing
+        if await attempts.look(session) is not None:
+            return False
+        if reinit is not None and session.attempt == 0 and missing is not None:
+            await _void(session, what)
+            return False
+        group_id = succession.successor_id(old, what, session.attempt)
+        token = succession.founding_token(old, group_id)
+        statement = await attempts.sign(around.crypto, old, group_id)
         sets = [found[member.client] for member in people if member.client in found]
         packages = [item.package_for(suite) for item in sets]
         ours, now = await around.heirs.own(suite), around.now()
         if reinit is not None:
-            made = await successor.reinit_group(around.crypto, old, ours, packages, now, who=named_client)
+            made = await successor.reinit_group(
+                around.crypto, old, ours, packages, now,
+                again=None if session.attempt == 0 else group_id, authenticated_data=statement, who=named_client,
+            )  # fmt: skip
         else:
             made = await successor.branch_group(
                 around.crypto, old, ours, packages, group_id, now,
-                extensions=old.context.extensions, who=named_client,
+                extensions=old.context.extensions, authenticated_data=statement, who=named_client,
             )  # fmt: skip
         changes = Changes()
         around.heirs.use(sets, changes)
@@ -110,20 +118,12 @@ async def _prepare(session: Session, what: Due, attempt: int, lenient: bool) -> 
     return True
 
 
-async def _begun(service: DeliveryService, group_id: bytes, token: bytes) -> bool:
-    """Whether somebody founded the group already; if nobody did, its register is open now."""
-    try:
-        return len(await service.read_commits(group_id, 0, token)) > 0
-    except RoomkeyError as error:
-        if error.code != "wrong-token":
-            raise
-    try:
-        await service.register_group(group_id, hashlib.sha256(token).digest())
-    except RoomkeyError as error:
-        if error.code != "group-exists":
-            raise
-        return True  # by somebody of the old group who keeps to no rule: the next attempt has another id
-    return False
+async def _void(session: Session, what: Due) -> None:
+    """Passes over the attempt that only all members together can make: somebody's keys cannot be had."""
+    group_id = succession.successor_id(session.live, what, session.attempt)
+    nothing = message(PrivateMessage(group_id, 0, COMMIT, b"", b"", b"")).encode()
+    token = succession.founding_token(session.live, group_id)
+    await session.ordering_service().submit_commit(group_id, 0, nothing, token, bytes(ordering.TOKEN_BYTES))
 
 
 def _coming(session: Session, what: Due) -> list[Member]:
@@ -181,20 +181,3 @@ async def _submit(session: Session) -> bool:
     await changes.write(session.around.store)
     session.founding = None
     return False
-
-
-async def alive(session: Session, attempt: int) -> bool:
-    """Whether the successor of this attempt has had more commits than the one that founded it. Errors: the ordering
-    service's.
-    """
-    what = succession.due(session)
-    if what is None:
-        return True
-    group_id = succession.successor_id(session.live, what, attempt)
-    token = succession.founding_token(session.live, group_id)
-    try:
-        return len(await session.ordering_service().read_commits(group_id, 0, token)) > 1
-    except RoomkeyError as error:
-        if error.code != "wrong-token":
-            raise
-        return False

@@ -47,6 +47,13 @@ class Stuck(NamedTuple):
     reason: str  # code
 
 
+class Founding(NamedTuple):
+    """Who founded a successor, by the leaf in our group, and the hash of the first token of the group that it made."""
+
+    leaf: int
+    token_hash: bytes
+
+
 @dataclass
 class Session:
     """See the module. `group` is None once the conference has ended."""
@@ -64,6 +71,8 @@ class Session:
     former_ended: int = 0
     stuck: Stuck | None = None
     succeeding: bool = False
+    attempt: int = 0  # at founding the successor that is due: those before it were spoilt, or given up (`attempts`)
+    founded: dict[int, Founding] = field(default_factory=dict)  # by attempt
     offered: int | None = None  # the better suite that was told of
     reinitialised: bool = False  # by ourselves: the first turn to found the successor is ours
     listener: Callable[[Event], None] = lambda event: None

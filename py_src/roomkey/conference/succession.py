@@ -8,13 +8,15 @@ Any member may found the successor, and one is enough: each waits for its turn b
 service's register decides, as it does for every epoch. All members of the old epoch know, and nobody else:
 
     id of the successor    the ReInit's group_id; for a branch, and where that of a ReInit was not founded in time,
-                           MLS-Exporter("roomkey branch 1.0", ended || uint32 attempt, 32), where ended is SHA-256 of
-                           the unusable commit, or of the ReInit proposal
+                           MLS-Exporter("roomkey branch 1.0", ended || uint32 attempt, 28) || uint32 attempt, where
+                           ended is SHA-256 of the unusable commit, or of the ReInit proposal
     token of its epoch 0   MLS-Exporter("roomkey successor 1.0", id of the successor, 32)
 
 So each of them can open the register of that id, again and again, and submit a founding commit as the one that ends
 epoch 0. Whose wins, founded the group (`founding`); the others wait for its Welcome (`following`), which holds the old
-group's resumption PSK. Attempts have numbers because a winner may die before its Welcome leaves.
+group's resumption PSK. Attempts have numbers because a winner may die before its Welcome leaves, and because members
+may keep to no rule (`attempts`). Later ones at what a ReInit asks for have its suite, and may leave out who has no keys
+for it: RFC 9420 knows one group id and all members alone, and then any one of them could hold up the others for good.
 """
 
 from __future__ import annotations
@@ -31,9 +33,8 @@ from roomkey.mls import state
 from roomkey.mls.group import PAST_EPOCHS, Group, remains
 from roomkey.mls.proposals import ReInit
 
-# Founders who die between winning and telling: each costs the others a minute.
-ATTEMPTS = 4
 ID_BYTES = 32
+_NUMBER = 4  # bytes at the end of an id: the attempt
 _BRANCH = b"roomkey branch 1.0"
 _TOKEN = b"roomkey successor 1.0"
 
@@ -70,7 +71,16 @@ def successor_id(group: Group, what: Due, attempt: int) -> bytes:
     """The group id of the successor's `attempt`th founding, from 0."""
     if group.reinit is not None and attempt == 0:
         return group.reinit.group_id
-    return group.export(_BRANCH, what.ended + attempt.to_bytes(4), ID_BYTES)
+    number = attempt.to_bytes(_NUMBER)
+    return group.export(_BRANCH, what.ended + number, ID_BYTES - _NUMBER) + number
+
+
+def attempt_of(group: Group, what: Due, successor: bytes) -> int | None:
+    """The attempt that has this group id; None if none has."""
+    if group.reinit is not None and successor == group.reinit.group_id:
+        return 0
+    attempt = int.from_bytes(successor[-_NUMBER:])
+    return attempt if successor == successor_id(group, what, attempt) else None
 
 
 def founding_token(group: Group, successor: bytes) -> bytes:
@@ -131,6 +141,7 @@ async def take_up(
     session.later_id, session.former, session.former_ended = after.group_id, former, ended
     session.record, session.group, session.members, session.epoch = record, after, members, after.epoch
     session.pending, session.founding, session.stuck, session.reinitialised = None, None, None, False
+    session.attempt, session.founded = 0, {}
     session.offered, session.ahead = None, ("", ())
     session.emit(Succeeded(old_id, reason))
     session.emit(EpochChanged(after.epoch))

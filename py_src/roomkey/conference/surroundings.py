@@ -18,6 +18,7 @@ from roomkey.host.interface import Store
 from roomkey.mls.group import Group, JoinKeys
 from roomkey.mls.joining import Joined
 from roomkey.mls.leaf_node import LeafNode
+from roomkey.mls.successor import Agreed
 
 
 class Admission(Protocol):
@@ -66,8 +67,9 @@ class OpenedWelcome(Protocol):
     @property
     def last_resort(self) -> bool: ...
 
-    async def join(self, former: Sequence[Group]) -> Joined:
-        """The group, proved by `mls.joining` to follow on one of these, with its members compared by client.
+    async def join(self, former: Sequence[Group], again: Agreed) -> Joined:
+        """The group, proved by `mls.joining` to follow on one of these, with its members compared by client. `again` as
+        for `mls.successor.check_successor`.
 
         Errors: `mls.joining.join`'s.
         """

@@ -7,7 +7,7 @@ again.
 
 from __future__ import annotations
 
-from roomkey.conference import commits, following, founding, receiving, records, succession
+from roomkey.conference import attempts, commits, following, founding, receiving, records, succession
 from roomkey.conference.changes import Changes
 from roomkey.conference.commits import Plan
 from roomkey.conference.events import Failed
@@ -31,10 +31,14 @@ WELCOME_LOOK = 5.0
 # Times that long that a winner whose group goes on is waited for: its Welcome must be on its way, unless it leaves us
 # out, by mistake or because it is whoever made the unusable commit.
 MAX_WAITS = 4
-# Failed tries to have everybody's keys, some 20 s, before a branch does without who has none.
-STRICT_TRIES = 4
 # Failures in a row, some five minutes, before people are told; the next connection is the next try.
 MAX_FAILURES = 9
+# Who goes on where a group follows on theirs.
+_WAITING = (records.ACTIVE, records.INVITED)
+# Failed tries to have everybody's keys before a successor does without who has none: some 20 s for a branch, without
+# which nobody can do anything; all but one for a ReInit, which all were asked for.
+STRICT_TRIES = 4
+REINIT_TRIES = MAX_FAILURES - 1
 
 
 async def settle(session: Session, *, at_once: bool = False) -> None:
@@ -84,28 +88,38 @@ async def settle(session: Session, *, at_once: bool = False) -> None:
 
 async def succeed(session: Session) -> None:
     """Sees to it that a group follows on ours, if one is due: by the Welcome of another member, or founded by us when
-    our turn comes. One at a time.
+    our turn comes; who is only invited waits for a Welcome. One at a time.
     """
     if session.succeeding:
         return
     session.succeeding = True
     try:
-        attempt, waits, failures = 0, 0, 0
-        while (what := succession.due(session)) is not None and session.record.status == records.ACTIVE:
-            if attempt == succession.ATTEMPTS or failures == MAX_FAILURES:
+        waits, failures, turned = 0, 0, False
+        while (what := succession.due(session)) is not None and session.record.status in _WAITING:
+            if failures == MAX_FAILURES:
                 text = "expected a group to follow on one that nobody can change"
                 reason = what.reason if session.stuck is None else session.stuck.reason
                 session.emit(Failed(RoomkeyError("group-stuck", text, reason=reason)))
                 return
-            await session.around.sleep(_founding_turn(session, what.absent) * TURN)
             try:
-                if await _found(session, attempt, lenient=failures >= STRICT_TRIES) or await _welcomed(session):
+                if await _is_open(session):
+                    if session.record.status != records.ACTIVE:
+                        return
+                    if not turned:
+                        turned = True
+                        await session.around.sleep(_founding_turn(session, what.absent) * TURN)
+                    strict = STRICT_TRIES if session.live.reinit is None else REINIT_TRIES
+                    if await _found(session, lenient=failures >= strict):
+                        return
+                elif await _welcomed(session):
                     return
-                async with session.lock:
-                    is_alive = await founding.alive(session, attempt)
-                failures, waits = 0, waits + 1 if is_alive else MAX_WAITS
-                if waits == MAX_WAITS:
-                    attempt, waits = attempt + 1, 0
+                else:
+                    async with session.lock:
+                        waits = waits + 1 if await attempts.alive(session) else MAX_WAITS
+                    if waits == MAX_WAITS:
+                        session.attempt += 1
+                        waits, turned = 0, False
+                failures = 0
             except RoomkeyError as error:
                 if failures == 0:
                     session.emit(Failed(error))
@@ -116,12 +130,20 @@ async def succeed(session: Session) -> None:
         session.succeeding = False
 
 
-async def _found(session: Session, attempt: int, *, lenient: bool) -> bool:
+async def _is_open(session: Session) -> bool:
+    """Whether a successor is still to be founded, by us or whoever has an earlier turn."""
+    async with session.lock:
+        if await _followed(session):
+            return False
+        return session.founding is not None or await attempts.look(session) is None
+
+
+async def _found(session: Session, *, lenient: bool) -> bool:
     """Founds the successor, unless somebody has; whether we went on."""
     async with session.lock:
         if await _followed(session):
             return True
-        return await founding.found(session, attempt, lenient=lenient)
+        return await founding.found(session, lenient=lenient)
 
 
 def _founding_turn(session: Session, absent: int | None) -> int:

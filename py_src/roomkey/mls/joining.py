@@ -14,7 +14,7 @@ from roomkey.mls.group import NO_PSKS, Group, JoinKeys, Psks, begin_epoch
 from roomkey.mls.leaf_node import MAX_LIFETIME
 from roomkey.mls.open_group import verify_info
 from roomkey.mls.psk import PSK_EXTERNAL, USAGE_APPLICATION, PreSharedKeyID, psk_secret
-from roomkey.mls.successor import Who, by_credential, check_successor
+from roomkey.mls.successor import Agreed, Who, by_credential, check_successor, nothing_agreed
 from roomkey.mls.transcript import check_confirmation_tag
 from roomkey.mls.treekem import joiner_keys
 from roomkey.mls.validation import violation
@@ -46,6 +46,7 @@ async def join(
     psks: Psks = NO_PSKS,
     former: Sequence[Group] = (),
     who: Who = by_credential,
+    again: Agreed = nothing_agreed,
     max_lifetime: float = MAX_LIFETIME,
 ) -> Joined:
     """Joins by an encoded MLSMessage that carries a Welcome. In this order:
@@ -70,6 +71,7 @@ async def join(
         tree: content of a ratchet_tree extension, if the GroupInfo has none.
         psks: external PSKs, and resumption PSKs of usage application.
         former: groups of ours that this one may follow on, each in our newest epoch; who: whom a leaf stands for.
+        again: as for `check_successor`.
         max_lifetime: as in `Policy`.
     Errors: "welcome-not-for-us", "invalid-welcome", "invalid-tree", "invalid-leaf-node", "invalid-signature",
     "invalid-update-path", "decryption-failed", "psk-unknown", "malformed", "unsupported-suite", "unsupported-policy".
@@ -117,7 +119,7 @@ async def join(
     )
     # 7.
     if link is not None and old is not None:
-        check_successor(old, link, context, ratchet_tree, who)
+        check_successor(old, link, context, ratchet_tree, who, again)
     group = begin_epoch(suite, context, ratchet_tree, own, keys.leaf.signature, path_keys, epoch, info.confirmation_tag)
     return Joined(group, keys, info.signer, link)
 

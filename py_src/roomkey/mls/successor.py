@@ -33,6 +33,13 @@ from roomkey.mls.validation import violation
 
 # Whom a leaf stands for, "according to the application" (RFC 9420 section 12.4.3.1): leaves of equal value match.
 Who = Callable[[LeafNode], Hashable]
+# Whether a group id is one that the members of a reinitialised group agreed on in place of the ReInit's.
+Agreed = Callable[[bytes], bool]
+
+
+def nothing_agreed(group_id: bytes) -> bool:
+    """The members agreed on no other id."""
+    return False
 
 
 def by_credential(leaf: LeafNode) -> Hashable:
@@ -47,6 +54,8 @@ async def reinit_group(
     others: Sequence[KeyPackage],
     now: float | None,
     *,
+    again: bytes | None = None,
+    authenticated_data: bytes = b"",
     path: bool = False,
     with_tree: bool = True,
     who: Who = by_credential,
@@ -61,7 +70,8 @@ async def reinit_group(
         old: the group after the commit of the ReInit.
         ours: a KeyPackage of ours for the new suite, never published; others: one of each other old member.
         now: Unix seconds, for the KeyPackages' lifetimes; None leaves those unchecked.
-        path, with_tree: as for `commit`.
+        again: the id of a group in place of the ReInit's own, by agreement (`check_successor`).
+        authenticated_data, path, with_tree: as for `commit`.
         who: whom a leaf stands for.
         max_lifetime: as in `Policy`.
     Errors: "bad-argument" for a group that is not reinitialised, or to a version or suite that we cannot make;
@@ -73,9 +83,15 @@ async def reinit_group(
         raise RoomkeyError("bad-argument", "expected a group whose last commit holds a ReInit")
     if (wanted.version, wanted.cipher_suite) != (ours.key_package.version, ours.key_package.cipher_suite):
         raise RoomkeyError("bad-argument", "expected a KeyPackage of the version and suite that the ReInit asks for")
-    _check_reinit_members(old, [ours.key_package.leaf_node, *(package.leaf_node for package in others)], who)
+    leaves = [ours.key_package.leaf_node, *(package.leaf_node for package in others)]
+    if again is None:
+        _check_reinit_members(old, leaves, who)
+    else:
+        _check_branch_members(old, leaves, who)
+    delivery = Delivery(authenticated_data, with_tree=with_tree)
+    group_id = wanted.group_id if again is None else again
     return await _found(
-        crypto, old, USAGE_REINIT, ours, others, wanted.group_id, wanted.extensions, now, max_lifetime, path, with_tree
+        crypto, old, USAGE_REINIT, ours, others, group_id, wanted.extensions, now, max_lifetime, path, delivery
     )
 
 
@@ -88,6 +104,7 @@ async def branch_group(
     now: float | None,
     *,
     extensions: Sequence[Extension] = (),
+    authenticated_data: bytes = b"",
     path: bool = False,
     with_tree: bool = True,
     who: Who = by_credential,
@@ -99,20 +116,26 @@ async def branch_group(
         others: a KeyPackage of each other member of the branch, of the old group's suite.
         group_id: of the branch, unique.
         extensions: of the branch's context.
-        now, ours, path, with_tree, who, max_lifetime: as for `reinit_group`.
+        now, ours, authenticated_data, path, with_tree, who, max_lifetime: as for `reinit_group`.
     Errors: "invalid-welcome" with rule branch-parameters or branch-members; the others as of `reinit_group`.
     """
     package = ours.key_package
     if (package.version, package.cipher_suite) != (old.context.version, old.context.cipher_suite):
         raise violation("branch-parameters", f"got suite {package.cipher_suite}")
     _check_branch_members(old, [package.leaf_node, *(other.leaf_node for other in others)], who)
+    delivery = Delivery(authenticated_data, with_tree=with_tree)
     return await _found(
-        crypto, old, USAGE_BRANCH, ours, others, group_id, extensions, now, max_lifetime, path, with_tree
+        crypto, old, USAGE_BRANCH, ours, others, group_id, extensions, now, max_lifetime, path, delivery
     )
 
 
 def check_successor(
-    old: Group, psk_id: PreSharedKeyID, context: GroupContext, tree: RatchetTree, who: Who = by_credential
+    old: Group,
+    psk_id: PreSharedKeyID,
+    context: GroupContext,
+    tree: RatchetTree,
+    who: Who = by_credential,
+    again: Agreed = nothing_agreed,
 ) -> None:
     """What a joiner checks of a group that claims to follow on `old` (RFC 9420 sections 11.2, 11.3 and 12.4.3.1). For
     a ReInit:
@@ -120,6 +143,9 @@ def check_successor(
     1. successor-committed: the old group's last commit holds one, and the PSK is of the epoch after it.
     2. successor-parameters: group id, version, suite and extensions are those of the ReInit.
     3. successor-members: the members are those of the old group, no more and no fewer.
+
+    For a ReInit that was spoilt, and a group id that the old group's members agreed on in place of its own, which RFC
+    9420 does not know: 1.; 2. but for the group id; branch-members as below.
 
     For a branch:
 
@@ -131,6 +157,7 @@ def check_successor(
 
     Args:
         old: our view of the group that `psk_id` names; context, tree: the new group's, proved.
+        again: whether a group id is one that was agreed on.
     Errors: "invalid-welcome" with `rule`.
     """
     leaves = [leaf for _, leaf in tree.members()]
@@ -140,11 +167,16 @@ def check_successor(
         if wanted is None or psk_id.psk_epoch != old.epoch:
             raise violation("successor-committed", f"got a PSK of epoch {psk_id.psk_epoch} in epoch {old.epoch}")
         # 2.
-        asked = (wanted.group_id, wanted.version, wanted.cipher_suite, wanted.extensions)
+        agreed = again(context.group_id)
+        group_id = context.group_id if agreed else wanted.group_id
+        asked = (group_id, wanted.version, wanted.cipher_suite, wanted.extensions)
         if asked != (context.group_id, context.version, context.cipher_suite, context.extensions):
             raise violation("successor-parameters", "got others")
         # 3.
-        _check_reinit_members(old, leaves, who)
+        if agreed:
+            _check_branch_members(old, leaves, who)
+        else:
+            _check_reinit_members(old, leaves, who)
     else:
         # 1.
         if (context.version, context.cipher_suite) != (old.context.version, old.context.cipher_suite):
@@ -181,7 +213,7 @@ async def _found(
     now: float | None,
     max_lifetime: float,
     path: bool,
-    with_tree: bool,
+    delivery: Delivery,
 ) -> PendingCommit:
     """A new group and its first commit: the others' Adds, and the PSK of the old group's newest epoch."""
     group = await create_group(crypto, ours, group_id, now, extensions=extensions)
@@ -191,4 +223,4 @@ async def _found(
     policy = STRICT._replace(max_lifetime=max_lifetime)
     changes = await apply_proposals(crypto, group, group.own_leaf, items, policy, now, founding=psk_id)
     psks = Psks({}, {(old.group_id, old.epoch): old.psk(psk_id, NO_PSKS)})
-    return await conclude(crypto, group, items, changes, psks, Delivery(with_tree=with_tree), path=path)
+    return await conclude(crypto, group, items, changes, psks, delivery, path=path)
