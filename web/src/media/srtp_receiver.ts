@@ -9,7 +9,7 @@ import { expectRollover, MAX_INDEX, type MkiMode, mkiOfRtp, parseRtp, SEQUENCES,
 import type { SessionKeys } from "./srtp_kdf.js";
 
 const HALF = SEQUENCES / 2;
-/** Without MKI: the newest keys, then those before. */
+/** Without MKI, or where two are named alike: the newest keys, then those before. */
 const KEYS_TRIED = 2;
 
 interface Incoming {
@@ -65,8 +65,8 @@ export class SrtpReceiver {
     else known.rollover = Math.max(known.rollover, rollover);
   }
 
-  /** The RTP packet. */
-  async unprotect(packet: Bytes): Promise<Bytes> {
+  /** The RTP packet. `used` hears under which keys it is authentic. */
+  async unprotect(packet: Bytes, used?: (keys: SessionKeys) => void): Promise<Bytes> {
     // 1.
     const header = parseRtp(packet);
     // 2.
@@ -81,12 +81,13 @@ export class SrtpReceiver {
       const opened = await unprotectRtp(keys, packet, header, index, this.#mki);
       this.#expectHeld(keys);
       stream.rtp.mark(index);
+      used?.(keys);
       return opened;
     });
   }
 
   /** The compound RTCP packet. */
-  async unprotectRtcp(packet: Bytes): Promise<Bytes> {
+  async unprotectRtcp(packet: Bytes, used?: (keys: SessionKeys) => void): Promise<Bytes> {
     // 1. to 3.
     const candidates = this.#candidates((keys) => mkiOfRtcp(packet, keys));
     const trailer = parseSrtcp(packet, candidates[0]!, this.#mki);
@@ -99,6 +100,7 @@ export class SrtpReceiver {
       const opened = await unprotectRtcp(keys, packet, trailer, this.#mki);
       this.#expectHeld(keys);
       stream.rtcp.mark(index);
+      used?.(keys);
       return opened;
     });
   }
@@ -115,7 +117,8 @@ export class SrtpReceiver {
     let found = this.#keys.slice(0, KEYS_TRIED);
     if (newest !== undefined && this.#mki === "mki") {
       const named = mkiOf(newest);
-      found = this.#keys.filter(({ mki }) => sameBytes(mki, named)).slice(0, 1);
+      // Two of one name are the same epoch of a group and of its successor.
+      found = this.#keys.filter(({ mki }) => sameBytes(mki, named)).slice(0, KEYS_TRIED);
     }
     if (found.length === 0) throw unknownKey();
     return found;
