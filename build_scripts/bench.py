@@ -22,6 +22,7 @@ from build_scripts import (
     bench_admission,
     bench_auditor,
     bench_hostile,
+    bench_media,
     bench_pages,
     bench_proving,
     bench_report,
@@ -46,6 +47,7 @@ START_PAGES = {OURS: "start_roomkey", "ts-mls": "start_ts_mls", "core-crypto": "
 
 PARTS = (
     "groups", "start", "bytes", "hostile", bench_admission.ADMISSION, POST_QUANTUM, bench_transparency.TRANSPARENCY,
+    bench_media.MEDIA,
 )  # fmt: skip
 
 
@@ -71,6 +73,8 @@ def main(arguments: list[str]) -> int:
         return 1
     if options.only == bench_transparency.TRANSPARENCY:
         return transparency(found, options.rounds, options.json)
+    if options.only == bench_media.MEDIA:
+        return media(found, options.rounds, options.json)
     measures: list[Measure] = []
     admissions: list[bench_admission.Row] = []
     try:
@@ -131,6 +135,27 @@ def transparency(found: browser.Browser, rounds: int, file: Path | None) -> int:
             "auditor": [dataclasses.asdict(audit) for audit in audits],
             "missed": missed,
         }
+        file.write_text(json.dumps(content, indent=1) + "\n")
+    return 0
+
+
+def media(found: browser.Browser, rounds: int, file: Path | None) -> int:
+    """Packets and frames of a call."""
+    with sync_playwright() as playwright, bench_pages.serving(bench_pages.site()) as origin:
+        chromium = browser.launch(playwright, found)
+        try:
+            page = chromium.new_page()
+            page.set_default_timeout(ROUND_SECONDS * 1000)
+            visit(page, f"{origin}/media.html", "measure")
+            rows = bench_media.measure(page, rounds, say)
+        finally:
+            chromium.close()
+    print(bench_media.table(rows))
+    missed = bench_media.missed(rows)
+    for sentence in missed:
+        print(f"aim missed: {sentence}")
+    if file is not None:
+        content = {"machine": machine(found), "rows": [dataclasses.asdict(row) for row in rows], "missed": missed}
         file.write_text(json.dumps(content, indent=1) + "\n")
     return 0
 

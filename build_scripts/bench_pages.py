@@ -50,6 +50,7 @@ def bundle() -> None:
     for name in ("admission", "proving"):
         build.esbuild(SOURCE / f"{name}.ts", FOLDER / f"{name}.js", {}, source_map=False)
     build.esbuild(SOURCE / "worker" / "ours.ts", FOLDER / "worker.js", {}, source_map=False)
+    build.esbuild(SOURCE / "worker" / "media.ts", FOLDER / "media.js", {}, source_map=False)
     for name in ("engine.py", "admission.py", "proving.py"):
         shutil.copyfile(SOURCE / name, FOLDER / name)
     shutil.copyfile(WASM, FOLDER / "core-crypto.wasm")
@@ -78,7 +79,7 @@ def site() -> dict[str, File]:
     for path in FOLDER.iterdir():
         worker = fields["worker.js"] if path.name == "worker.js" else {}
         add(f"/bench/{path.name}", path.read_bytes(), {**(everywhere if worker else headers.COMMON), **worker})
-    for name in ("page", "admission", "proving", "start_roomkey", "start_ts_mls", "start_core_crypto"):
+    for name in ("page", "admission", "proving", "media", "start_roomkey", "start_ts_mls", "start_core_crypto"):
         html = f'<!doctype html><title>bench</title><script type="module" src="/bench/{name}.js"></script>'
         policy = headers.page_headers([]) if name == "start_roomkey" else {**headers.COMMON, **ISOLATED}
         add(f"/{name}.html", html.encode(), policy)
