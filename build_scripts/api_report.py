@@ -5,6 +5,7 @@ A change of the public API shows as a change of this file, so it cannot happen u
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import tempfile
@@ -56,7 +57,8 @@ def reached(start: Path) -> Iterator[Path]:
         path = queue.pop(0)
         yield path
         for name in RELATIVE.findall(path.read_text()):
-            target = (path.parent / name.removesuffix(".js").removesuffix(".ts")).with_suffix(".d.ts")
+            module = os.path.normpath(path.parent / name.removesuffix(".js").removesuffix(".ts"))
+            target = Path(module).with_suffix(".d.ts")
             if target.exists() and target not in seen:
                 seen.add(target)
                 queue.append(target)

@@ -1,3 +1,5 @@
+import { Call } from "./call/call.js";
+import type { CallSetup } from "./call/call_values.js";
 import {
   type ConferenceEvents,
   type ConferencePolicy,
@@ -37,6 +39,7 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
   readonly #stored = new EventTarget();
   readonly #formerIds = new Set<string>();
   #closed = false;
+  #hearCall: ((value: SignalValue) => void) | undefined;
   #state: State;
 
   private constructor(connection: Connection, value: ConferenceValue) {
@@ -225,6 +228,26 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
   }
 
   /**
+   * Joins the conference's call: a connection to each other client in it, signalled by messages of the conference and protected under
+   * its keys. Whose page has none of it sees nobody.
+   *
+   * Rejects as `getUserMedia` where the browser or its person refuses, and as `signal`; "bad-argument" while we are in it.
+   */
+  async call(setup: CallSetup = {}): Promise<Call> {
+    if (this.#hearCall !== undefined) throw publicError(new Failure("bad-argument", "expected to be in the call once"));
+    const listen = (listener: ((value: SignalValue) => void) | undefined): void => {
+      this.#hearCall = listener;
+    };
+    listen(() => undefined); // from now on there is one
+    try {
+      return await Call.join(this, { send: (data, to) => this.#signal("call", data, to), listen }, setup);
+    } catch (error) {
+      listen(undefined);
+      throw error;
+    }
+  }
+
+  /**
    * MLS-Exporter (RFC 9420 section 8.5) of the present epoch: `length` bytes. Rejects with "export-not-allowed" unless `load`
    * allowed it.
    */
@@ -260,6 +283,7 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
   }
 
   #hearSignal({ kind, from, data }: SignalValue): void {
+    if (kind === "call") this.#hearCall?.({ kind, from, data });
     if (kind === "application") this.emit("signal", Object.freeze({ from: toMember(from), data }));
   }
 

@@ -25,7 +25,7 @@ export class TypedEventTarget<M extends object> extends EventTarget {
 }
 
 /** Gives a class `await using`, where the browser knows it: its method `end` runs then. */
-export function disposable<N extends "close" | "stop">(target: { prototype: Record<N, () => Promise<void>> }, end: N): void {
+export function disposable<N extends "close" | "leave" | "stop">(target: { prototype: Record<N, () => Promise<void>> }, end: N): void {
   // Symbol.asyncDispose is younger than the browsers we run on.
   if (typeof Symbol.asyncDispose !== "symbol") return;
   Object.defineProperty(target.prototype, Symbol.asyncDispose, {

@@ -23,6 +23,8 @@ export {
   type InitKeys,
   type Invitation,
 } from "./identity.js";
+export type { Call } from "./call/call.js";
+export type { CallEvents, CallSetup, Lock, MediaChoice, Tile } from "./call/call_values.js";
 export type { Conference } from "./conference.js";
 export type {
   ConferenceEvents,

@@ -49,6 +49,8 @@ async function gathered(pc) {
 
 globalThis.media = {
   peers,
+  drawing,
+  tone,
   /** A connection, protected by the conference unless `conference` is null, with what is to be sent. */
   open: async (name, { conference = null, colour = null, frequency = null, codec = null, from = undefined, size = SIZE, layers = null }) => {
     const pc = new RTCPeerConnection();

@@ -1,0 +1,68 @@
+/** What tests of whole calls run in a person's page: `Conference.call` with a drawn picture and a tone, and what its tiles show. */
+
+const calls = {};
+
+/** The element of a tile, as an application shows it. */
+function element(call, tile) {
+  const name = tile.member.identity;
+  const video = (call.elements[name] ??= document.body.appendChild(Object.assign(document.createElement("video"), { autoplay: true, muted: true })));
+  if (video.srcObject !== tile.stream) video.srcObject = tile.stream;
+  void video.play().catch(() => undefined);
+  return video;
+}
+
+function colourOf(video) {
+  if (video.videoWidth === 0) return null;
+  const canvas = Object.assign(document.createElement("canvas"), { width: video.videoWidth, height: video.videoHeight });
+  const context = canvas.getContext("2d");
+  context.drawImage(video, 0, 0);
+  return Array.from(context.getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data.slice(0, 3));
+}
+
+function stream(colour, frequency) {
+  const tracks = [];
+  if (colour !== null) tracks.push(globalThis.media.drawing(colour));
+  if (frequency !== null) tracks.push(globalThis.media.tone(frequency));
+  return new MediaStream(tracks);
+}
+
+/** Every connection that a page makes, so that a test can look at what really goes over it. */
+const connections = [];
+const Original = globalThis.RTCPeerConnection;
+globalThis.RTCPeerConnection = class extends Original {
+  constructor(...args) {
+    super(...args);
+    connections.push(this);
+  }
+};
+
+globalThis.mesh = {
+  calls,
+  connections,
+  join: async (name, { colour = null, frequency = null }) => {
+    const call = await globalThis.calls[name].call({ stream: stream(colour, frequency) });
+    calls[name] = { call, elements: {}, events: [], errors: [] };
+    call.addEventListener("tile", ({ detail }) => calls[name].events.push([detail.change, detail.tile.member.identity]));
+    call.addEventListener("left", ({ detail }) => calls[name].events.push(["left", detail.reason]));
+    call.addEventListener("error", ({ detail }) => calls[name].errors.push(String(detail)));
+  },
+  share: async (name, colour) => calls[name].call.shareScreen(colour === null ? undefined : stream(colour, null)),
+  tiles: (name) => calls[name].call.tiles.map((tile) => {
+    const video = element(calls[name], tile);
+    const { state, reason } = tile.lock;
+    return {
+      identity: tile.member.identity, own: tile.member.own, state, reason: reason ?? null, speaking: tile.speaking, audio: tile.audio,
+      video: tile.video, colour: colourOf(video), frames: video.getVideoPlaybackQuality().totalVideoFrames,
+    };
+  }),
+  /** Fingerprints of the two ends of each connection that goes on, as the page was told them. */
+  fingerprints: () => connections.filter((pc) => pc.connectionState === "connected").map((pc) => [pc.localDescription, pc.remoteDescription].map(
+    ({ sdp }) => /a=fingerprint:(\S+ \S+)/.exec(sdp)[1],
+  )),
+  /** Frames that came over all connections ever made, decoded or not. */
+  received: async () => {
+    let frames = 0;
+    for (const pc of connections) for (const item of (await pc.getStats()).values()) if (item.type === "inbound-rtp") frames += item.framesDecoded ?? 0;
+    return frames;
+  },
+};
