@@ -213,8 +213,8 @@ async def test_what_could_not_be_proved_is_over_once_it_is(scene: Scene) -> None
     assert await scene.shown(scene.log, 4)
     scene.log.append()
     scene.service.alter = lambda answers: answers.replace(consistency=())
-    await scene.fails("log-proof-invalid")  # nothing is known of the other's head while ours is not continued
-    assert scene.view.doubts == []
+    await scene.fails("log-unproven")  # nothing is known of the other's head while ours is not continued
+    assert len(scene.view.doubts) == 1
     scene.service.alter = lambda answers: (
         answers.replace(consistency=()) if scene.log.asked[-1].known_size == 4 else answers
     )
@@ -299,3 +299,46 @@ async def test_answers_under_different_heads(scene: Scene) -> None:
     assert isinstance(first, Proved)
     assert isinstance(second, RoomkeyError)
     assert second.code == "log-proof-invalid"
+
+
+@pytest.mark.parametrize("quiet", ["fails", "says nothing", "ever newer"])
+async def test_t6_keeping_quiet_is_no_way_out(scene: Scene, quiet: str) -> None:
+    """Whatever keeps the log from proving what others were shown: it is in doubt, also after a restart."""
+    await scene.ask()
+    scene.log.append()
+    assert await scene.shown(scene.log, 2)
+    honest = scene.log.answers
+
+    async def answers(request: AnswersRequest) -> Answers:
+        scene.log.append()
+        return await honest(request)
+
+    if quiet == "fails":
+        scene.service.fails = RoomkeyError("timeout")
+    elif quiet == "says nothing":
+        scene.service.alter = lambda said: Answers((), (None,))
+    else:
+        scene.log.answers = answers  # type: ignore[method-assign]
+    error = await scene.fails("log-unproven")
+    assert error.details["doubt"] is True
+    assert scene.told == ["log-unproven"]
+    scene.view = scene.another_view()
+    assert (await scene.fails("log-unproven")).details["doubt"] is True
+    assert scene.told == ["log-unproven"]
+    scene.service.fails, scene.log.answers = None, honest  # type: ignore[method-assign]
+    scene.service.alter = lambda said: said
+    assert isinstance(await scene.ask(), Proved)
+    assert scene.view.doubts == []
+
+
+async def test_heads_without_end_hide_no_second_truth(scene: Scene) -> None:
+    """So many heads wait to be looked at that no more are taken; one that contradicts ours needs no asking."""
+    await scene.ask()
+    other = scene.log.fork()
+    other.cut(2)
+    other.append()
+    for _ in range(MAX_SHOWN + 1):
+        scene.log.append()
+        await scene.shown(scene.log)
+    await scene.shown(other)
+    assert scene.told == ["log-fork"]

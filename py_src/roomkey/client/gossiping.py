@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 from roomkey.client.log_view import LogView
@@ -66,16 +67,16 @@ class Gossip:
             self._looking = False
 
     def _compare(self, view: LogView, identities: Sequence[str]) -> None:
-        about = next(name for name in identities if self._logs.trust_for(name) == view.trust)
-        if view not in self._comparing:
+        about = next((name for name in identities if self._logs.trust_for(name) == view.trust), None)
+        if about is not None and view not in self._comparing:
             self._comparing.add(view)
-            self._spawn(lambda: self._ask(view, about))
+            self._spawn(partial(self._ask, view, about))
 
     async def _ask(self, view: LogView, about: str) -> None:
         try:
             for wait in TRIES:
                 await self._sleep(wait)
-                if not view.pending:
+                if not (view.pending or view.doubts):
                     break
                 proof = (await self._logs.prove([about]))[about]
                 if isinstance(proof, RoomkeyError) and proof.code == "log-fork":

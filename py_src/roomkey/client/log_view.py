@@ -7,8 +7,9 @@ What the log answers is believed under a head that continues ours, and that of e
     shown by a member --another size--> pending --the log proves one history--> nothing
     pending --it could not be asked, or did not prove it--> doubt --it proves it--> nothing
 
-While there is a doubt everything that the log says is unproven; after a fork it is believed in nothing more. A member
-can show only what the log signed, so doubts and forks are the log's own doing.
+Keeping quiet is no way out: what is pending when an answer fails is in doubt. While there is a doubt everything that
+the log says is unproven; after a fork it is believed in nothing more. A member can show only what the log signed, so
+doubts and forks are the log's own doing.
 """
 
 from __future__ import annotations
@@ -127,22 +128,33 @@ class LogView:
         """
         async with self._turn:
             await self.open()
-            for _ in range(_TRIES):
-                self.expect_whole()
-                answers = await self._answers(service, questions, self.head)
-                head = await self._head_of(answers, self.head)
-                if head is None:
-                    return [Unproven("expected an answer about this identity, got none")] * len(questions)
-                if await self._is_of_one_history(service, questions[:1], head):
-                    break
-            else:
-                raise _unproven("expected answers under one head, got ever newer ones")
+            try:
+                answers, head = await self._agreed(service, questions)
+            except RoomkeyError as error:
+                if error.code not in ("log-fork", "storage-failed"):
+                    await self._expect_no_doubt(error)
+                raise
+            if head is None:
+                await self._expect_no_doubt()
+                return [Unproven("expected an answer about this identity, got none")] * len(questions)
             findings: list[Finding] = []
             for question, answer in zip(questions, answers.answers, strict=True):
                 findings.append(await self._judge(question, answer, head))
                 await asyncio.sleep(0)  # a VRF proof takes a while in a browser
             await self._keep(head, findings, learn)
             return findings
+
+    async def _agreed(
+        self, service: DeliveryService, questions: Sequence[Question]
+    ) -> tuple[Answers, SignedCheckpoint | None]:
+        """Answers, and the head that they are under, if anything is said: of one history with all that was shown."""
+        for _ in range(_TRIES):
+            self.expect_whole()
+            answers = await self._answers(service, questions, self.head)
+            head = await self._head_of(answers, self.head)
+            if head is None or await self._is_of_one_history(service, questions[:1], head):
+                return answers, head
+        raise _unproven("expected answers under one head, got ever newer ones")
 
     async def _answers(
         self, service: DeliveryService, questions: Sequence[Question], known: SignedCheckpoint | None
@@ -211,16 +223,18 @@ class LogView:
             theirs = await open_checkpoint(self._store.crypto, note.encode(), self.trust.log)
         except RoomkeyError:
             return False
-        if theirs.checkpoint.size == 0 or len(self.pending) + len(self.doubts) >= MAX_SHOWN:
+        if theirs.checkpoint.size == 0:
             return False
-        self._seen[note.text] = None
-        if len(self._seen) > MAX_SEEN:
-            self._seen.popitem(last=False)
         if self.head is not None and self.head.checkpoint.size == theirs.checkpoint.size:
             fork = continues(self.head, theirs, ())
             if isinstance(fork, Fork):
                 await self._forked(fork)
             return False
+        if len(self.pending) + len(self.doubts) >= MAX_SHOWN:
+            return False
+        self._seen[note.text] = None
+        if len(self._seen) > MAX_SEEN:
+            self._seen.popitem(last=False)
         self.pending.append(theirs)
         return True
 
@@ -229,19 +243,12 @@ class LogView:
     ) -> bool:
         """That all that others were shown is of one history with this head; False if the log went on meanwhile.
 
-        Errors: "log-fork"; "log-unproven" if that is not proved, and then it is in doubt.
+        Errors: "log-fork"; those of the answers and of what they do not prove.
         """
         looked_at = [*self.doubts, *self.pending]
-        try:
-            for theirs in looked_at:
-                if not await self._holds(service, question, theirs, head):
-                    return False
-        except RoomkeyError as error:
-            if error.code not in ("log-fork", "storage-failed"):
-                await self._doubt()
-                text = "expected the log to continue what it showed to somebody else, got no proof of it"
-                raise RoomkeyError("log-unproven", text, doubt=True, origin=self.trust.log.name) from error
-            raise
+        for theirs in looked_at:
+            if not await self._holds(service, question, theirs, head):
+                return False
         self.pending = [item for item in self.pending if item not in looked_at]
         return True
 
@@ -268,17 +275,25 @@ class LogView:
             raise _unproven("expected a head that is as new as those of others, got an older one")
         return True
 
+    async def _expect_no_doubt(self, cause: RoomkeyError | None = None) -> None:
+        """That nothing is open of what others were shown; what is, is kept until it is proved. Errors: "log-unproven"."""
+        await self._doubt()
+        if self.doubts:
+            raise self._doubtful() from cause
+
     async def _doubt(self) -> None:
-        """What could not be proved of what others were shown is kept until it is."""
         if not self.pending:
             return
         doubts = [*self.doubts, *self.pending]
         head = None if self.head is None else HeldNote(self.head.note.encode())
         record = LogHead(head, tuple(HeldNote(item.note.encode()) for item in doubts))
         await self._store.write({HEADS + self.name: record.encode()})
-        self.doubts, self.pending = doubts, []
-        text = "expected the log to continue what it showed to somebody else, got no proof of it"
-        self._told(RoomkeyError("log-unproven", text, doubt=True, origin=self.trust.log.name))
+        self.doubts, self.pending = doubts, [item for item in self.pending if item not in doubts]
+        self._told(self._doubtful())
+
+    def _doubtful(self) -> RoomkeyError:
+        text = "expected proof that the log continues what it showed to somebody else, got none yet"
+        return RoomkeyError("log-unproven", text, doubt=True, origin=self.trust.log.name)
 
     async def _forked(self, fork: Fork) -> None:
         """Keeps two truths; nothing of the log is believed from now on."""

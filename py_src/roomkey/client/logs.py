@@ -155,10 +155,10 @@ class Logs:
         for part in await asyncio.gather(*(self._prove_at(domain, people) for domain, people in asked.items())):
             proofs |= part
         for identity, proof in proofs.items():
-            # What the log does not continue it has not merely failed to answer.
-            late = isinstance(proof, RoomkeyError) and proof.code == "log-unproven" and not proof.details.get("doubt")
-            known = await self._known(identity, stands_in) if late else None
-            proofs[identity] = known or proof
+            # A log in doubt has not merely failed to answer: what it proved before may be what is in doubt.
+            late = isinstance(proof, RoomkeyError) and proof.code == "log-unproven"
+            if late and await self._is_whole(identity):
+                proofs[identity] = await self._known(identity, stands_in) or proof
         return proofs
 
     async def ask(self, identity: str, pin: Manifest | None) -> Outcome:
