@@ -4,9 +4,9 @@ import { RtpOutgoing } from "../../../web/src/media/rtp_outgoing.ts";
 import { VP8 } from "../../../web/src/media/rtp_vp8.ts";
 import { SessionKeys, SRTP_PROFILES } from "../../../web/src/media/srtp_kdf.ts";
 import { SrtpSender } from "../../../web/src/media/srtp_sender.ts";
+import { draw, HEIGHT, RATE, WIDTH } from "./drawing.mjs";
 import { hex, toHex } from "./support.mjs";
 
-const [WIDTH, HEIGHT, RATE] = [320, 240, 20];
 const CODECS = { VP8: { format: VP8, codec: "vp8" } };
 
 /** The frames' packets, in hex. Quarters of the colours given; the last one grows lighter from frame to frame. */
@@ -40,13 +40,4 @@ export async function pictures({ codec: name, ssrc, count, keyEvery, colours, pr
     sealed.push(packets);
   }
   return sealed;
-}
-
-function draw(context, colours, light, timestamp) {
-  const all = [...colours, [light, light, light]];
-  for (const [place, colour] of all.entries()) {
-    context.fillStyle = `rgb(${colour.join()})`;
-    context.fillRect((place % 2) * (WIDTH / 2), Math.floor(place / 2) * (HEIGHT / 2), WIDTH / 2, HEIGHT / 2);
-  }
-  return new VideoFrame(context.canvas, { timestamp, alpha: "discard" });
 }

@@ -1,0 +1,74 @@
+/** WebCodecs between pictures and the frames that packets carry. */
+import type { Bytes } from "../worker/crypto_keys.js";
+import type { EncodedFrame } from "./rtp_outgoing.js";
+
+/** The most pictures that wait for an encoder or decoder; what is beyond is skipped, so that delay does not grow. */
+const MAX_QUEUE = 4;
+
+/** Pictures of ours, encoded. */
+export class VideoOut {
+  readonly #encoder: VideoEncoder;
+  #keyFrame = true;
+
+  constructor(config: VideoEncoderConfig, give: (frame: EncodedFrame) => void, failed: (error: DOMException) => void) {
+    this.#encoder = new VideoEncoder({ output: (chunk) => give(plain(chunk)), error: failed });
+    this.#encoder.configure({ latencyMode: "realtime", ...config });
+  }
+
+  /** Encodes the picture and closes it. */
+  encode(picture: VideoFrame): void {
+    if (this.#encoder.encodeQueueSize < MAX_QUEUE) {
+      this.#encoder.encode(picture, { keyFrame: this.#keyFrame });
+      this.#keyFrame = false;
+    }
+    picture.close();
+  }
+
+  /** The next picture is to be one that needs no other. */
+  askKeyFrame(): void {
+    this.#keyFrame = true;
+  }
+
+  close(): void {
+    this.#encoder.close();
+  }
+}
+
+/** Frames of one stream of somebody's, decoded. A frame that no decoder takes costs the pictures up to the next key frame. */
+export class VideoIn {
+  readonly #config: VideoDecoderConfig;
+  readonly #give: (picture: VideoFrame) => void;
+  readonly #needsKeyFrame: () => void;
+  #decoder: VideoDecoder | undefined;
+
+  constructor(config: VideoDecoderConfig, give: (picture: VideoFrame) => void, needsKeyFrame: () => void) {
+    this.#config = config;
+    this.#give = give;
+    this.#needsKeyFrame = needsKeyFrame;
+  }
+
+  decode({ data, keyFrame, timestamp }: EncodedFrame): void {
+    if (this.#decoder === undefined) {
+      if (!keyFrame) return;
+      this.#decoder = new VideoDecoder({ output: this.#give, error: () => this.#failed() });
+      this.#decoder.configure(this.#config);
+    }
+    this.#decoder.decode(new EncodedVideoChunk({ type: keyFrame ? "key" : "delta", timestamp, data }));
+  }
+
+  close(): void {
+    if (this.#decoder !== undefined && this.#decoder.state !== "closed") this.#decoder.close();
+    this.#decoder = undefined;
+  }
+
+  #failed(): void {
+    this.#decoder = undefined; // WebCodecs has closed it
+    this.#needsKeyFrame();
+  }
+}
+
+function plain(chunk: EncodedVideoChunk): EncodedFrame {
+  const data: Bytes = new Uint8Array(chunk.byteLength);
+  chunk.copyTo(data);
+  return { data, keyFrame: chunk.type === "key", timestamp: chunk.timestamp };
+}
