@@ -6,20 +6,20 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser as PlaywrightBrowser
+from roomkey.errors import RoomkeyError
+from roomkey.media.srtp import SrtpStream, SrtpStreams
 
 from tests.browser.support import media
 from tests.browser.support.media import RunCheck
 
 PROFILES = [1, 7, 8]
 MODES = ["mki", "no-mki"]
-# By hand: a length in one byte, in two, and none.
+# A length in one byte, in two, and none.
 STREAMS = [
-    {"streams": [], "encoded": "00"},
-    {"streams": [{"ssrc": 0xDEADBEEF, "profile": 7, "rollover": 0xFFFFFFFF}], "encoded": "0adeadbeef0007ffffffff"},
-    {
-        "streams": [{"ssrc": number, "profile": 1, "rollover": 2} for number in range(7)],
-        "encoded": "4046" + "".join(f"{number:08x}000100000002" for number in range(7)),
-    },
+    (),
+    (SrtpStream(0xDEADBEEF, 7, 0xFFFFFFFF),),
+    tuple(SrtpStream(number, 1, 2) for number in range(7)),
+    tuple(SrtpStream(2**32 - 1 - number, 8, number) for number in range(32)),
 ]
 
 
@@ -32,7 +32,20 @@ def run(
 
 
 def test_announcements(run: RunCheck) -> None:
-    assert run("encoding", {"cases": STREAMS}) == len(STREAMS)
+    """As Python writes them."""
+    cases = [
+        {
+            "streams": [
+                {"ssrc": item.ssrc, "profile": item.protection_profile, "rollover": item.roc} for item in streams
+            ],
+            "encoded": SrtpStreams(streams).encode().hex(),
+        }
+        for streams in STREAMS
+    ]
+    assert run("encoding", {"cases": cases}) == len(STREAMS)
+    assert cases[1]["encoded"] == "0adeadbeef0007ffffffff"
+    with pytest.raises(RoomkeyError, match="malformed"):
+        SrtpStreams.decode(SrtpStreams(tuple(SrtpStream(number, 7, 0) for number in range(33))).encode())
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 from roomkey.errors import RoomkeyError
-from roomkey.tls import U16, U32, Struct
+from roomkey.tls import U16, U32, Struct, malformed, vector
 
 # (label, context, length in bytes) -> secret: `Group.export` (RFC 9420 section 8.5).
 Exporter = Callable[[bytes, bytes, int], bytes]
 
 LABEL: Final = b"roomkey SRTP 1.0"
+
+# Of one sender: as many as anybody sends, several times over; each costs its receivers two replay windows.
+MAX_STREAMS: Final = 32
 
 
 class SrtpProfile(NamedTuple):
@@ -46,6 +49,32 @@ class SrtpContext(Struct):
 
     protection_profile: U16
     leaf_index: U32
+
+
+# struct {
+#     uint32 ssrc;
+#     uint16 protection_profile;
+#     uint32 roc;
+# } SrtpStream;
+class SrtpStream(Struct):
+    """A stream that its sender announces; `roc` is the rollover counter of its next packet, or of one before."""
+
+    ssrc: U32
+    protection_profile: U16
+    roc: U32
+
+
+# struct {
+#     SrtpStream streams<V>;
+# } SrtpStreams;
+class SrtpStreams(Struct):
+    """All streams of one sender: the data of a signal of that kind. Packets of other streams are dropped."""
+
+    streams: Annotated[tuple[SrtpStream, ...], vector(SrtpStream)]
+
+    def check(self) -> None:
+        if len(self.streams) > MAX_STREAMS:
+            raise malformed("streams", f"at most {MAX_STREAMS}", len(self.streams))
 
 
 class SrtpKeys(NamedTuple):
