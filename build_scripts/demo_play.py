@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import ViewportSize, sync_playwright
@@ -34,6 +34,20 @@ PAINT_SECONDS = 0.4  # for pictures: what lay below the fold appears
 WINDOW: ViewportSize = {"width": 1440, "height": 900}
 DIGITS = 30
 CONSOLE_LINES = 20  # shown after a failure: enough for its cause
+
+# Pages without a camera hide their addresses behind names that only a network with multicast can resolve.
+FLAGS = ["--disable-features=WebRtcHideLocalIpsWithMdns", "--autoplay-policy=no-user-gesture-required"]
+
+# Whom each tile shows, how it is locked, its frames so far, and whether its middle is anything but black.
+TILES = """() => [...document.querySelectorAll("#tiles [data-tile]")].map((tile) => {
+  const video = tile.querySelector("video");
+  const canvas = Object.assign(document.createElement("canvas"), { width: 8, height: 8 });
+  const context = canvas.getContext("2d");
+  if (video.videoWidth > 0) context.drawImage(video, 0, 0, 8, 8);
+  const bright = Math.max(...context.getImageData(2, 2, 4, 4).data.filter((_, at) => at % 4 !== 3));
+  return { who: tile.dataset.tile, lock: tile.dataset.lock, video: tile.dataset.video, bright,
+           frames: video.getVideoPlaybackQuality().totalVideoFrames };
+})"""
 
 READ = """() => {
   const call = document.getElementById("call");
@@ -90,12 +104,16 @@ class Story:
                 together = self.holdings()
                 self._show(together)
                 judge_agreement(self._verdict, together, [person.name for person in PEOPLE])
+                self._judge_pictures(["alice", "bob", "carol"])
+                self._hide("alice", "bob")
                 self._talk("bob", "text of a message in the first call", ["alice", "carol"], [])
             if step == "remove":
                 after = self.holdings()
                 self._show(after)
                 judge_agreement(self._verdict, after, ["alice", "bob"])
                 self._judge_removal(together, after)
+                self._judge_pictures(["alice", "bob"])
+                self._verdict.check(self._tiles("carol") == {}, "carol’s page shows nobody’s picture any more")
                 self._talk("alice", "text of a message after the removal", ["bob"], ["carol"])
             self.picture(str(number))
         self._reload("bob", after["bob"])
@@ -137,6 +155,37 @@ class Story:
 
     def _reads(self, name: str, text: str) -> bool:
         return self.frame(name).locator("#messages li", has_text=text).count() == 1
+
+    def _tiles(self, name: str) -> dict[str, dict[str, Any]]:
+        """What a page's tiles show now, by identity."""
+        return {tile["who"]: tile for tile in self.frame(name).evaluate(TILES)}
+
+    def _judge_pictures(self, names: list[str]) -> None:
+        """All of `names` see each other and themselves, in motion, and nobody else."""
+        people = {person.identity for person in PEOPLE if person.name in names}
+        for name in names:
+            before = self._tiles(name)
+
+            def moving(name: str = name, before: dict[str, dict[str, Any]] = before) -> bool:
+                now = self._tiles(name)
+                return now.keys() == people and all(
+                    tile["lock"] == "protected"
+                    and tile["bright"] > 0
+                    and tile["frames"] > before.get(who, tile)["frames"]
+                    for who, tile in now.items()
+                )
+
+            self.until(f"{name} to see {len(people)} moving pictures", moving)
+            self._verdict.check(True, f"{name} sees {len(people)} moving pictures, each sealed, and nobody else’s")
+
+    def _hide(self, name: str, seen_by: str) -> None:
+        """Turns a picture off and on again by the page's own button."""
+        button = self.frame(name).locator("#hide-camera")
+        identity = next(person.identity for person in PEOPLE if person.name == name)
+        for shown in ("none", "camera"):
+            button.click()
+            self.until(f"{seen_by} to be told", lambda shown=shown: self._tiles(seen_by)[identity]["video"] == shown)  # type: ignore[misc]
+        self._verdict.check(True, f"{name} turns the picture off and on, and {seen_by}’s page says so")
 
     def _judge_removal(self, before: Holdings, after: Holdings) -> None:
         verdict = self._verdict
@@ -265,7 +314,7 @@ def play(stage: str, folder: Path, screenshots: Path | None) -> int:
     said: list[str] = []
     print(f"playing the story in {browser.version}")
     with sync_playwright() as playwright:
-        running = browsers.launch(playwright, browser)
+        running = browsers.launch(playwright, browser, args=FLAGS)
         try:
             page = running.new_page(viewport=WINDOW)
             page.on("pageerror", lambda error: verdict.check(False, f"an error on a page: {error}"))

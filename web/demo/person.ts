@@ -2,6 +2,7 @@
 
 import { byId, firstName, make, say } from "./parts/dom.js";
 import { explained } from "./parts/errors.js";
+import { Pictures } from "./parts/pictures.js";
 import { PersonModel } from "./parts/person_model.js";
 import { draw, showError } from "./parts/person_view.js";
 import { demoConfig, received, STEPS } from "./parts/story.js";
@@ -13,6 +14,7 @@ class Page {
   readonly #config: DemoConfig;
   readonly #model: PersonModel;
   readonly #framed: boolean;
+  readonly #pictures: Pictures;
   #running: Promise<PlainError | null> = Promise.resolve(null);
 
   constructor(config: DemoConfig, name: string) {
@@ -22,6 +24,8 @@ class Page {
       const { direction, service, kind, bytes } = traffic;
       this.#tell({ roomkey: "story", event: "traffic", traffic: { direction, service, kind, bytes } });
     });
+    this.#pictures = new Pictures(name, (button, work) => this.#run(button, "pictures", work));
+    this.#pictures.addEventListener("changed", () => this.#state());
     this.#dress(name);
     this.#wire();
     if (this.#framed) this.#joinStage();
@@ -155,6 +159,7 @@ class Page {
       }
       case "call": return this.#pressed(() => byId("start-call").click());
       case "accept": return this.#pressed(() => document.querySelector<HTMLElement>("[data-accept]")?.click());
+      case "pictures": return this.#pressed(() => byId("join-drawing").click());
       case "remove": {
         const last = this.#config.people.at(-1)?.identity ?? "";
         return this.#pressed(() => removeButton(last)?.click());
@@ -186,7 +191,13 @@ class Page {
     byId("more-services").hidden = model.identity === null || this.#nextAddress() === undefined;
     byId("enrol-form").hidden = !(home && model.identity === null && sessionStorage.getItem(CODE) === null);
     this.#unfold();
-    this.#tell({ roomkey: "story", event: "state", state: { phase: model.phase, call: model.callState } });
+    this.#pictures.follow(model.callState === null ? null : model.call);
+    this.#state();
+  }
+
+  #state(): void {
+    const { phase, callState } = this.#model;
+    this.#tell({ roomkey: "story", event: "state", state: { phase, call: callState, seen: this.#pictures.seen } });
   }
 
   #invitation(index: number, what: "accept" | "decline"): void {

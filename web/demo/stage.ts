@@ -41,6 +41,7 @@ class Stage {
     for (const person of this.#config.people) {
       const frame = document.createElement("iframe");
       const name = firstName(person.identity);
+      frame.allow = "camera; microphone; display-capture; autoplay";
       frame.title = `${name}’s page`;
       frame.name = person.name;
       const away = make("p", { class: "away", hidden: true }, `${name}’s page is closed. What others send waits at the provider, sealed, until ${name} is back.`);
@@ -174,7 +175,10 @@ class Stage {
         if (actor.state.phase === "invited") await actor.act("accept");
       }));
       await this.#agree(this.#actors);
-      this.#say("The call is keyed: same digits, same colours on all three pages. Now let a service lie, or remove Carol.");
+      this.#say("The call is keyed. The pages find each other by sealed messages, and seal every picture they send.");
+      await Promise.all(this.#actors.map((actor) => actor.act("pictures")));
+      for (const actor of this.#actors) await actor.until("pictures", (state) => state.seen === this.#actors.length - 1);
+      this.#say("The call is keyed: same digits, same colours, and all three see each other. Now let a service lie, or remove Carol.");
     },
     remove: async (): Promise<void> => {
       const carol = this.#actors[2];
@@ -182,7 +186,7 @@ class Stage {
       await this.#first.act("remove");
       await carol?.until("removal", (state) => state.phase === "removed");
       await this.#agree(this.#actors.slice(0, 2));
-      this.#say("Carol is out: new digits and new keys for Alice and Bob, none of them on Carol’s page.");
+      this.#say("Carol is out: new digits and new keys for Alice and Bob, none of them on Carol’s page, which sees nobody now.");
     },
   };
 

@@ -4,8 +4,8 @@ import { firstName } from "./dom.js";
 import type { Outcome } from "./malice.js";
 import type { DemoConfig, FromPerson, PersonState, PlainError, Step, ToPerson } from "./story.js";
 
-const LOADING: PersonState = { phase: "loading", call: null };
-const CLOSED: PersonState = { phase: "closed", call: null };
+const LOADING: PersonState = { phase: "loading", call: null, seen: 0 };
+const CLOSED: PersonState = { phase: "closed", call: null, seen: 0 };
 const ANSWER_MS = 90_000; // a cold start of three pages on a slow machine, with room; then the person may try again
 
 /** A step that failed, as the person shall read it. */

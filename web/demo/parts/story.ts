@@ -4,8 +4,8 @@
 import type { Transparency } from "roomkey";
 
 /** "check": fetch the keys of everybody who has another provider, as they are handed out now. */
-export type Step = "service" | "keys" | "call" | "accept" | "remove" | "check";
-export const STEPS: readonly Step[] = ["service", "keys", "call", "accept", "remove", "check"];
+export type Step = "service" | "keys" | "call" | "accept" | "pictures" | "remove" | "check";
+export const STEPS: readonly Step[] = ["service", "keys", "call", "accept", "pictures", "remove", "check"];
 
 export interface DemoConfig {
   readonly stage: string; // origin
@@ -43,6 +43,8 @@ export interface PersonState {
   /** "closed": the stage has closed the page. */
   readonly phase: "loading" | "ready" | "enrolled" | "invited" | "call" | "removed" | "failed" | "closed";
   readonly call: CallState | null;
+  /** How many others' pictures it shows, protected. */
+  readonly seen: number;
 }
 
 export type FromPerson =

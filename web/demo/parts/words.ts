@@ -29,6 +29,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   commit: { out: "A change of the group", in: "A change of the group", readable: WHO_TO_WHOM, sealed: "the new keys" },
   proposal: { out: "A wish for the group", in: "A wish for the group", readable: WHO_TO_WHOM, sealed: "what it says" },
   message: { out: "A sealed message", in: "Sealed mail", readable: WHO_TO_WHOM, sealed: "what it says" },
+  signal: { out: "A sealed word about the call", in: "Sealed mail", readable: WHO_TO_WHOM, sealed: "how their pages find each other", telling: 1 },
   ack: { out: "“Received”", in: "“Deleted here”", readable: "who received", sealed: null },
 };
 const OTHER: Kind = { out: "A request", in: "An answer", readable: "who sent it", sealed: null };
