@@ -276,7 +276,7 @@ class LogView:
         return True
 
     async def _expect_no_doubt(self, cause: RoomkeyError | None = None) -> None:
-        """That nothing is open of what others were shown; what is, is kept until it is proved. Errors: "log-unproven"."""
+        """That nothing is open of what others were shown; what is, is kept until it is. Errors: "log-unproven"."""
         await self._doubt()
         if self.doubts:
             raise self._doubtful() from cause
