@@ -198,6 +198,10 @@ async function answer(response) {
   return body;
 }
 
-/** struct { StoredCommit commits<V>; } with struct { uint64 epoch; opaque commit<V>; } StoredCommit; */
+/** struct { StoredCommit commits<V>; } with struct { uint64 epoch; opaque commit<V>; opaque next_token_hash[32]; } StoredCommit; */
 const storedCommits = (data) =>
-  new Reader(new Reader(data).vector()).all((item) => ({ epoch: Number(item.uint(8)), commit: item.vector() }));
+  new Reader(new Reader(data).vector()).all((item) => ({
+    epoch: Number(item.uint(8)),
+    commit: item.vector(),
+    nextTokenHash: item.take(32),
+  }));

@@ -46,7 +46,7 @@ class Power:
 
     def __init__(self, person: Person) -> None:
         self.person = person
-        (self._worker,) = person.page.workers
+        (self._worker,) = (worker for worker in person.page.workers if worker.url.endswith("/worker.js"))
         self._worker.evaluate(HOOK)
 
     def arm(self, effects: int | None) -> None:
