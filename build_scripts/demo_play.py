@@ -7,21 +7,27 @@ text in a service's database, or a lie of a service's that nobody notices (`demo
 
 from __future__ import annotations
 
-import base64
 import functools
-import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import ViewportSize, sync_playwright
 
 from build_scripts import browser as browsers
 from build_scripts import demo_lies
+from build_scripts.demo_judges import (
+    Holding,
+    Holdings,
+    Verdict,
+    judge_agreement,
+    judge_databases,
+    judge_removal,
+)
 from build_scripts.demo_pages import PEOPLE, STAGE_HOST
+from build_scripts.demo_pictures import Pictures
 from build_scripts.demo_server import DemoError
 
 if TYPE_CHECKING:
@@ -32,22 +38,15 @@ STEP_SECONDS = 120.0  # three cold starts of Pyodide on a busy machine, with roo
 POLL_SECONDS = 0.1  # under the pages' policy a waiting expression may not be evaluated, so we ask again
 PAINT_SECONDS = 0.4  # for pictures: what lay below the fold appears
 WINDOW: ViewportSize = {"width": 1440, "height": 900}
-DIGITS = 30
 CONSOLE_LINES = 20  # shown after a failure: enough for its cause
 
-# Pages without a camera hide their addresses behind names that only a network with multicast can resolve.
-FLAGS = ["--disable-features=WebRtcHideLocalIpsWithMdns", "--autoplay-policy=no-user-gesture-required"]
-
-# Whom each tile shows, how it is locked, its frames so far, and whether its middle is anything but black.
-TILES = """() => [...document.querySelectorAll("#tiles [data-tile]")].map((tile) => {
-  const video = tile.querySelector("video");
-  const canvas = Object.assign(document.createElement("canvas"), { width: 8, height: 8 });
-  const context = canvas.getContext("2d");
-  if (video.videoWidth > 0) context.drawImage(video, 0, 0, 8, 8);
-  const bright = Math.max(...context.getImageData(2, 2, 4, 4).data.filter((_, at) => at % 4 !== 3));
-  return { who: tile.dataset.tile, lock: tile.dataset.lock, video: tile.dataset.video, bright,
-           frames: video.getVideoPlaybackQuality().totalVideoFrames };
-})"""
+FLAGS = [
+    # Pages without a camera hide their addresses behind names that only a network with multicast can resolve.
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
+    "--autoplay-policy=no-user-gesture-required",
+    # A made-up camera, microphone and screen; nobody is asked.
+    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
+]
 
 READ = """() => {
   const call = document.getElementById("call");
@@ -59,33 +58,6 @@ READ = """() => {
 }"""
 
 
-@dataclass(frozen=True)
-class Holding:
-    """What one page shows that it holds in one epoch."""
-
-    epoch: str
-    members: tuple[str, ...]
-    digits: str
-    keys: Mapping[str, str]  # sender -> fingerprint, 16 hex digits
-
-
-Holdings = dict[str, Holding | None]  # by person's name
-
-
-class Verdict:
-    """Collects what was checked; prints each as it is."""
-
-    def __init__(self) -> None:
-        self.failed: list[str] = []
-        self.checks = 0
-
-    def check(self, holds: bool, what: str) -> None:
-        self.checks += 1
-        print(f"  {'ok  ' if holds else 'FAIL'} {what}", flush=True)
-        if not holds:
-            self.failed.append(what)
-
-
 class Story:
     """One run of the story in one browser page."""
 
@@ -93,6 +65,7 @@ class Story:
         self.page = page
         self._verdict = verdict
         self._screenshots = screenshots
+        self._pictures = Pictures(page, self.frame, self.until, verdict)
 
     def play(self, stage: str) -> None:
         self.page.goto(stage)
@@ -104,16 +77,18 @@ class Story:
                 together = self.holdings()
                 self._show(together)
                 judge_agreement(self._verdict, together, [person.name for person in PEOPLE])
-                self._judge_pictures(["alice", "bob", "carol"])
-                self._hide("alice", "bob")
+                self._pictures.judge(["alice", "bob", "carol"])
+                self._pictures.frame_seen_three_times()
+                self.picture("frame")
+                self._pictures.play()
                 self._talk("bob", "text of a message in the first call", ["alice", "carol"], [])
             if step == "remove":
                 after = self.holdings()
                 self._show(after)
                 judge_agreement(self._verdict, after, ["alice", "bob"])
-                self._judge_removal(together, after)
-                self._judge_pictures(["alice", "bob"])
-                self._verdict.check(self._tiles("carol") == {}, "carol’s page shows nobody’s picture any more")
+                judge_removal(self._verdict, together, after, self.frame("carol").content())
+                self._pictures.judge(["alice", "bob"])
+                self._verdict.check(self._pictures.tiles("carol") == {}, "carol’s page shows nobody’s picture any more")
                 self._talk("alice", "text of a message after the removal", ["bob"], ["carol"])
             self.picture(str(number))
         self._reload("bob", after["bob"])
@@ -156,55 +131,12 @@ class Story:
     def _reads(self, name: str, text: str) -> bool:
         return self.frame(name).locator("#messages li", has_text=text).count() == 1
 
-    def _tiles(self, name: str) -> dict[str, dict[str, Any]]:
-        """What a page's tiles show now, by identity."""
-        return {tile["who"]: tile for tile in self.frame(name).evaluate(TILES)}
-
-    def _judge_pictures(self, names: list[str]) -> None:
-        """All of `names` see each other and themselves, in motion, and nobody else."""
-        people = {person.identity for person in PEOPLE if person.name in names}
-        for name in names:
-            before = self._tiles(name)
-
-            def moving(name: str = name, before: dict[str, dict[str, Any]] = before) -> bool:
-                now = self._tiles(name)
-                return now.keys() == people and all(
-                    tile["lock"] == "protected"
-                    and tile["bright"] > 0
-                    and tile["frames"] > before.get(who, tile)["frames"]
-                    for who, tile in now.items()
-                )
-
-            self.until(f"{name} to see {len(people)} moving pictures", moving)
-            self._verdict.check(True, f"{name} sees {len(people)} moving pictures, each sealed, and nobody else’s")
-
-    def _hide(self, name: str, seen_by: str) -> None:
-        """Turns a picture off and on again by the page's own button."""
-        button = self.frame(name).locator("#hide-camera")
-        identity = next(person.identity for person in PEOPLE if person.name == name)
-        for shown in ("none", "camera"):
-            button.click()
-            self.until(f"{seen_by} to be told", lambda shown=shown: self._tiles(seen_by)[identity]["video"] == shown)  # type: ignore[misc]
-        self._verdict.check(True, f"{name} turns the picture off and on, and {seen_by}’s page says so")
-
-    def _judge_removal(self, before: Holdings, after: Holdings) -> None:
-        verdict = self._verdict
-        old, new = before["alice"], after["alice"]
-        verdict.check(after["carol"] is None, "carol’s page holds no call key any more")
-        if old is None or new is None:
-            return
-        verdict.check(int(new.epoch) > int(old.epoch), f"the epoch rose from {old.epoch} to {new.epoch}")
-        verdict.check(new.digits != old.digits, "the digits differ between the epochs")
-        verdict.check(not set(new.keys.values()) & set(old.keys.values()), "no SRTP key lives on in the new epoch")
-        carol = self.frame("carol").content()
-        nowhere = not any(key in carol for key in new.keys.values())
-        verdict.check(nowhere, "no new key’s fingerprint is anywhere on carol’s page")
-
     def _write_while_away(self, sender: str, text: str, away: str) -> None:
         """Closes somebody's page, as a tab is closed, writes to them, and opens it again."""
         door, phase = self.page.locator(f"#door-{away}"), self.page.locator(f"#phase-{away}")
         door.click()
         self.until(f"{away} to be offline", lambda: phase.text_content() == "offline")
+        self._pictures.why_not(sender, away)
         self._talk(sender, text, [sender], [])
         self.picture("mail")
         door.click()
@@ -262,48 +194,6 @@ class Story:
         self.page.wait_for_timeout(PAINT_SECONDS * 1000)
         self.page.screenshot(path=self._screenshots / f"{name}.png", full_page=True)
         self.page.set_viewport_size(WINDOW)
-
-
-def judge_agreement(verdict: Verdict, holdings: Holdings, names: list[str]) -> None:
-    """All of `names` are in the same call, with themselves as its members and one key for each sender."""
-    held = [holding for name in names if (holding := holdings[name]) is not None]
-    verdict.check(len(held) == len(names), f"{', '.join(names)} are in the call")
-    if len(held) != len(names):
-        return
-    identities = tuple(sorted(person.identity for person in PEOPLE if person.name in names))
-    verdict.check(all(one.members == identities for one in held), "its members are these and nobody else")
-    verdict.check(len({one.epoch for one in held}) == 1, "all are in the same epoch")
-    one_set_of_digits = len({one.digits for one in held}) == 1 and sum(map(str.isdigit, held[0].digits)) == DIGITS
-    verdict.check(one_set_of_digits, f"all show the same {DIGITS} digits")
-    verdict.check(all(one.keys == held[0].keys for one in held), "all hold the same SRTP keys")
-    verdict.check(tuple(sorted(held[0].keys)) == identities, "there is one SRTP key for each sender")
-    differ = all(a != b for a, b in itertools.combinations(held[0].keys.values(), 2))
-    verdict.check(differ, "each sender’s key differs from the others’")
-
-
-def judge_databases(verdict: Verdict, folder: Path, secrets: Iterable[str]) -> None:
-    """No file of a service holds one of `secrets`, as it is, as bytes of its hex digits, or in base64 at any offset."""
-    wanted: set[bytes] = set()
-    for secret in secrets:
-        forms = [secret.encode()]
-        if all(character in "0123456789abcdef" for character in secret):
-            forms.append(bytes.fromhex(secret))
-        for form in forms:
-            wanted.add(form)
-            wanted.update(_inside_base64(form))
-    files = [file for file in sorted(folder.iterdir()) if file.is_file()]
-    content = b"".join(file.read_bytes() for file in files)
-    verdict.check(len(content) > 0, f"the services stored {len(content) // 1000} kB in {len(files)} files")
-    verdict.check(not any(form in content for form in wanted), "no message text, digits or key fingerprint is in them")
-
-
-def _inside_base64(form: bytes) -> set[bytes]:
-    """What `form` looks like in the middle of base64 text: three alignments, less what its neighbours shape."""
-    inside: set[bytes] = set()
-    for shift in range(3):
-        whole = base64.b64encode(b"\0" * shift + form)
-        inside.add(whole[-(-shift * 8 // 6) : (shift + len(form)) * 8 // 6])
-    return inside | {part.replace(b"+", b"-").replace(b"/", b"_") for part in inside}
 
 
 def play(stage: str, folder: Path, screenshots: Path | None) -> int:

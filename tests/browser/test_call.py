@@ -168,6 +168,32 @@ def test_a_page_that_is_loaded_again_joins_again(scene: Scene) -> None:
     leave("loaded", alice, bob)
 
 
+def test_a_frame_is_shown_on_both_sides_of_its_seal(scene: Scene) -> None:
+    alice, bob, _ = scene.conference("shown")
+    join("shown", alice)
+    join("shown", bob)
+    sees("shown", bob, [alice])
+    alice.begin("frame", "return mesh.sample('shown', values, 'send')", BOB)
+    caught = []
+
+    def both_have_it() -> bool:
+        caught.append(bob.do("mesh.sample('shown', values, 'receive')", ALICE))
+        ended = alice.page.evaluate("() => Promise.race([globalThis.frame, null])")
+        return ended is not None and ended["value"]["counter"] in [one["counter"] for one in caught]
+
+    until("the same frame at both ends", both_have_it)
+    sent = alice.ended("frame")["value"]
+    came = next(one for one in caught if one["counter"] == sent["counter"])
+    assert came == sent
+    frame, wire, clear = bytes(sent["frame"]), bytes(sent["wire"]), sent["clear"]
+    assert (sent["codec"], clear, wire[:10]) == ("VP8", 10, frame[:10])
+    # what follows is SFrame's: its header, the frame whole, a tag of 16 bytes
+    assert len(wire) == clear + sent["header"] + len(frame) + 16
+    assert frame[clear : clear + 32] not in wire
+    alice.refused("no-such-member", "await mesh.calls.shown.call.sample(new Uint8Array(32), 'send')")
+    leave("shown", alice, bob)
+
+
 def test_nothing_is_sent_that_cannot_be_protected(scene: Scene) -> None:
     alice, bob, _ = scene.conference("unprotected")
     bob.do("globalThis.kept = RTCRtpScriptTransform; globalThis.RTCRtpScriptTransform = undefined; return null")

@@ -6,7 +6,7 @@ import { Pictures } from "./parts/pictures.js";
 import { PersonModel } from "./parts/person_model.js";
 import { draw, showError } from "./parts/person_view.js";
 import { demoConfig, received, STEPS } from "./parts/story.js";
-import type { DemoConfig, FromPerson, PlainError, Step, ToPerson } from "./parts/story.js";
+import type { DemoConfig, FrameWish, FromPerson, PlainError, Step, ToPerson } from "./parts/story.js";
 
 const CODE = "roomkey demo: enrolment code"; // for this tab only, until it is used: a reload must not lose it
 
@@ -129,13 +129,22 @@ class Page {
   #joinStage(): void {
     window.addEventListener("message", (event: MessageEvent<unknown>) => {
       const message = received<ToPerson>(event, this.#config.stage, window.parent);
-      if (message === null || !STEPS.includes(message.do)) return;
+      if (message?.do === "frame") void this.#frame(message.id, message);
+      if (message === null || message.do === "frame" || !STEPS.includes(message.do)) return;
       void this.#press(message.do).then((error) => {
         const proved = this.#model.fetched.at(-1)?.verified.by ?? null;
         this.#tell({ roomkey: "story", event: "done", id: message.id, error, proved });
       });
     });
     new ResizeObserver(() => this.#tell({ roomkey: "story", event: "height", height: document.body.offsetHeight })).observe(document.body);
+  }
+
+  async #frame(id: number, wish: FrameWish): Promise<void> {
+    try {
+      this.#tell({ roomkey: "story", event: "frame", id, error: null, frame: await this.#pictures.frame(wish) });
+    } catch (error) {
+      this.#tell({ roomkey: "story", event: "frame", id, error: explained(error), frame: null });
+    }
   }
 
   async #press(step: Step): Promise<PlainError | null> {
@@ -197,7 +206,7 @@ class Page {
 
   #state(): void {
     const { phase, callState } = this.#model;
-    this.#tell({ roomkey: "story", event: "state", state: { phase, call: callState, seen: this.#pictures.seen } });
+    this.#tell({ roomkey: "story", event: "state", state: { phase, call: callState, sees: this.#pictures.sees } });
   }
 
   #invitation(index: number, what: "accept" | "decline"): void {

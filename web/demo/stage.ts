@@ -2,10 +2,13 @@
 // It knows what the pages tell it (fingerprints, digits, traffic), and no secret.
 
 import { Actor, Failed } from "./parts/actor.js";
-import { byId, fill, firstName, listed, make, say } from "./parts/dom.js";
-import { digitsText, drawHolds, keyCell, verdict } from "./parts/holds.js";
+import { byId, firstName, listed, make, say } from "./parts/dom.js";
+import { catchFrame } from "./parts/frame_catch.js";
+import { FramePanel } from "./parts/frame_panel.js";
+import { drawEarlier, drawHolds, verdict } from "./parts/holds.js";
 import { Lines } from "./parts/lines.js";
 import { MalicePanel } from "./parts/malice.js";
+import { drawPhase, framed, personChip, personFrame } from "./parts/person_chip.js";
 import { ServiceBox } from "./parts/service_box.js";
 import { demoConfig, received } from "./parts/story.js";
 import type { CallState, DemoConfig, FromPerson, PersonState } from "./parts/story.js";
@@ -17,11 +20,16 @@ class Stage {
   readonly #actors: Actor[] = [];
   readonly #boxes = new Map<string, ServiceBox>();
   readonly #malice: MalicePanel;
+  readonly #frames: FramePanel;
   readonly #lines = new Lines(byId<SVGSVGElement>("lines"));
   readonly #epochs = new Map<string, Map<string, CallState>>(); // epoch -> identity -> what that page held
 
   constructor(config: DemoConfig, codes: URLSearchParams) {
     this.#config = config;
+    this.#frames = new FramePanel({
+      catch: ({ from, to }) => catchFrame(this.#called(from), this.#called(to)),
+      failed: (error) => this.#fail(error, byId("catch")),
+    });
     this.#layOut();
     window.addEventListener("message", (event) => this.#hear(event));
     this.#malice = this.#switch();
@@ -39,16 +47,11 @@ class Stage {
       services.append(box.element);
     }
     for (const person of this.#config.people) {
-      const frame = document.createElement("iframe");
-      const name = firstName(person.identity);
-      frame.allow = "camera; microphone; display-capture; autoplay";
-      frame.title = `${name}’s page`;
-      frame.name = person.name;
-      const away = make("p", { class: "away", hidden: true }, `${name}’s page is closed. What others send waits at the provider, sealed, until ${name} is back.`);
+      const frame = personFrame(person);
       const actor = new Actor(person, frame);
-      const chip = this.#chip(person, actor);
+      const chip = personChip(person, () => this.#openOrClose(actor));
       byId("people").append(chip);
-      byId("frames").append(make("div", { class: `frame ${person.name}`, id: `frame-${person.name}` }, frame, away));
+      byId("frames").append(framed(person, frame));
       this.#actors.push(actor);
       for (const service of this.#config.services) {
         const home = person.identity.endsWith(`@${service.domain}`);
@@ -59,18 +62,6 @@ class Stage {
     new ResizeObserver(() => this.#lines.draw()).observe(byId("scene"));
     this.#lines.draw();
     this.#render();
-  }
-
-  #chip(person: DemoConfig["people"][number], actor: Actor): HTMLElement {
-    const name = firstName(person.identity);
-    const who = make("a", { href: `#frame-${person.name}`, class: "who" },
-      make("span", { class: "avatar", "aria-hidden": "true" }, name.charAt(0)),
-      make("span", {}, make("b", {}, name), make("small", {}, person.identity)));
-    const title = "Open this page alone (close it here first)";
-    const alone = make("a", { class: "alone", href: person.origin, target: "_blank", rel: "noopener", title },
-      make("span", { "aria-hidden": "true" }, "↗"), make("span", { class: "visually-hidden" }, `Open ${name}’s page alone`));
-    const door = make("button", { type: "button", class: "door", id: `door-${person.name}`, disabled: true, onclick: () => this.#openOrClose(actor) }, "Close");
-    return make("div", { class: `person ${person.name}` }, who, make("span", { class: "phase", id: `phase-${person.name}` }, "…"), door, alone);
   }
 
   /** Alice first: she is usable while the others still load. */
@@ -177,7 +168,7 @@ class Stage {
       await this.#agree(this.#actors);
       this.#say("The call is keyed. The pages find each other by sealed messages, and seal every picture they send.");
       await Promise.all(this.#actors.map((actor) => actor.act("pictures")));
-      for (const actor of this.#actors) await actor.until("pictures", (state) => state.seen === this.#actors.length - 1);
+      for (const actor of this.#actors) await actor.until("pictures", (state) => state.sees.length === this.#actors.length - 1);
       this.#say("The call is keyed: same digits, same colours, and all three see each other. Now let a service lie, or remove Carol.");
     },
     remove: async (): Promise<void> => {
@@ -189,6 +180,10 @@ class Stage {
       this.#say("Carol is out: new digits and new keys for Alice and Bob, none of them on Carol’s page, which sees nobody now.");
     },
   };
+
+  #called(identity: string): Actor {
+    return this.#actors.find((actor) => actor.identity === identity)!;
+  }
 
   get #first(): Actor {
     const first = this.#actors[0];
@@ -266,28 +261,11 @@ class Stage {
     const { text, good } = verdict(this.#config, states);
     say(byId("verdict"), text);
     byId("verdict").classList.toggle("good", good);
-    for (const actor of this.#actors) {
-      const { phase } = actor.state;
-      const closed = phase === "closed";
-      say(byId(`phase-${actor.name}`), PHASES[phase]);
-      byId(`phase-${actor.name}`).dataset["phase"] = phase;
-      say(byId(`door-${actor.name}`), closed ? "Open" : "Close");
-      byId(`frame-${actor.name}`).querySelector("iframe")!.hidden = closed;
-      byId(`frame-${actor.name}`).querySelector("p")!.hidden = !closed;
-    }
-    this.#renderEarlier();
-  }
-
-  #renderEarlier(): void {
-    const newest = this.#first.state.call?.epoch;
-    const earlier = [...this.#epochs].filter(([epoch, held]) => epoch !== newest && held.size > 1);
-    byId("earlier").hidden = earlier.length === 0;
-    fill(byId("history"), earlier.map(([epoch, held]) => [epoch, [...held]]), () => earlier.map(([epoch, held]) => make("tbody", {},
-      make("tr", {}, make("th", { scope: "rowgroup", colspan: "3" }, `Epoch ${epoch}`)),
-      ...[...held].map(([identity, call]) => make("tr", {},
-        make("th", { scope: "row" }, `${firstName(identity)} held`),
-        make("td", {}, make("span", { class: "mono" }, digitsText(call.digits))),
-        make("td", {}, ...call.keys.map((key) => keyCell(key.fingerprint))))))));
+    for (const actor of this.#actors) drawPhase(actor);
+    drawEarlier(byId("earlier"), byId("history"), this.#epochs, this.#first.state.call?.epoch);
+    this.#frames.show(this.#actors.flatMap((from) => this.#actors
+      .filter((to) => to.state.sees.includes(from.identity) && from.state.sees.includes(to.identity))
+      .map((to) => ({ from: from.identity, to: to.identity }))));
   }
 }
 
@@ -296,10 +274,6 @@ function greeting(first: PersonState): string {
   if (first.call !== null) return "The call is still there: a reload loses nothing.";
   return first.phase === "ready" ? "Alice’s page is ready. Begin with the first button." : "Alice is reachable again: a reload loses nothing.";
 }
-
-const PHASES: Readonly<Record<PersonState["phase"], string>> = {
-  loading: "loading…", ready: "ready", enrolled: "reachable", invited: "invited", call: "in the call", removed: "removed", failed: "not loaded", closed: "offline",
-};
 
 async function main(): Promise<void> {
   const codes = new URLSearchParams(location.hash.slice(1));

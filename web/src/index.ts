@@ -41,7 +41,7 @@ export type {
   Successor,
   Verification,
 } from "./conference_values.js";
-export type { ProtectedStream, ProtectOptions, Protection, ProtectionEvents } from "./protection.js";
+export type { FrameSample, ProtectedStream, ProtectOptions, Protection, ProtectionEvents } from "./protection.js";
 export type {
   ClientInfo,
   Device,

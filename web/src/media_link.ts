@@ -1,8 +1,8 @@
 /** The page's line to the media worker: what streams do, never keys. */
-import type { MediaReport, MediaRequest, StreamReport, TransformOptions } from "./media_protocol.js";
+import type { MediaReport, MediaRequest, SampleReport, StreamReport, TransformOptions } from "./media_protocol.js";
 
-/** Who hears how the streams of one protection do. */
-export type StreamListener = (report: StreamReport) => void;
+/** Who hears how the streams of one protection do, and what was asked to be shown of them. */
+export type StreamListener = (report: StreamReport | SampleReport) => void;
 
 export class MediaLink {
   readonly #worker: Worker;
@@ -18,7 +18,7 @@ export class MediaLink {
   constructor(worker: Worker) {
     this.#worker = worker;
     worker.addEventListener("message", ({ data }: MessageEvent<MediaReport>) => {
-      if (data.kind === "stream") this.#listeners.get(data.protection)?.(data);
+      if (data.kind === "stream" || data.kind === "sample") this.#listeners.get(data.protection)?.(data);
       else if (data.kind === "holds-life") this.#watch();
     });
     worker.addEventListener("error", (event) => {
@@ -50,6 +50,11 @@ export class MediaLink {
   stop(protection: number): void {
     this.#listeners.delete(protection);
     this.#post({ kind: "stop", protection });
+  }
+
+  /** Has the worker show a stream's next frame. */
+  sample(protection: number, stream: number): void {
+    this.#post({ kind: "sample", protection, stream });
   }
 
   /** Ends the worker. */

@@ -43,7 +43,9 @@ export type MediaRequest =
   /** `keys`: the port to the roomkey worker. `life`: the Web Lock that the worker holds while it lives. */
   | { readonly kind: "start"; readonly keys: MessagePort; readonly life: string }
   /** Nothing goes through this protection's streams any more. */
-  | { readonly kind: "stop"; readonly protection: number };
+  | { readonly kind: "stop"; readonly protection: number }
+  /** Shows the next frame of a stream: the next key frame of a picture. */
+  | { readonly kind: "sample"; readonly protection: number; readonly stream: number };
 
 /** What an RTCRtpScriptTransform is made with. */
 export interface TransformOptions {
@@ -72,5 +74,30 @@ export interface StreamReport {
   readonly since: number;
 }
 
+/** One frame on both sides of its protection. */
+export interface FrameSampleValue {
+  /** "VP8", "VP9", "H264", "AV1", or "audio". */
+  readonly codec: string;
+  /** As the encoder made it, or the decoder gets it. */
+  readonly frame: Uint8Array;
+  /** As it travels: bytes that stay readable, SFrame's header, what is sealed, its tag. H.264's is escaped inside. */
+  readonly wire: Uint8Array;
+  /** Bytes of `wire` that stay readable: what stands before SFrame's header. */
+  readonly clear: number;
+  /** Bytes of SFrame's header. */
+  readonly header: number;
+  /** SFrame's KID and CTR (RFC 9605 section 4.3): which key, and the frame's number under it. */
+  readonly keyId: bigint;
+  readonly counter: bigint;
+}
+
+/** The answer to "sample". */
+export interface SampleReport {
+  readonly kind: "sample";
+  readonly protection: number;
+  readonly stream: number;
+  readonly sample: FrameSampleValue;
+}
+
 /** Media worker to page. */
-export type MediaReport = { readonly kind: "alive" } | { readonly kind: "holds-life" } | StreamReport;
+export type MediaReport = { readonly kind: "alive" } | { readonly kind: "holds-life" } | StreamReport | SampleReport;

@@ -3,7 +3,8 @@ import { publicError } from "./errors.js";
 import { disposable, TypedEventTarget } from "./events.js";
 import { Failure } from "./failure.js";
 import type { MediaLink } from "./media_link.js";
-import type { StreamReport, StreamState } from "./media_protocol.js";
+import type { FrameSampleValue, SampleReport, StreamReport, StreamState } from "./media_protocol.js";
+import type { CallOptions } from "./roomkey.js";
 import { type Member, toMember } from "./values.js";
 
 /** How a connection is protected. */
@@ -32,6 +33,9 @@ export interface ProtectedStream {
   readonly reason: string | undefined;
   readonly since: Date;
 }
+
+/** One frame before and after protection, or after and before: see `Protection.sample`. */
+export type FrameSample = Readonly<FrameSampleValue>;
 
 /** Events of a protection. */
 export interface ProtectionEvents {
@@ -90,6 +94,7 @@ export class Protection extends TypedEventTarget<ProtectionEvents> {
   readonly #number: number;
   readonly #streams: Stream[] = [];
   readonly #seen = new WeakSet<RTCRtpTransceiver>();
+  readonly #sampling = new Map<number, Set<(sample: FrameSample | undefined) => void>>(); // by stream; undefined: there is none any more
   #stopped = false;
 
   /** @internal */
@@ -115,6 +120,37 @@ export class Protection extends TypedEventTarget<ProtectionEvents> {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#link.stop(this.#number);
+    for (const waiting of [...this.#sampling.values()].flatMap((each) => [...each])) waiting(undefined);
+  }
+
+  /**
+   * The next frame of the first such stream on both sides of its protection, for people to see what that does: of a picture the next key
+   * frame, which is asked for where it comes from others. It is what the page has of its media anyway, and no key.
+   *
+   * Rejects with "bad-argument" where there is no such stream, "closed" when the protection stops before a frame comes.
+   */
+  async sample(direction: "send" | "receive", kind: "audio" | "video", { signal }: CallOptions = {}): Promise<FrameSample> {
+    signal?.throwIfAborted();
+    const stream = this.#streams.findIndex((one) => one.direction === direction && one.kind === kind);
+    if (stream < 0) throw publicError(new Failure("bad-argument", `expected a stream of ${kind} to ${direction}`, { field: "kind" }));
+    if (this.#stopped) throw publicError(new Failure("closed", "expected a protection that goes on"));
+    const waiting = this.#sampling.get(stream) ?? new Set();
+    this.#sampling.set(stream, waiting);
+    return new Promise((resolve, reject) => {
+      const settle = (sample: FrameSample | undefined): void => {
+        waiting.delete(settle);
+        signal?.removeEventListener("abort", abort);
+        if (sample === undefined) reject(publicError(new Failure("closed", "expected a frame, got the end of the protection")));
+        else resolve(sample);
+      };
+      const abort = (): void => {
+        waiting.delete(settle);
+        reject(signal?.reason as Error);
+      };
+      waiting.add(settle);
+      signal?.addEventListener("abort", abort, { once: true });
+      this.#link.sample(this.#number, stream);
+    });
   }
 
   /** Whatever this method makes is protected before anything else can be done with it. */
@@ -144,7 +180,12 @@ export class Protection extends TypedEventTarget<ProtectionEvents> {
     return this.#link.transform({ conference: this.conference, protection: this.#number, stream, direction, kind, from: this.#from });
   }
 
-  #hear(report: StreamReport): void {
+  #hear(report: StreamReport | SampleReport): void {
+    if (report.kind === "sample") {
+      const sample = Object.freeze({ ...report.sample });
+      for (const settle of [...(this.#sampling.get(report.stream) ?? [])]) settle(sample);
+      return;
+    }
     const stream = this.#streams[report.stream];
     if (stream === undefined) return;
     stream.report = report;

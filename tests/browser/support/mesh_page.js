@@ -47,6 +47,13 @@ globalThis.mesh = {
     call.addEventListener("error", ({ detail }) => calls[name].errors.push(String(detail)));
   },
   share: async (name, colour) => calls[name].call.shareScreen(colour === null ? undefined : stream(colour, null)),
+  /** A frame on both sides of its seal, as lists of bytes; `identity`: of whom or to whom. */
+  sample: async (name, identity, direction) => {
+    const { call } = calls[name];
+    const { clientId } = call.tiles.find(({ member }) => member.identity === identity).member;
+    const { frame, wire, keyId, counter, ...rest } = await call.sample(clientId, direction);
+    return { ...rest, frame: [...frame], wire: [...wire], keyId: String(keyId), counter: String(counter) };
+  },
   tiles: (name) => calls[name].call.tiles.map((tile) => {
     const video = element(calls[name], tile);
     const { state, reason } = tile.lock;

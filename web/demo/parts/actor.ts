@@ -2,10 +2,10 @@
 
 import { firstName } from "./dom.js";
 import type { Outcome } from "./malice.js";
-import type { DemoConfig, FromPerson, PersonState, PlainError, Step, ToPerson } from "./story.js";
+import type { DemoConfig, FrameWish, FromPerson, PersonState, PlainError, SeenFrame, Step, ToPerson } from "./story.js";
 
-const LOADING: PersonState = { phase: "loading", call: null, seen: 0 };
-const CLOSED: PersonState = { phase: "closed", call: null, seen: 0 };
+const LOADING: PersonState = { phase: "loading", call: null, sees: [] };
+const CLOSED: PersonState = { phase: "closed", call: null, sees: [] };
 const ANSWER_MS = 90_000; // a cold start of three pages on a slow machine, with room; then the person may try again
 
 /** A step that failed, as the person shall read it. */
@@ -24,6 +24,7 @@ export class Actor {
   state: PersonState = LOADING;
   readonly #frame: HTMLIFrameElement;
   readonly #pending = new Map<number, (outcome: Outcome) => void>();
+  readonly #frames = new Map<number, (answer: { error: PlainError | null; frame: SeenFrame | null }) => void>();
   readonly #watchers = new Set<() => void>();
   #lastId = 0;
 
@@ -60,6 +61,9 @@ export class Actor {
     } else if (message.event === "done") {
       this.#pending.get(message.id)?.({ error: message.error, proved: message.proved });
       this.#pending.delete(message.id);
+    } else if (message.event === "frame") {
+      this.#frames.get(message.id)?.(message);
+      this.#frames.delete(message.id);
     }
   }
 
@@ -89,8 +93,22 @@ export class Actor {
     await this.until("loading", (state) => state.phase !== "loading");
     const id = ++this.#lastId;
     const answer = new Promise<Outcome>((resolve) => this.#pending.set(id, resolve));
-    this.window?.postMessage({ roomkey: "story", do: step, id } satisfies ToPerson, this.origin);
+    this.#post({ roomkey: "story", do: step, id });
     return limited(`${firstName(this.identity)}: ${step}`, answer);
+  }
+
+  /** The next frame that goes to somebody or comes from them, on both sides of its seal. */
+  async frame(wish: FrameWish): Promise<SeenFrame> {
+    const id = ++this.#lastId;
+    const answer = new Promise<{ error: PlainError | null; frame: SeenFrame | null }>((resolve) => this.#frames.set(id, resolve));
+    this.#post({ roomkey: "story", do: "frame", id, ...wish });
+    const { error, frame } = await limited(`${firstName(this.identity)}: a frame`, answer);
+    if (error !== null || frame === null) throw new Failed(error ?? closed(this.identity));
+    return frame;
+  }
+
+  #post(message: ToPerson): void {
+    this.window?.postMessage(message, this.origin);
   }
 }
 

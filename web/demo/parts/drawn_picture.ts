@@ -1,9 +1,10 @@
-// A moving picture and no sound, for who has no camera or does not want to show it.
+// A moving picture and a hum, for who has no camera and microphone or does not want to use them.
 
 import { firstName } from "./dom.js";
 
 const SIZE = { width: 320, height: 240 };
 const FRAMES = 15; // a second
+const HUM = { frequency: 196, volume: 0.25 };
 const COLOURS: Readonly<Record<string, string>> = { alice: "#0b7d72", bob: "#5546c8", carol: "#b4541a" };
 
 export class DrawnPicture {
@@ -11,6 +12,9 @@ export class DrawnPicture {
   readonly #context: CanvasRenderingContext2D;
   readonly #name: string;
   readonly #timer: ReturnType<typeof setInterval>;
+  readonly #sound = new AudioContext();
+  readonly #volume = this.#sound.createGain();
+  #hums = false;
 
   constructor(identity: string) {
     const canvas = Object.assign(document.createElement("canvas"), SIZE);
@@ -18,12 +22,35 @@ export class DrawnPicture {
     this.#name = identity;
     this.#draw(performance.now());
     this.stream = canvas.captureStream(FRAMES);
+    this.stream.addTrack(this.#voice());
     this.#timer = setInterval(() => this.#draw(performance.now()), 1000 / FRAMES);
+  }
+
+  get hums(): boolean {
+    return this.#hums;
+  }
+
+  /** Begins or ends to hum; only after a click on the page a browser lets it be heard. */
+  async hum(on: boolean): Promise<void> {
+    this.#hums = on;
+    this.#volume.gain.value = on ? HUM.volume : 0;
+    if (on) await this.#sound.resume();
   }
 
   stop(): void {
     clearInterval(this.#timer);
+    void this.#sound.close();
     for (const track of this.stream.getTracks()) track.stop();
+  }
+
+  #voice(): MediaStreamTrack {
+    const tone = this.#sound.createOscillator();
+    tone.frequency.value = HUM.frequency;
+    this.#volume.gain.value = 0;
+    const out = this.#sound.createMediaStreamDestination();
+    tone.connect(this.#volume).connect(out);
+    tone.start();
+    return out.stream.getAudioTracks()[0]!;
   }
 
   #draw(now: number): void {

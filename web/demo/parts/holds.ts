@@ -1,7 +1,7 @@
 // The table "who holds which call keys": one column for each person and service, one row for each sender.
 
 import { bar, fill, firstName, listed, make, shortFingerprint } from "./dom.js";
-import type { DemoConfig, PersonState } from "./story.js";
+import type { CallState, DemoConfig, PersonState } from "./story.js";
 
 export type States = ReadonlyMap<string, PersonState>; // by identity
 
@@ -52,4 +52,19 @@ export function digitsText(digits: string | undefined): string {
 export function keyCell(fingerprint: string | undefined): HTMLElement {
   if (fingerprint === undefined) return make("span", { class: "soft" }, "—");
   return make("span", { class: "key" }, bar(fingerprint), make("code", { title: fingerprint }, shortFingerprint(fingerprint)));
+}
+
+/** By epoch: what each page held in it, by identity. */
+export type Held = ReadonlyMap<string, ReadonlyMap<string, CallState>>;
+
+/** The keys of epochs that more than one page has seen, the newest left out. */
+export function drawEarlier(details: HTMLElement, table: Element, epochs: Held, newest: string | undefined): void {
+  const earlier = [...epochs].filter(([epoch, held]) => epoch !== newest && held.size > 1);
+  details.hidden = earlier.length === 0;
+  fill(table, earlier.map(([epoch, held]) => [epoch, [...held]]), () => earlier.map(([epoch, held]) => make("tbody", {},
+    make("tr", {}, make("th", { scope: "rowgroup", colspan: "3" }, `Epoch ${epoch}`)),
+    ...[...held].map(([identity, call]) => make("tr", {},
+      make("th", { scope: "row" }, `${firstName(identity)} held`),
+      make("td", {}, make("span", { class: "mono" }, digitsText(call.digits))),
+      make("td", {}, ...call.keys.map((key) => keyCell(key.fingerprint))))))));
 }

@@ -3,6 +3,7 @@
 import type { Call, Conference } from "roomkey";
 import { byId } from "./dom.js";
 import { DrawnPicture } from "./drawn_picture.js";
+import type { FrameWish, SeenFrame } from "./story.js";
 import { drawTiles } from "./tiles.js";
 
 const REMEMBERED = "roomkey demo: pictures"; // for this tab: a reload comes back into the call
@@ -29,13 +30,26 @@ export class Pictures extends EventTarget {
     this.#click("join-drawing", () => this.join("drawing"));
     this.#click("mute", () => this.#turn("audio"));
     this.#click("hide-camera", () => this.#turn("video"));
+    this.#click("hum", async () => {
+      await this.#drawing?.hum(!this.#drawing.hums);
+      this.draw();
+    });
     this.#click("share-screen", () => this.#share());
     this.#click("hang-up", () => this.leave());
   }
 
-  /** Pictures of others that are shown, protected. */
-  get seen(): number {
-    return this.#call?.tiles.filter((tile) => !tile.member.own && tile.lock.state === "protected").length ?? 0;
+  /** Whose pictures, of others, are shown, protected: identities. */
+  get sees(): string[] {
+    const shown = this.#call?.tiles.filter((tile) => !tile.member.own && tile.lock.state === "protected") ?? [];
+    return shown.map((tile) => tile.member.identity);
+  }
+
+  /** The next frame that goes to somebody or comes from them, to be looked at. */
+  async frame({ peer, direction }: FrameWish): Promise<SeenFrame> {
+    const tile = this.#call?.tiles.find(({ member }) => !member.own && member.identity === peer);
+    if (this.#call === null || tile === undefined) throw new Error("they are not in the call");
+    const { codec, frame, wire, clear, header, counter } = await this.#call.sample(tile.member.clientId, direction);
+    return { codec, frame, wire, clear, header, counter: String(counter) };
   }
 
   /** The conference of now; where this tab was in its call before a reload, it joins again. */
@@ -81,7 +95,8 @@ export class Pictures extends EventTarget {
     byId("pictures").hidden = this.#conference === null;
     byId("join-row").hidden = inCall;
     byId("call-row").hidden = !inCall;
-    byId("mute").hidden = this.#drawing !== null; // it has no microphone
+    byId("hum").hidden = this.#drawing === null; // in place of a voice
+    press("hum", this.#drawing?.hums === true, "Hum", "Stop humming");
     press("mute", !this.#said.audio, "Mute", "Unmute");
     press("hide-camera", !this.#said.video, "Picture off", "Picture on");
     press("share-screen", this.#said.screen, "Share screen", "Stop sharing");

@@ -1,5 +1,6 @@
 // What the stage and the people's pages tell each other, and how they make sure with whom they speak.
-// Plain story events only: no key, no secret, no message text crosses.
+// Plain story events only: no key, no secret, no message text crosses. One frame of a drawn or filmed picture does, when the person at the
+// stage asks for it.
 
 import type { Transparency } from "roomkey";
 
@@ -38,22 +39,41 @@ export interface CallState {
   readonly keys: readonly KeyMark[];
 }
 
+/** One frame of a picture before and after it was sealed, or after and before: see the library's `FrameSample`. */
+export interface SeenFrame {
+  readonly codec: string;
+  readonly frame: Uint8Array;
+  readonly wire: Uint8Array;
+  readonly clear: number; // bytes of `wire` that stay readable
+  readonly header: number; // the next bytes of it
+  readonly counter: string;
+}
+
 /** What a person's page shows, as the stage needs it. */
 export interface PersonState {
   /** "closed": the stage has closed the page. */
   readonly phase: "loading" | "ready" | "enrolled" | "invited" | "call" | "removed" | "failed" | "closed";
   readonly call: CallState | null;
-  /** How many others' pictures it shows, protected. */
-  readonly seen: number;
+  /** Whose pictures, of others, it shows, protected: identities. */
+  readonly sees: readonly string[];
 }
 
 export type FromPerson =
   | { readonly roomkey: "story"; readonly event: "state"; readonly state: PersonState }
   | { readonly roomkey: "story"; readonly event: "traffic"; readonly traffic: Traffic }
   | { readonly roomkey: "story"; readonly event: "height"; readonly height: number }
-  | { readonly roomkey: "story"; readonly event: "done"; readonly id: number; readonly error: PlainError | null; readonly proved: string | null };
+  | { readonly roomkey: "story"; readonly event: "done"; readonly id: number; readonly error: PlainError | null; readonly proved: string | null }
+  | { readonly roomkey: "story"; readonly event: "frame"; readonly id: number; readonly error: PlainError | null; readonly frame: SeenFrame | null };
 
-export type ToPerson = { readonly roomkey: "story"; readonly do: Step; readonly id: number };
+export type ToPerson =
+  | { readonly roomkey: "story"; readonly do: Step; readonly id: number }
+  | ({ readonly roomkey: "story"; readonly do: "frame"; readonly id: number } & FrameWish);
+
+/** A frame that goes to somebody, or comes from them. */
+export interface FrameWish {
+  readonly peer: string; // identity
+  readonly direction: "send" | "receive";
+}
 
 /** Reads the addresses that the demo's server knows; nothing in them is secret. */
 export async function demoConfig(): Promise<DemoConfig> {

@@ -9,7 +9,11 @@
  */
 import type { Conference } from "../conference.js";
 import type { SignalValue } from "../conference_values.js";
+import { publicError } from "../errors.js";
 import { disposable, TypedEventTarget } from "../events.js";
+import { Failure } from "../failure.js";
+import type { FrameSample } from "../protection.js";
+import type { CallOptions } from "../roomkey.js";
 import { type Member, toMember } from "../values.js";
 import { type CallSignal, decode, encode, newSession, type OwnMedia as SaidMedia } from "./call_signal.js";
 import type { CallEvents, CallSetup, Tile } from "./call_values.js";
@@ -79,6 +83,18 @@ export class Call extends TypedEventTarget<CallEvents> {
     track?.addEventListener("ended", () => void this.shareScreen(), this.#listening);
     await Promise.all([...this.#peers.values()].map((peer) => peer.show()));
     await this.#mediaChanged();
+  }
+
+  /**
+   * The next key frame of the picture that goes to a client ("send") or comes from it, before and after protection: for people to see
+   * what that does. See `Protection.sample`.
+   *
+   * Rejects with "no-such-member" for a client that is not in the call; "closed" when it goes before a frame comes.
+   */
+  async sample(clientId: Uint8Array, direction: "send" | "receive", options: CallOptions = {}): Promise<FrameSample> {
+    const peer = this.#peers.get(text(clientId));
+    if (peer === undefined) throw publicError(new Failure("no-such-member", "expected a client of the call"));
+    return peer.sample(direction, options);
   }
 
   /** Leaves the call; the conference goes on. */

@@ -1,6 +1,9 @@
 /** A call's connection to one other client: protected before anything is negotiated, and from that client alone. */
 import type { Conference } from "../conference.js";
-import type { ProtectedStream, Protection } from "../protection.js";
+import { publicError } from "../errors.js";
+import { Failure } from "../failure.js";
+import type { FrameSample, ProtectedStream, Protection } from "../protection.js";
+import type { CallOptions } from "../roomkey.js";
 import type { Member } from "../values.js";
 import type { CallSignal, OwnMedia } from "./call_signal.js";
 import type { Lock } from "./call_values.js";
@@ -70,6 +73,13 @@ export class Peer {
     const negotiation = await this.#negotiation;
     if (signal.type === "description") negotiation?.described(signal.kind, signal.sdp);
     else if (signal.type === "candidates") negotiation?.found(signal.candidates);
+  }
+
+  /** See `Call.sample`. */
+  async sample(direction: "send" | "receive", options: CallOptions): Promise<FrameSample> {
+    await this.#negotiation;
+    if (this.#protection === undefined) throw publicError(new Failure("closed", "expected a connection that is protected"));
+    return this.#protection.sample(direction, "video", options);
   }
 
   /** Sends the own tracks of now. */

@@ -56,6 +56,7 @@ export class Speaking {
   }
 
   #look(now: number): void {
+    if (this.#context?.state === "suspended" && navigator.userActivation?.hasBeenActive) void this.#context.resume(); // made before a click
     for (const [client, level] of this.#levels) {
       if (level() > LEVEL) this.#last.set(client, now);
       const speaks = now - (this.#last.get(client) ?? -Infinity) < PAUSE_MS;

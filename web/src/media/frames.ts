@@ -1,10 +1,12 @@
 /** Frames of WebRTC through a media worker: each RTCRtpScriptTransform's stream, protected or opened one by one. */
 import type { MediaReport, TransformOptions } from "../media_protocol.js";
+import type { Bytes } from "../worker/crypto_keys.js";
 import { codecOf } from "./clear_bytes.js";
 import { Incoming, type StreamCondition } from "./incoming.js";
 import type { KeyPort, Room, WireMember } from "./key_port.js";
 import { Outgoing } from "./outgoing.js";
 import { Refused } from "./refused.js";
+import { Samples } from "./samples.js";
 
 type Frame = RTCEncodedVideoFrame | RTCEncodedAudioFrame;
 
@@ -17,6 +19,7 @@ const KEY_FRAME_PAUSE = 500;
 export class Streams {
   readonly #keys: KeyPort;
   readonly #stopped = new Set<number>();
+  readonly samples = new Samples(({ protection, stream }, sample) => report({ kind: "sample", protection, stream, sample }));
 
   constructor(keys: KeyPort) {
     this.#keys = keys;
@@ -31,11 +34,14 @@ export class Streams {
   async run(transformer: RTCRtpScriptTransformer): Promise<void> {
     const options = transformer.options as TransformOptions;
     const pass = options.direction === "send" ? this.#send(transformer, options) : this.#receive(transformer, options);
+    this.samples.begin(transformer, options);
     try {
       await pass;
     } catch (error) {
       // A stream that fails shows nothing; it ends so when its connection closes, too.
       if (!isClosed(error)) throw error;
+    } finally {
+      this.samples.end(options);
     }
   }
 
@@ -55,8 +61,10 @@ export class Streams {
         continue;
       }
       try {
-        const sealed = await outgoing.protect(codec, new Uint8Array(frame.data), now);
+        const plain = new Uint8Array(frame.data);
+        const sealed = await outgoing.protect(codec, plain, now);
         if (sealed === undefined || this.#stopped.has(options.protection)) continue;
+        if (this.samples.wants(options, frame)) this.samples.show(options, codec, plain, sealed);
         frame.data = sealed.buffer;
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
@@ -71,7 +79,7 @@ export class Streams {
 
   async #receive(transformer: RTCRtpScriptTransformer, options: TransformOptions): Promise<void> {
     const room = this.#keys.room(options.conference);
-    const receiving = new Receiving(transformer, options, room, this.#keys, () => this.#stopped.has(options.protection));
+    const receiving = new Receiving(transformer, options, room, this.#keys, this.samples, () => this.#stopped.has(options.protection));
     room.changed.add(receiving.look);
     try {
       for await (const frame of transformer.readable as ReadableStream<Frame>) receiving.take(frame);
@@ -88,6 +96,7 @@ class Receiving {
   readonly #options: TransformOptions;
   readonly #room: Room;
   readonly #port: KeyPort;
+  readonly #samples: Samples;
   readonly #stopped: () => boolean;
   readonly #incoming: Incoming<Frame, WireMember>;
   readonly #writer: WritableStreamDefaultWriter<Frame>;
@@ -96,11 +105,14 @@ class Receiving {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #askedAt = -Infinity;
 
-  constructor(transformer: RTCRtpScriptTransformer, options: TransformOptions, room: Room, port: KeyPort, stopped: () => boolean) {
+  constructor(
+    transformer: RTCRtpScriptTransformer, options: TransformOptions, room: Room, port: KeyPort, samples: Samples, stopped: () => boolean,
+  ) {
     this.#transformer = transformer;
     this.#options = options;
     this.#room = room;
     this.#port = port;
+    this.#samples = samples;
     this.#stopped = stopped;
     this.#tell = new Reporter(options);
     this.#writer = (transformer.writable as WritableStream<Frame>).getWriter();
@@ -135,6 +147,7 @@ class Receiving {
         continue;
       }
       if (this.#stopped()) continue;
+      this.#sample(outcome.frame, outcome.data);
       outcome.frame.data = outcome.data.buffer; // WebCrypto's own, the frame and nothing else
       await this.#writer.write(outcome.frame);
     }
@@ -143,6 +156,12 @@ class Receiving {
     if (condition.state === "no-key") this.#port.resync(this.#options.conference, now);
     if (refused) this.#askForKeyFrame(now);
     this.#wake(now);
+  }
+
+  #sample(frame: Frame, data: Bytes): void {
+    const codec = codecOf(this.#options.kind, frame.getMetadata().mimeType ?? "");
+    if (codec === undefined || !this.#samples.wants(this.#options, frame)) return;
+    this.#samples.show(this.#options, codec, data, new Uint8Array(frame.data));
   }
 
   /** What was refused is missing for all frames up to the next key frame. */

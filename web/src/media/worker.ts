@@ -25,6 +25,8 @@ self.addEventListener("message", ({ data }: MessageEvent<MediaRequest>) => {
     for (const transformer of early.splice(0)) void streams.run(transformer);
   } else if (data.kind === "stop") {
     streams?.stop(data.protection);
+  } else if (data.kind === "sample") {
+    streams?.samples.ask(data);
   }
 });
 
