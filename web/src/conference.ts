@@ -216,11 +216,13 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
 
   /**
    * Encrypts all media that goes out over `pc` and decrypts what comes in, by SFrame (RFC 9605) in a worker, under the conference's
-   * keys, which no page sees and which change with every epoch. Call it before negotiation. What is added to `pc` later is protected
-   * as well; there is no way back: after `stop`, or when the conference has ended, nothing passes.
+   * keys, which no page sees and which change with every epoch. Call it before anything is added to `pc`, since browsers take a transform
+   * that comes later without a word and send in the clear. What is added from then on is protected, also before this resolves. There is
+   * no way back: after `stop`, or when the conference has ended, nothing passes.
    *
-   * Rejects with "browser-too-old" (`details.missing`), "bad-argument" where another conference protects `pc`, "closed" for a
-   * connection that is closed, "not-a-member"; after a reload without a record of what was sent, it may commit and reject as `update`.
+   * Rejects with "browser-too-old" (`details.missing`), "bad-argument" where something was added to `pc` before, or another conference
+   * protects it, "closed" for a connection that is closed, "not-a-member"; after a reload without a record of what was sent, it may
+   * commit and reject as `update`.
    */
   protect(pc: RTCPeerConnection, options: ProtectOptions = {}): Promise<Protection> {
     const use = { conference: this.#handle, keys: () => this.#call<void>("conference.protect") };

@@ -1,4 +1,9 @@
-/** SFrame on an RTCPeerConnection: every sender and receiver, those of later included, goes through the media worker. */
+/**
+ * SFrame on an RTCPeerConnection: every sender and receiver goes through the media worker, from the task on in which it is made.
+ *
+ * That is not for order's sake: Chromium (156) takes a transform that is set in a later task without a word, and sends in the clear. So
+ * a connection that has transceivers already is refused, and one that appears behind our back is stopped.
+ */
 import { publicError } from "./errors.js";
 import { disposable, TypedEventTarget } from "./events.js";
 import { Failure } from "./failure.js";
@@ -57,8 +62,8 @@ interface Stream {
   readonly added: Date;
 }
 
-/** Methods of a connection that make senders and receivers, or let them start. */
-const MAKERS = ["addTrack", "addTransceiver", "setLocalDescription", "setRemoteDescription"] as const;
+/** Methods of a connection that make senders and receivers, or let them start; "addStream" and what "createOffer" makes are legacy. */
+const MAKERS = ["addTrack", "addTransceiver", "addStream", "createOffer", "setLocalDescription", "setRemoteDescription"] as const;
 
 const protections = new WeakMap<RTCPeerConnection, Protection>();
 
@@ -76,6 +81,9 @@ export async function protectConnection(pc: RTCPeerConnection, link: MediaLink, 
   const present = protections.get(pc);
   if (present !== undefined && present.conference !== use.conference) {
     throw publicError(new Failure("bad-argument", "expected a connection that no other conference protects", { field: "pc" }));
+  }
+  if (present === undefined && pc.getTransceivers().length > 0) {
+    throw publicError(new Failure("bad-argument", "expected a connection that nothing was added to yet", { field: "pc" }));
   }
   // Before the keys are there: nothing may pass in the meantime, and nothing passes where they do not come.
   const protection = present ?? new Protection(pc, link, use.conference, options.from);
@@ -105,8 +113,7 @@ export class Protection extends TypedEventTarget<ProtectionEvents> {
     this.#link = link;
     this.#from = from?.slice();
     this.#number = link.add((report) => this.#hear(report));
-    this.#takeAll();
-    pc.addEventListener("track", () => this.#takeAll());
+    pc.addEventListener("track", () => this.#takeAll(true));
     for (const name of MAKERS) this.#watch(name);
   }
 
@@ -155,21 +162,24 @@ export class Protection extends TypedEventTarget<ProtectionEvents> {
 
   /** Whatever this method makes is protected before anything else can be done with it. */
   #watch(name: (typeof MAKERS)[number]): void {
-    const original = this.#pc[name] as (...args: unknown[]) => unknown;
+    const original = (this.#pc as unknown as Record<string, ((...args: unknown[]) => unknown) | undefined>)[name];
+    if (original === undefined) return;
     const value = (...args: unknown[]): unknown => {
-      this.#takeAll();
+      this.#takeAll(false);
       const made = original.apply(this.#pc, args);
-      this.#takeAll();
-      return made instanceof Promise ? made.finally(() => this.#takeAll()) : made;
+      this.#takeAll(true);
+      return made instanceof Promise ? made.finally(() => this.#takeAll(true)) : made; // in the task in which it is settled
     };
     Object.defineProperty(this.#pc, name, { value, configurable: true, writable: true });
   }
 
-  #takeAll(): void {
+  /** Takes on transceivers that are new: `timely` where they were made in this task. */
+  #takeAll(timely: boolean): void {
     for (const transceiver of this.#pc.getTransceivers()) {
       if (this.#seen.has(transceiver)) continue;
       this.#seen.add(transceiver);
       const kind = transceiver.receiver.track.kind as "audio" | "video";
+      if (!timely) transceiver.stop();
       transceiver.sender.transform = this.#take(transceiver, "send", kind);
       transceiver.receiver.transform = this.#take(transceiver, "receive", kind);
     }

@@ -51,9 +51,14 @@ globalThis.media = {
   peers,
   drawing,
   tone,
+  show,
+  /** One more track on a connection. */
+  add: async (name, colour) => {
+    peers[name].pc.addTrack(drawing(colour));
+  },
   /** A connection, protected by the conference unless `conference` is null, with what is to be sent. */
-  open: async (name, { conference = null, colour = null, frequency = null, codec = null, from = undefined, size = SIZE, layers = null }) => {
-    const pc = new RTCPeerConnection();
+  open: async (name, { conference = null, colour = null, frequency = null, codec = null, from = undefined, size = SIZE, layers = null, configuration }) => {
+    const pc = new RTCPeerConnection(configuration);
     const peer = (peers[name] = { pc, protection: undefined, events: [] });
     pc.addEventListener("track", ({ track }) => show(name, track));
     if (conference !== null) await media.protect(name, conference, from);
@@ -80,6 +85,9 @@ globalThis.media = {
   },
   answer: async (name, offer) => {
     await peers[name].pc.setRemoteDescription(offer);
+    return media.accept(name);
+  },
+  accept: async (name) => {
     await peers[name].pc.setLocalDescription(await peers[name].pc.createAnswer());
     return gathered(peers[name].pc);
   },
@@ -88,16 +96,20 @@ globalThis.media = {
   events: (name) => peers[name].events,
   /** What is to be seen and heard of the other end: the colour in the middle, frames decoded, sound energy, bytes that came. */
   seen: async (name) => {
-    const seen = { frames: 0, dropped: 0, energy: 0, bytes: 0, colour: null, codec: null, packets: 0, size: null, layers: 0 };
+    const seen = { frames: 0, dropped: 0, energy: 0, bytes: 0, colour: null, codec: null, packets: 0, size: null, layers: 0, plis: 0, mode: null };
     const stats = await peers[name].pc.getStats();
     for (const item of stats.values()) {
-      if (item.type === "outbound-rtp" && item.kind === "video" && item.framesSent > 0) seen.layers += 1;
+      if (item.type === "outbound-rtp" && item.kind === "video" && item.framesSent > 0) {
+        seen.layers += 1;
+        seen.mode = item.scalabilityMode ?? null;
+      }
       if (item.type !== "inbound-rtp") continue;
       seen.bytes += item.bytesReceived;
       seen.packets += item.packetsReceived;
       if (item.kind === "video") {
         seen.frames += item.framesDecoded;
         seen.dropped += item.framesDropped;
+        seen.plis += item.pliCount;
         seen.codec = stats.get(item.codecId)?.mimeType ?? null;
       } else seen.energy += item.totalAudioEnergy ?? 0;
     }
