@@ -209,6 +209,21 @@ export async function exhausted() {
   return 1;
 }
 
+/** Who sends junk by a way of its own keeps nobody else's packets from waiting. */
+export async function junk() {
+  const all = await people([0, 1, 2]);
+  const [alice, bob] = [all.get(0), all.get(1)];
+  alice.open(SSRC, 0);
+  const early = await alice.protect(rtp(SSRC, 1), 0);
+  for (let count = 0; count < 2 * MAX_HELD; count += 1) await bob.receive(rtp(count, count, new Uint8Array(20)), member(2).clientId, 0);
+  equal(bob.waiting, MAX_HELD, "of the one who floods");
+  equal(await bob.receive(early, member(0).clientId, 0), undefined, "not announced yet");
+  equal(bob.waiting, MAX_HELD + 1, "of both");
+  announce(0, alice, bob);
+  equal((await bob.release(1)).map(({ packet }) => toHex(packet)).join(), toHex(rtp(SSRC, 1)), "what waited");
+  return 1;
+}
+
 /**
  * A relay drops, delays, doubles, replays, swaps and corrupts, a tenth each, while epochs change: with MKIs ten times a second, and
  * without, where the newest two keys are tried, once in two seconds. What is opened was

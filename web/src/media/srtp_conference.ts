@@ -7,7 +7,8 @@
  *     reading: each member's streams  by its announcements alone, so that one SSRC of two members is two streams
  *              a member's old keys    dropped OLD_KEY after its first packet under newer ones, OLD_EPOCH after newer ones came
  *              who is gone            all of its keys and streams, at once
- *              packets of unknown     keys or streams are held for HOLD, as many as MAX_HELD: commits and announcements go another way
+ *              packets of unknown     keys or streams are held for HOLD, MAX_HELD of each way: commits and announcements go another
+ *                                     way, and who sends junk by a way of its own fills no other's
  *     the end: everything is dropped at once, and nothing is sent or read any more
  */
 import type { Bytes } from "../worker/crypto_keys.js";
@@ -23,7 +24,7 @@ import { decodeStreams, encodeStreams, MAX_STREAMS } from "./srtp_streams.js";
 
 /** Milliseconds that a packet waits for its keys, or for word of its stream. */
 export const HOLD = 1_000;
-/** Packets that wait, of all members: half a second of two members' video. */
+/** Packets that wait of one way, a member's own or a relay's: half a second of two members' video. */
 export const MAX_HELD = 300;
 
 /** One epoch, with the session keys of each sender by leaf; all of one profile. */
@@ -50,6 +51,8 @@ interface Peer<M> {
 interface Waiting {
   readonly packet: Bytes;
   readonly from: Uint8Array | undefined;
+  /** `from` in hex; all that came by relays have one. */
+  readonly way: string;
   readonly at: number;
 }
 
@@ -163,7 +166,7 @@ export class SrtpConference<M extends Occupant> {
       return await this.#open(packet, from, now);
     } catch (error) {
       if (!mayCome(error)) throw error;
-      this.#hold({ packet, from, at: now });
+      this.#hold({ packet, from, way: from === undefined ? "" : name(from), at: now });
       return undefined;
     }
   }
@@ -205,7 +208,7 @@ export class SrtpConference<M extends Occupant> {
   }
 
   #hold(held: Waiting): void {
-    if (!this.#ended && this.#waiting.length < MAX_HELD) this.#waiting.push(held);
+    if (!this.#ended && this.#waiting.filter(({ way }) => way === held.way).length < MAX_HELD) this.#waiting.push(held);
   }
 
   #makePeer(member: M): Peer<M> {
