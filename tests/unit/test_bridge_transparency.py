@@ -150,6 +150,9 @@ async def test_a_move_and_an_upgrade_are_refused_by_code(simulation: Simulation)
     conference = await alice.ok("identity.createConference", handle=handle, name="")
     assert conference["betterSuite"] is None
     assert await alice.code("conference.upgrade", handle=conference["handle"]) == "no-better-suite"
+    assert (
+        await alice.code("conference.goOnWithout", handle=conference["handle"], withoutInviter=True) == "bad-argument"
+    )
     for domain in ("email2.example", "no domain"):
         code = await alice.code("conference.moveOrdering", handle=conference["handle"], domain=domain)
         assert code in ("bad-argument", "invalid-identity")

@@ -162,6 +162,21 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
     await this.#call("conference.upgrade", {}, options.signal);
   }
 
+  /**
+   * Goes on without somebody who was brought into the conference and cannot be proved, or not yet, for good: with all whose people decide
+   * the same. Until somebody decides, or the proof is there, the conference stands still: its "error" event says so ("log-unproven",
+   * "identity-reset", "log-fork") and names `details.identity`, whom it is about, and `details.inviter`, who brought them. Who has
+   * proved them stays with them, and both sides see who went.
+   *
+   * Rejects with "bad-argument" if nobody waits for proof; "group-succeeding" if it takes long, and then it goes on in the background.
+   *
+   * @param options.withoutInviter - leaves behind who brought them, too
+   */
+  async goOnWithout(options: { readonly withoutInviter?: boolean } & CallOptions = {}): Promise<void> {
+    const { withoutInviter = false, signal } = options;
+    await this.#call("conference.goOnWithout", { withoutInviter }, signal);
+  }
+
   /** Leaves the group for good. */
   async leave(options: CallOptions = {}): Promise<void> {
     await this.#call("conference.leave", {}, options.signal);

@@ -52,6 +52,10 @@ async def upgrade(engine: Engine, args: Arguments) -> None:
     await engine.conference_of(args).upgrade()
 
 
+async def go_on_without(engine: Engine, args: Arguments) -> None:
+    await engine.conference_of(args).go_on_without(without_inviter=args.flag("withoutInviter"))
+
+
 async def leave(engine: Engine, args: Arguments) -> None:
     await engine.conference_of(args).leave()
 
@@ -115,6 +119,7 @@ METHODS: Mapping[str, Callable[[Engine, Arguments], Awaitable[Any]]] = {
     "conference.update": update,
     "conference.moveOrdering": move_ordering,
     "conference.upgrade": upgrade,
+    "conference.goOnWithout": go_on_without,
     "conference.leave": leave,
     "conference.close": close_conference,
     "conference.send": send,

@@ -3,8 +3,9 @@ judge them by their manifests:
 
 1. One of the last hour is good, if it lists the member; else the log is asked.
 2. While the log does not answer, one of the last day serves, if it lists the member.
-3. What is not proved so is "log-unproven": the member is neither believed nor refused, and what brought it is taken up
-   again. So is what a log says and does not prove: that is the log's doing, and no word about the member.
+3. What is not proved so is "log-unproven", with the member in details `identity`: it is neither believed nor refused,
+   and what brought it is taken up again. So is what a log says and does not prove: that is the log's doing, and no word
+   about the member.
 4. A proof that does not list the member refuses it, if it is of now.
 5. Another client under our own name is judged by our own manifest.
 """
@@ -113,13 +114,19 @@ class Admitting:
         ]
         # 3. and 4.
         proofs |= await self._logs.prove(old)
-        failures = {proof.code: proof for proof in proofs.values() if isinstance(proof, RoomkeyError)}
+        failures = {proof.code: (who, proof) for who, proof in proofs.items() if isinstance(proof, RoomkeyError)}
         for code in _TOLD:
             if code in failures:
-                raise failures[code]
-        for failure in failures.values():
-            raise RoomkeyError("log-unproven", failure.text, reason=failure.code) from failure
+                raise _about(*failures[code])
+        for who, failure in failures.values():
+            raise RoomkeyError("log-unproven", failure.text, reason=failure.code, identity=who) from failure
         return manifests | {who: proof.manifest for who, proof in proofs.items() if isinstance(proof, ProvedManifest)}
+
+
+def _about(who: str, failure: RoomkeyError) -> RoomkeyError:
+    """The failure to prove somebody, which names them."""
+    details = {**failure.details, "identity": who}
+    return RoomkeyError(failure.code, failure.text, retry_after=failure.retry_after, **details)
 
 
 def _is_of(proof: Proof, now: float) -> bool:

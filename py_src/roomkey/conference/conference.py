@@ -17,6 +17,7 @@ from roomkey.conference import (
     ordering,
     receiving,
     records,
+    refusing,
     signals,
     succession,
     tickets,
@@ -204,6 +205,32 @@ class Conference(Running):
         `commits.commit`'s; "group-succeeding" if it takes long, and then it goes on in the background.
         """
         await self._run(lambda: founding.reinitialise(self._session, receiving.process_commits))
+        await self._succeeded()
+
+    async def go_on_without(self, *, without_inviter: bool = False) -> None:
+        """Goes on without somebody who was brought into the conference and cannot be proved: in a branch of the group
+        as it was before, with all who decide the same (`refusing`). For good; who has proved them stays with them.
+
+        The conference stands still meanwhile. `Failed` tells so: "log-unproven", "identity-reset" or "log-fork", with
+        details `identity`, whom it is about, and `inviter`, who brought them.
+
+        Args:
+            without_inviter: leaves behind who brought them, too.
+        Errors: "bad-argument" if nobody waits for proof, also because it came just now; the ordering service's;
+        "group-succeeding" if it takes long, and then it goes on in the background.
+        """
+
+        async def refuse() -> None:
+            try:
+                await receiving.catch_up(self._session)
+            except RoomkeyError as error:
+                if error.code == "group-succeeding":
+                    return
+                if not withheld(error) or succession.in_doubt(self._session) is None:
+                    raise
+            await refusing.refuse(self._session, without_inviter=without_inviter)
+
+        await self._run(refuse)
         await self._succeeded()
 
     async def leave(self) -> None:

@@ -5,7 +5,8 @@ taken without asking, if
 
 1. it passes RFC 9420 section 12.4.3.1, `mls.successor.check_successor` among it: its founder holds our epoch's
    resumption PSK, and its members are ours, compared by client.
-2. a successor of our epoch is due: the register ended the epoch by a ReInit, or by a commit that we cannot follow.
+2. a successor of our epoch is due: the register ended the epoch by a ReInit, or by a commit that we cannot follow, or
+   refused. Where others refused one that is withheld here, their Welcomes wait for our person to decide (`refusing`).
 3. its id is that of the successor (`succession.successor_id`), its context has the old one's extensions, and who signed
    the unusable commit is not in it.
 4. it is the group that the register has for this attempt, and that attempt counts (`attempts`). Welcomes to later ones
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from roomkey.conference import attempts, commits, receiving, records, succession
+from roomkey.conference import attempts, commits, receiving, records, refusing, succession
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Failed, Member
 from roomkey.conference.reading import withheld
@@ -64,14 +65,26 @@ async def follow(session: Session) -> bool:
     """
     store = session.around.store
     waiting = await store.list(records.welcome_name(session.key))
+    # A commit that was withheld has been proved: who went on without is told so before the commit that sees them off.
+    proved = session.doubt is not None and succession.in_doubt(session) is None
     if not waiting or session.group is None:
+        session.doubt = None if proved else session.doubt
         return False
     try:
-        await receiving.catch_up(session)
+        if not proved:
+            await receiving.catch_up(session)
     except RoomkeyError as error:
-        if error.code != "group-succeeding":
+        if error.code != "group-succeeding" and succession.in_doubt(session) is None:
             raise
     await attempts.look(session)
+    try:
+        return await _first_good(session, waiting)
+    finally:
+        session.doubt = None if proved else session.doubt
+
+
+async def _first_good(session: Session, waiting: list[tuple[str, bytes]]) -> bool:
+    store = session.around.store
     later: RoomkeyError | None = None
     unjudged: set[bytes] = set()
     for name, data in waiting:
@@ -130,6 +143,8 @@ async def _take(session: Session, opened: OpenedWelcome, joined: Joined) -> bool
     # 2.
     link = joined.link
     awaited = what is not None and link is not None and (link.psk_group_id, link.psk_epoch) == (old.group_id, old.epoch)
+    if what is None and link is not None and _is_undecided(session, group, link.psk_epoch):
+        return await _waits(session, joined)
     # 3.
     if what is not None and awaited:
         attempt = succession.attempt_of(old, what, group.group_id)
@@ -162,10 +177,22 @@ async def _take(session: Session, opened: OpenedWelcome, joined: Joined) -> bool
         await _decline(session, group, members, joined.signer, changes)
         return False
     reason: succession.Reason = "reinit" if link is not None and link.usage == USAGE_REINIT else "branch"
+    await refusing.farewell(session, changes)
     await succession.take_up(
         session, group, members, reason, changes, inviter=joined.signer, renew=int(opened.last_resort)
     )
+    session.around.outbox.wake()
     return True
+
+
+def _is_undecided(session: Session, group: Group, epoch: int | None) -> bool:
+    """Whether a group is by those who refused what is withheld here; or, once that is proved, follows on an epoch of
+    which more is to be fetched.
+    """
+    doubt = succession.in_doubt(session)
+    if doubt is not None:
+        return succession.attempt_of(session.live, doubt, group.group_id) is not None
+    return session.doubt is not None and epoch is not None and epoch > session.doubt.epoch
 
 
 async def _waits(session: Session, joined: Joined) -> Waits:

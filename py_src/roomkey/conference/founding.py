@@ -12,7 +12,7 @@ The functions here expect the caller to hold the session's lock.
 
 from __future__ import annotations
 
-from roomkey.conference import attempts, commits, ordering, records, succession
+from roomkey.conference import attempts, commits, ordering, records, refusing, succession
 from roomkey.conference.changes import Changes
 from roomkey.conference.commits import Plan, Processor
 from roomkey.conference.events import Member
@@ -169,6 +169,7 @@ async def _submit(session: Session) -> bool:
         changes = Changes()
         session.around.outbox.put(changes, pending.deliveries)
         members = tuple(member_of(item, session.around.own_client) for item in pending.members)
+        await refusing.farewell(session, changes)
         # Our leaf is renewed at once: that commit also shows who looks at the register that the group is alive.
         await succession.take_up(
             session, candidate, members, _REASONS[pending.reason], changes, renew=1, inviter=candidate.own_leaf

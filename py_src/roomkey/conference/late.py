@@ -5,7 +5,7 @@ The function here expects the caller to hold the session's lock.
 
 from __future__ import annotations
 
-from roomkey.conference import messages, records, signals
+from roomkey.conference import messages, records, refusing, signals
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Event, Member, MessageArrived
 from roomkey.conference.reading import departing, group_of, head
@@ -24,7 +24,7 @@ async def receive(session: Session, data: bytes) -> None:
     if former is None or group_of(body) != former.group_id:
         raise RoomkeyError("wrong-group", "expected a message of the conference's group, got another")
     epoch, content_type = head(body)
-    if session.seen(data) or content_type == framing.COMMIT or epoch >= former.epoch:
+    if session.seen(data) or content_type == framing.COMMIT or epoch >= former.epoch or refusing.is_farewell(body):
         return  # who did not come along may go on there; it is not for us any more
     changes, record = Changes(), session.marked(data)
     said: Event | None = None

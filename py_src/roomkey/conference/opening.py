@@ -32,6 +32,8 @@ async def load(around: Surroundings, key: str) -> Session | None:
     session.later_id = await store.get(records.id_name(key)) or b""
     founding, former = await store.get(records.founding_name(key)), await store.get(records.former_name(key))
     session.founding = None if founding is None else records.PendingFounding.decode(founding)
+    refused = await store.get(records.refused_name(key))
+    session.refused = None if refused is None else records.RefusedCommit.decode(refused)
     if former is not None:
         stored = records.FormerGroup.decode(former)
         session.former, session.former_ended = state.decode_group(stored.group), stored.ended

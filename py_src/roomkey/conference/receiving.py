@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from roomkey.conference import commits, late, messages, moving, ordering, records, signals, succession
+from roomkey.conference import commits, late, messages, moving, ordering, records, refusing, signals, succession
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Failed, MessageArrived
 from roomkey.conference.reading import departing, group_of, head, withheld
@@ -67,7 +67,11 @@ async def receive(session: Session, data: bytes) -> None:
         return
     elif epoch > group.epoch or content_type == framing.COMMIT:
         await _hold(session, epoch, data)
+        if succession.in_doubt(session) is not None and session.doubt is not None:
+            raise session.doubt.error  # `upkeep.settle` asks for proof again, however many messages come meanwhile
         await catch_up(session, shown=epoch)
+    elif epoch == group.epoch and refusing.is_farewell(body):
+        await _hold(session, epoch + 1, data)
     elif epoch == group.epoch or content_type == framing.APPLICATION:
         await _process(session, group, data)
     else:
@@ -103,14 +107,19 @@ async def catch_up(session: Session, shown: int | None = None) -> None:
     """Resolves our pending commit, fetches the commits that we missed, and tries held messages again.
 
     Args:
-        shown: the latest epoch of which the inbox showed anything: what ends it is the last commit to be taken now.
+        shown: the latest epoch of which the inbox showed anything: what ends it is the last commit to be taken now. A
+            commit that was withheld and is proved now is taken alone: who went on without (`refusing`) is told so while
+            they are still in our tree.
     Errors: the ordering service's, and then what came so far stands.
     """
     if session.group is None:
         return
+    in_doubt = succession.in_doubt(session) is not None
     if session.pending is not None:
         await commits.resolve(session, process_commits)
-    if shown is not None:
+    if in_doubt:
+        shown = session.live.epoch
+    elif shown is not None:
         held = await session.around.store.list(records.held_name(session.key))
         shown = max(shown, *(_held_epoch(name) for name, _ in held)) if held else shown
     while session.group is not None:
@@ -137,8 +146,8 @@ async def process_commits(session: Session, winners: Sequence[StoredCommit]) -> 
     """Processes commits that the ordering service stored, in order, from the current epoch on; after each what was held
     for its epoch. After one that moves the conference to another service the rest is no business of the old one's.
 
-    Errors: "group-succeeding" for a commit that cannot be processed, although it stands: the group ends there, and
-    another will follow on it (`succession`).
+    Errors: "group-succeeding" for a commit that cannot be processed, or that we refused, although it stands: the group
+    ends there, and another will follow on it (`succession`); while it is withheld, why (`refusing`).
     """
     domain = session.ordering
     for winner in winners:
@@ -147,6 +156,8 @@ async def process_commits(session: Session, winners: Sequence[StoredCommit]) -> 
             return
         if winner.epoch != group.epoch:
             continue
+        if await refusing.is_refused(session, group, winner.commit):
+            succession.expect_none_due(session)
         try:
             body = MLSMessage.decode(winner.commit).body
             if head(body) != (winner.epoch, framing.COMMIT):
@@ -154,6 +165,8 @@ async def process_commits(session: Session, winners: Sequence[StoredCommit]) -> 
             await _process(session, group, winner.commit)
         except RoomkeyError as error:
             if withheld(error):
+                if error.code != "storage-failed":
+                    await refusing.doubted(session, group, winner.commit, error)
                 raise
             by = await processing.committer(session.around.crypto, group, winner.commit)
             session.stuck = Stuck(group.epoch, winner.commit, by, error.code)

@@ -13,6 +13,7 @@
     id/KEY                           the group's id, where another group has followed on the one that KEY names
     founding/KEY                     PendingFounding: a successor that we found, written before it is submitted
     welcome/KEY/HASH                 a Welcome to a successor (`following`)
+    refused/KEY                      RefusedCommit
     former/KEY                       FormerGroup: what is left of the group before
     contexts/KEY                     ContextsRecord: which of our media streams were counted
     held/KEY/EPOCH/HASH              a message of an epoch that we have not reached
@@ -149,6 +150,15 @@ class PendingFounding(Struct):
     deliveries: Annotated[tuple[Delivery, ...], vector(Delivery)]
 
 
+class RefusedCommit(Struct):
+    """A commit (its SHA-256) that we follow no more, whatever becomes of it (`refusing`); `without_inviter`: nor who
+    made it.
+    """
+
+    hash: Annotated[bytes, fixed(32)]
+    without_inviter: U8
+
+
 class FormerGroup(Struct):
     """A group that another has followed on: what messages on their way need (mls/state). `ended`: Unix seconds."""
 
@@ -225,6 +235,10 @@ def id_name(key: str) -> str:
 
 def founding_name(key: str) -> str:
     return f"founding/{key}"
+
+
+def refused_name(key: str) -> str:
+    return f"refused/{key}"
 
 
 def former_name(key: str) -> str:

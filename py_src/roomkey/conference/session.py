@@ -47,6 +47,15 @@ class Stuck(NamedTuple):
     reason: str  # code
 
 
+class Doubt(NamedTuple):
+    """A commit that the register holds and that is withheld, because somebody whom it brings cannot be proved now."""
+
+    epoch: int
+    commit: bytes
+    by: int | None  # as of `Stuck`
+    error: RoomkeyError
+
+
 class Founding(NamedTuple):
     """Who founded a successor, by the leaf in our group, and the hash of the first token of the group that it made."""
 
@@ -70,6 +79,8 @@ class Session:
     former: Group | None = None  # what is left of the group before (`mls.group.remains`)
     former_ended: int = 0
     stuck: Stuck | None = None
+    doubt: Doubt | None = None
+    refused: records.RefusedCommit | None = None
     succeeding: bool = False
     attempt: int = 0  # at founding the successor that is due: those before it were spoilt, or given up (`attempts`)
     founded: dict[int, Founding] = field(default_factory=dict)  # by attempt
@@ -245,7 +256,7 @@ class Session:
         waiting = [name for prefix in listed for name, _ in await self.around.store.list(prefix)]
         names = (
             records.new_name, records.group_name, records.commit_name, records.entry_name, records.founding_name,
-            records.former_name, records.contexts_name,
+            records.refused_name, records.former_name, records.contexts_name,
         )  # fmt: skip
         return [*(name(self.key) for name in names), *waiting]
 

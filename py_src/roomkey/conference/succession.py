@@ -27,7 +27,7 @@ from typing import Literal, NamedTuple
 from roomkey.conference import ordering, records
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import EpochChanged, Member, MembersChanged, Succeeded
-from roomkey.conference.session import Session, better_suite, members_record, own_pairs
+from roomkey.conference.session import Doubt, Session, Stuck, better_suite, members_record, own_pairs
 from roomkey.errors import RoomkeyError
 from roomkey.mls import state
 from roomkey.mls.group import PAST_EPOCHS, Group, remains
@@ -59,6 +59,20 @@ def due(session: Session) -> Due | None:
     if stuck is not None and stuck.epoch == group.epoch:
         return Due("branch", hashlib.sha256(stuck.commit).digest(), stuck.by)
     return None
+
+
+def in_doubt(session: Session) -> Due | None:
+    """What others go on from who refuse the commit that is withheld here; None where none is."""
+    group, doubt = session.group, session.doubt
+    if group is None or doubt is None or doubt.epoch != group.epoch:
+        return None
+    return Due("branch", hashlib.sha256(doubt.commit).digest(), None)
+
+
+def refused(session: Session, doubt: Doubt) -> Stuck:
+    """What a commit is to us that we refuse, as `session.refused` says."""
+    without = session.refused is not None and session.refused.without_inviter
+    return Stuck(doubt.epoch, doubt.commit, doubt.by if without else None, doubt.error.code)
 
 
 def expect_none_due(session: Session) -> None:
@@ -141,7 +155,7 @@ async def take_up(
     session.later_id, session.former, session.former_ended = after.group_id, former, ended
     session.record, session.group, session.members, session.epoch = record, after, members, after.epoch
     session.pending, session.founding, session.stuck, session.reinitialised = None, None, None, False
-    session.attempt, session.founded = 0, {}
+    session.attempt, session.founded, session.doubt, session.refused = 0, {}, None, None
     session.offered, session.ahead = None, ("", ())
     session.emit(Succeeded(old_id, reason))
     session.emit(EpochChanged(after.epoch))

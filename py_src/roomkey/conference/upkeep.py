@@ -57,13 +57,17 @@ async def settle(session: Session, *, at_once: bool = False) -> None:
         failures = 0
         while session.group is not None:
             session.settle_again = False
+            doubt = succession.in_doubt(session)
             try:
                 async with session.lock:
                     await following.follow(session)
                     await receiving.receive_strangers(session)
                     await receiving.catch_up(session)
+                    await following.follow(session)  # what waited for it
                 session.told_of = ""
-                break
+                if doubt is None:
+                    break
+                continue  # what came after it
             except RoomkeyError as error:
                 if error.code == "group-succeeding":
                     break
@@ -221,6 +225,9 @@ async def see_off(session: Session) -> None:
         await session.around.sleep(min(turn, MAX_TURNS) * TURN)
         try:
             async with session.lock:
+                await following.follow(
+                    session
+                )  # declines the branch of who goes on without us, while they are a member
                 if session.group is not None:
                     await commits.commit(session, lambda group: _plan(session, group), receiving.process_commits)
             return
