@@ -1,0 +1,66 @@
+"""A receiver whose inbox keeps a commit back: its page hears whose keys it lacks since when; the picture comes back.
+
+By what way the commit is found is not told apart here: the media worker asks for it, and something else may, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from build_scripts import browser as browsers
+from tests.support.person_browser import Person, until, world_of
+from tests.support.protected_calls import GREEN, RED, SCRIPT, connect, media_chromium, opens, ready, shows
+from tests.support.tampering_proxy import Proxy, tampering_proxy
+
+ALICE, BOB = "alice@email1.example", "bob@email2.example"
+CALL = "kept back"
+
+
+@pytest.fixture(scope="module")
+def chromium(found_browser: browsers.Browser) -> Iterator[Browser]:
+    with media_chromium(found_browser) as running:
+        yield running
+
+
+@pytest.fixture
+def scene(assets: Path, chromium: Browser, tmp_path: Path) -> Iterator[tuple[Person, Person, Proxy]]:
+    """Two who see each other; the second one's inbox comes through a proxy."""
+    with world_of(assets, chromium, tmp_path, ["http://127.0.0.1:*"]) as world:
+        world.site.files["/call_page.js"] = SCRIPT.read_bytes()
+        service = world.services.at("email2.example")
+        with tampering_proxy(world.services.proxies[service.domain], service.port) as proxy:
+            alice = ready(world.person(ALICE).load().enrol(publish=2))
+            world.addresses["email2.example"] = proxy.url
+            bob = ready(world.person(BOB).load().enrol(publish=2))
+            alice.call(CALL, bob)
+            yield alice, bob, proxy
+
+
+def test_who_lacks_a_key_is_told_and_gets_it(scene: tuple[Person, Person, Proxy]) -> None:
+    alice, bob, proxy = scene
+    opens(alice, CALL, conference=CALL, colour=RED)
+    opens(bob, CALL, conference=CALL, colour=GREEN)
+    connect(alice, bob, CALL)
+    shows(bob, CALL, RED)
+    before = len(bob.do("media.events(values)", CALL))
+    proxy.items = lambda item: []
+    alice.do("await calls[values].update()", CALL)
+    epoch = alice.look(CALL)["epoch"]
+
+    def told() -> list[dict[str, Any]] | None:
+        events = [event for event in bob.do("media.events(values)", CALL)[before:] if event["direction"] == "receive"]
+        return events if events and events[-1]["state"] == "protected" else None
+
+    lacking, again = until("bob to be without keys, and to have them again", told)
+    # whose picture it was stays known, and the time is that of the first frame without keys
+    assert (lacking["state"], lacking["reason"], lacking["member"]) == ("no-key", "unknown-key", ALICE)
+    assert lacking["since"] < again["since"]
+    assert again["member"] == ALICE
+    shows(bob, CALL, RED)
+    assert bob.look(CALL)["epoch"] == epoch
+    shows(alice, CALL, GREEN)
