@@ -99,7 +99,7 @@ def _origin(path: Path, domain: str, url: object) -> str:
 
 def _trust(path: Path, domain: str, values: object) -> Trust:
     try:
-        return read_trust(values if isinstance(values, dict) else {})
+        return read_trust(values if isinstance(values, dict) else {}, [domain])
     except RoomkeyError as error:
         raise Trouble(f'{path}: [transparency."{domain}"]: {error.text}', USAGE) from error
 

@@ -11,6 +11,7 @@ from roomkey.transparency.notes import COSIGNATURE, ED25519, VerifierKey
 from roomkey.transparency.trust_text import read_trust, trust_values
 from roomkey.transparency.verifier import Trust
 
+DOMAIN = "email1.example"
 LOG = VerifierKey("email1.example/roomkey", ED25519, bytes([1] * 32))
 AUDITOR = VerifierKey("email2.example/auditor", COSIGNATURE, bytes([2] * 32))
 OTHER = VerifierKey("audit.example/auditor", COSIGNATURE, bytes([3] * 32))
@@ -23,7 +24,7 @@ VALUES: dict[str, Any] = {
 
 
 def test_what_is_configured_is_what_is_believed() -> None:
-    trust = read_trust(VALUES)
+    trust = read_trust(VALUES, [DOMAIN])
     assert trust == Trust(LOG, VRF_KEY, (AUDITOR, OTHER))
     assert trust_values(trust) == VALUES
 
@@ -49,5 +50,12 @@ def test_what_is_configured_is_what_is_believed() -> None:
 )
 def test_what_cannot_be_believed_is_named(changed: dict[str, Any], field: str) -> None:
     with pytest.raises(RoomkeyError) as caught:
-        read_trust({**VALUES, **changed})
+        read_trust({**VALUES, **changed}, [DOMAIN])
     assert (caught.value.code, caught.value.details) == ("bad-argument", {"field": field})
+
+
+@pytest.mark.parametrize("domains", [["email2.example"], [DOMAIN, "email2.example"], ["email1.exampl"]])
+def test_a_log_is_of_its_own_domain(domains: list[str]) -> None:
+    with pytest.raises(RoomkeyError) as caught:
+        read_trust(VALUES, domains)
+    assert (caught.value.code, caught.value.details) == ("bad-argument", {"field": "log"})

@@ -32,12 +32,13 @@ Method = Callable[[Engine, Arguments], Awaitable[Any]]
 async def set_delivery_service(engine: Engine, args: Arguments) -> Plain:
     """Proves that a delivery service is there, and sends everything for its domains to it from now on."""
     fanout = fanout_of(args.optional_text("fanout") or "client")
-    trust = read_trust(args.mapping("transparency")) if args.has("transparency") else None
+    transparency = args.mapping("transparency") if args.has("transparency") else None
     service = DeliveryService(MeteredHost(engine.host, engine.on_traffic), args.text("url"))
     description = await service.describe()
     domains = args.texts("domains") if args.has("domains") else [description.domain]
     domains = [check_domain(domain) for domain in domains]
-    if trust is not None:
+    if transparency is not None:
+        trust = read_trust(transparency, domains)
         for domain in domains:
             await engine.set_trust(domain, trust)
     for client in engine.handles.all(Client):
@@ -49,7 +50,8 @@ async def set_delivery_service(engine: Engine, args: Arguments) -> Plain:
 
 async def set_transparency(engine: Engine, args: Arguments) -> None:
     """From now on the people of a domain are believed by its log alone."""
-    await engine.set_trust(check_domain(args.text("domain")), read_trust(args.mapping("transparency")))
+    domain = check_domain(args.text("domain"))
+    await engine.set_trust(domain, read_trust(args.mapping("transparency"), [domain]))
 
 
 async def identities(engine: Engine, args: Arguments) -> list[Plain]:

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from roomkey.client.judging import ByIdentity, ByManifest
-from roomkey.client.log_records import ProvedManifest
+from roomkey.client.log_records import PIN, ProvedManifest
 from roomkey.client.logs import RECENT, STANDS_IN, Logs, Proof
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Member
@@ -29,8 +29,6 @@ from roomkey.federation.trust import ClientPin, ContactPin, TrustPolicy
 from roomkey.mls.group import Group
 from roomkey.mls.leaf_node import LeafNode
 from roomkey.transparency.manifest import Manifest
-
-PIN: Final = "pin/"
 
 # Our own manifest, which lists these credential keys. Errors: "not-in-manifest", "log-unproven" and more.
 OwnManifest = Callable[[Collection[bytes]], Awaitable[Manifest]]

@@ -17,9 +17,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple, TypeGuard
 
-from roomkey.client.admitting import PIN, Admitting, OwnManifest
+from roomkey.client.admitting import Admitting, OwnManifest
 from roomkey.client.judging import ByManifest
-from roomkey.client.log_records import ProvedManifest
+from roomkey.client.log_records import PIN, ProvedManifest
 from roomkey.client.logs import Logs, Proof
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Member

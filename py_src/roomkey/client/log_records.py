@@ -5,6 +5,7 @@
     trusted/DOMAIN        TrustedDomain: its people are never again believed without a log
     manifest/IDENTITY     ProvedManifest: the newest manifest that the log proved to us
     reset/IDENTITY        AwaitedReset: begins anew, and nobody has agreed yet
+    pin/IDENTITY          federation.trust.ContactPin: which keys we know a contact by, with a log or without
 
 VKEY is the log's verifier key as people write it: a log with another key is another log.
 """
@@ -23,6 +24,7 @@ FORKS: Final = "fork/"
 TRUSTED: Final = "trusted/"
 MANIFESTS: Final = "manifest/"
 RESETS: Final = "reset/"
+PIN: Final = "pin/"
 
 
 # struct { opaque note<V>; } HeldNote;

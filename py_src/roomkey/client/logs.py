@@ -5,6 +5,7 @@ unproven, and never goes back to first use.
 
     asked --proved--> manifest of now, kept as the pin that the next answer must follow from
     asked --does not follow from the pin--> reset, kept until people agree to exactly that manifest
+    asked for the first time, of somebody known by other keys than all that it lists --> likewise
     asked --no proof--> unproven: a proof of the last day serves for members meanwhile, for nobody else
     asked --two truths--> fork: nothing of the log is believed any more (`log_view`)
 
@@ -22,6 +23,7 @@ from typing import Final, NamedTuple
 from roomkey.client.log_records import (
     FORKS,
     MANIFESTS,
+    PIN,
     RESETS,
     TRUSTED,
     AwaitedReset,
@@ -35,10 +37,11 @@ from roomkey.conference.changes import Changes
 from roomkey.errors import RoomkeyError
 from roomkey.federation.fanout import Routes
 from roomkey.federation.identity import domain_of
+from roomkey.federation.trust import ContactPin
 from roomkey.host.interface import Store
 from roomkey.transparency.evidence import ForkEvidence
 from roomkey.transparency.exchange import MAX_REQUESTS
-from roomkey.transparency.manifest import Manifest, Reset
+from roomkey.transparency.manifest import FirstSeen, Manifest, Reset
 from roomkey.transparency.notes import Note, VerifierKey
 from roomkey.transparency.verifier import CLOCK_ALLOWANCE, Outcome, ProvedAbsent, Trust, Unproven
 
@@ -193,15 +196,18 @@ class Logs:
         if trust is None:
             raise RoomkeyError("log-unproven", "expected a log to believe for the domain, got none any more")
         service, log, questions = self._routes().service_of(domain), log_id(trust), []
+        before: dict[str, ContactPin] = {}  # whom we have known since before there was a log
         for identity in people:
             pin = await self._pin(identity)
+            if pin is None and (known := await self._store.get(PIN + identity)) is not None:
+                before[identity] = ContactPin.decode(known)
             place = pin.place if pin is not None and pin.log == log else None
             questions.append(Question(identity, None if pin is None else pin.manifest, place))
         proofs: dict[str, Proof] = {}
 
         def learn(findings: Sequence[Finding], changes: Changes) -> None:
             for identity, finding in zip(people, findings, strict=True):
-                proofs[identity] = self._learn(identity, finding, log, changes)
+                proofs[identity] = self._learn(identity, finding, log, before.get(identity), changes)
 
         findings = await self._view(trust).ask(service, questions, learn)
         if not proofs:
@@ -209,8 +215,8 @@ class Logs:
         self._pins.update({who: proof for who, proof in proofs.items() if isinstance(proof, ProvedManifest)})
         return proofs
 
-    def _learn(self, identity: str, finding: Finding, log: bytes, changes: Changes) -> Proof:
-        """What is to be kept of a finding, and what it comes to."""
+    def _learn(self, identity: str, finding: Finding, log: bytes, before: ContactPin | None, changes: Changes) -> Proof:
+        """What is to be kept of a finding, and what it comes to. `before`: of whom no manifest was proved yet."""
         if isinstance(finding, RoomkeyError):
             return finding
         if isinstance(finding, Unproven):
@@ -218,6 +224,8 @@ class Logs:
         if isinstance(finding, ProvedAbsent):
             return RoomkeyError("not-in-manifest", "identity: expected one that is logged, got one that is not")
         chain = finding.chain
+        if isinstance(chain, FirstSeen) and before is not None and not _lists_any(chain.manifest, before):
+            chain = Reset(chain.manifest, chain.manifest.version)
         if isinstance(chain, Reset):
             reset = AwaitedReset(log, finding.place, chain.version, chain.manifest)
             changes.put(RESETS + identity, reset)
@@ -296,6 +304,12 @@ class Logs:
             view = self._views[name] = LogView(self._store, trust, self._now, self._told, self._grew)
         view.trust = trust
         return view
+
+
+def _lists_any(manifest: Manifest, known: ContactPin) -> bool:
+    """Whether a manifest lists any of the clients by which we know somebody."""
+    listed = {(client.key.algorithm, client.key.public_key) for client in manifest.clients}
+    return any((client.algorithm, client.public_key) in listed for client in known.clients)
 
 
 def _reset(reset: AwaitedReset) -> RoomkeyError:

@@ -20,11 +20,13 @@ VRF_KEY_SIZE: Final = 32
 FIELDS: Final = ("log", "vrfKey", "auditors")
 
 
-def read_trust(values: Mapping[str, object]) -> Trust:
-    """The trust that these values name.
+def read_trust(values: Mapping[str, object], domains: Sequence[str]) -> Trust:
+    """The trust that these values name, for the people of these domains.
 
     1. exactly the fields above, each of its type.
     2. the log's key is of type 1, the auditors' of type 4; no auditor twice (by name or key), none with the log's.
+    3. the log is named after each domain (DOMAIN/...): a service that says that it is another domain's does not get its
+       people believed by its own log.
 
     Errors: "bad-argument" (details `field`).
     """
@@ -46,6 +48,10 @@ def read_trust(values: Mapping[str, object]) -> Trust:
         raise _wrong("auditors", error.text) from None
     if trust.log.public in {auditor.public for auditor in trust.cosigners}:
         raise _wrong("auditors", "expected others than the log itself")
+    # 3.
+    for domain in domains:
+        if not trust.log.name.startswith(f"{domain}/"):
+            raise _wrong("log", f"expected the log of {domain}, got another domain's")
     return trust
 
 
