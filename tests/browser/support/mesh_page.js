@@ -2,10 +2,23 @@
 
 const calls = {};
 
+/** Frames that each element has shown: Firefox's playback quality counts none of a stream's. */
+const painted = new WeakMap();
+
+function made() {
+  const video = document.body.appendChild(Object.assign(document.createElement("video"), { autoplay: true, muted: true }));
+  const count = () => {
+    painted.set(video, (painted.get(video) ?? 0) + 1);
+    video.requestVideoFrameCallback(count);
+  };
+  video.requestVideoFrameCallback(count);
+  return video;
+}
+
 /** The element of a tile, as an application shows it. */
 function element(call, tile) {
   const name = tile.member.identity;
-  const video = (call.elements[name] ??= document.body.appendChild(Object.assign(document.createElement("video"), { autoplay: true, muted: true })));
+  const video = (call.elements[name] ??= made());
   if (video.srcObject !== tile.stream) video.srcObject = tile.stream;
   void video.play().catch(() => undefined);
   return video;
@@ -19,11 +32,18 @@ function colourOf(video) {
   return Array.from(context.getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data.slice(0, 3));
 }
 
-function stream(colour, frequency) {
+async function stream(colour, frequency) {
   const tracks = [];
   if (colour !== null) tracks.push(globalThis.media.drawing(colour));
-  if (frequency !== null) tracks.push(globalThis.media.tone(frequency));
+  if (frequency !== null) tracks.push(await tone(frequency));
   return new MediaStream(tracks);
+}
+
+/** Firefox plays nothing, also into a stream, where there is no sound card; its made-up microphone hums. */
+async function tone(frequency) {
+  if (!navigator.userAgent.includes("Firefox")) return globalThis.media.tone(frequency);
+  const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+  return (await navigator.mediaDevices.getUserMedia({ audio })).getAudioTracks()[0];
 }
 
 /** Every connection that a page makes, so that a test can look at what really goes over it. */
@@ -40,13 +60,13 @@ globalThis.mesh = {
   calls,
   connections,
   join: async (name, { colour = null, frequency = null }) => {
-    const call = await globalThis.calls[name].call({ stream: stream(colour, frequency) });
+    const call = await globalThis.calls[name].call({ stream: await stream(colour, frequency) });
     calls[name] = { call, elements: {}, events: [], errors: [] };
     call.addEventListener("tile", ({ detail }) => calls[name].events.push([detail.change, detail.tile.member.identity]));
     call.addEventListener("left", ({ detail }) => calls[name].events.push(["left", detail.reason]));
     call.addEventListener("error", ({ detail }) => calls[name].errors.push(String(detail)));
   },
-  share: async (name, colour) => calls[name].call.shareScreen(colour === null ? undefined : stream(colour, null)),
+  share: async (name, colour) => calls[name].call.shareScreen(colour === null ? undefined : await stream(colour, null)),
   /** A frame on both sides of its seal, as lists of bytes; `identity`: of whom or to whom. */
   sample: async (name, identity, direction) => {
     const { call } = calls[name];
@@ -59,7 +79,7 @@ globalThis.mesh = {
     const { state, reason } = tile.lock;
     return {
       identity: tile.member.identity, own: tile.member.own, state, reason: reason ?? null, speaking: tile.speaking, audio: tile.audio,
-      video: tile.video, colour: colourOf(video), frames: video.getVideoPlaybackQuality().totalVideoFrames,
+      video: tile.video, colour: colourOf(video), frames: Math.max(video.getVideoPlaybackQuality().totalVideoFrames, painted.get(video) ?? 0),
     };
   }),
   /** Fingerprints of the two ends of each connection that goes on, as the page was told them. */
