@@ -5,8 +5,14 @@ roomkey write NAME... [--text TEXT]  writes to people; what cannot go now goes a
 roomkey read [--follow]              prints what came
 roomkey people                       who is known, and how; conversations, invitations
 roomkey digits [NAME...]             the digits that people of a conversation compare by voice
+roomkey devices                      this name's devices, and the fingerprint that others compare
+roomkey prepare-device NAME --to F   on a further device; then admit-device F on an older one, and enrol --admitted
+roomkey admit-device FILE            makes that device one of ours
+roomkey remove-device ID             takes a device off, at once and for good
 roomkey recovery-key                 shows, once, the key that brings a name back without its devices
+roomkey accept-reset NAME            agrees that somebody began anew, after comparing fingerprints
 roomkey forget NAME                  drops what we hold of somebody's keys, when they have said that they changed
+roomkey evidence [--to FOLDER]       what proves that a log lied; --check FILE looks at somebody else's
 """
 
 from __future__ import annotations
@@ -21,7 +27,7 @@ from typing import Any
 
 from roomkey.errors import RoomkeyError
 
-from roomkey_cli import commands, screen
+from roomkey_cli import commands, key_commands, screen
 from roomkey_cli.settings import NAME, default_folder
 from roomkey_cli.words import DONE, FAULT, REFUSED, Trouble, sentence, status_of
 
@@ -96,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
         help="the recovery key, in place of a code: the name is yours again, all older devices are off; - reads it",
     )  # fmt: skip
     enrol.add_argument(
+        "--admitted", action="store_true", help="this device was prepared here and admitted by an older one: no code",
+    )  # fmt: skip
+    enrol.add_argument(
         "--reset", action="store_true",
         help="begin anew under a name that has keys, by a code for that; everybody you know is shown it",
     )  # fmt: skip
@@ -118,8 +127,30 @@ def _parser() -> argparse.ArgumentParser:
     digits.add_argument("names", nargs="*", metavar="NAME")
     digits.add_argument("--conversation", default="", metavar="TITLE")
 
-    command("recovery-key", commands.recovery_key, "show, once, the key that brings your name back without this device")
+    command("devices", key_commands.devices, "list the devices of your name, with the fingerprint that others compare")
 
-    forget = command("forget", commands.forget, "drop somebody's keys, when they have told you that they changed")
+    prepare = command("prepare-device", key_commands.prepare, "make the keys of a further device of a name, here")
+    prepare.add_argument("name")
+    prepare.add_argument("--to", type=Path, required=True, metavar="FILE", help="for admit-device on an older device")
+
+    admit = command("admit-device", key_commands.admit, "make a prepared device one of yours")
+    admit.add_argument("file", type=Path, help="what prepare-device wrote there")
+
+    remove = command("remove-device", key_commands.remove, "take another device of yours off, at once and for good")
+    remove.add_argument("id", help="as roomkey devices shows it; its first digits do")
+
+    command(
+        "recovery-key", key_commands.recovery_key, "show, once, the key that brings your name back without this device"
+    )
+
+    reset = command("accept-reset", key_commands.accept_reset, "agree that somebody began anew, with other keys")
+    reset.add_argument("name")
+    reset.add_argument("--fingerprint", help="what they read out; without, you are shown ours and asked")
+
+    forget = command("forget", key_commands.forget, "drop somebody's keys, when they have told you that they changed")
     forget.add_argument("name")
+
+    evidence = command("evidence", key_commands.evidence, "show what proves that a log of keys lied")
+    evidence.add_argument("--to", type=Path, metavar="FOLDER", help="write the proofs there, for you to hand on")
+    evidence.add_argument("--check", type=Path, metavar="FILE", help="whether a file of somebody else's proves it")
     return parser

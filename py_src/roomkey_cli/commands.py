@@ -7,36 +7,30 @@ import asyncio
 import getpass
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
-from roomkey.client.opening import create_client, open_client
-from roomkey.client.recovery_text import read_recovery_text, recovery_text
+from roomkey.client.opening import create_client
+from roomkey.client.recovery_text import read_recovery_text
 from roomkey.conference import records
 from roomkey.conference.conference import MAX_DATA
 from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery import DeliveryService
-from roomkey.federation.identity import canonicalise, domain_of
+from roomkey.federation.identity import domain_of
 from roomkey.host.native import NativeHost
 
 from roomkey_cli import screen, settings
 from roomkey_cli.conversations import Mailbox, Told
-from roomkey_cli.settings import Settings
-from roomkey_cli.waiting import Waiting
-from roomkey_cli.words import DONE, NOT_NOW, REFUSED, USAGE, Trouble, names, sentence, shown
+from roomkey_cli.person import mailbox_of, name_of, opened, people_of, person_of
+from roomkey_cli.words import DONE, NOT_NOW, REFUSED, USAGE, Trouble, sentence
 
-# Seconds for which a command waits for another one that has the identity open, and between looks.
-PATIENCE = 10.0
-LOOK = 0.2
 # Seconds between looks for what other commands left to be sent, and between tries of what could not be.
 FOLLOW = 1.0
 TRY_AGAIN = 60.0
 
 
 async def enrol(options: argparse.Namespace) -> int:
-    identity = _name(options.name)
+    identity = name_of(options.name)
     known = settings.read(options.folder)
     host = NativeHost(options.folder)
     try:
@@ -48,7 +42,7 @@ async def enrol(options: argparse.Namespace) -> int:
             raise Trouble(f"name the delivery service of {domain_of(identity)} by --service", USAGE)
         told = Told(identity)
         recovery = None if options.recovery is None else read_recovery_text(_secret(options.recovery))
-        code = None if recovery is not None else _code(options.code_file, identity)
+        code = None if options.admitted or recovery is not None else _code(options.code_file, identity)
         client = await create_client(
             host, identity, code, services, known.policy, told.client,
             trusts=known.trusts, reset=options.reset, recovery=recovery,
@@ -56,7 +50,7 @@ async def enrol(options: argparse.Namespace) -> int:
         status = DONE
         try:
             screen.write(f"{identity} is yours, on this device")
-            if domain_of(identity) in known.trusts:
+            if domain_of(identity) in known.trusts and not options.admitted:
                 screen.say(
                     "write down the key that brings your name back if you lose this device: roomkey recovery-key"
                 )
@@ -77,13 +71,13 @@ async def enrol(options: argparse.Namespace) -> int:
 async def write(options: argparse.Namespace) -> int:
     if not options.names and not options.conversation:
         raise Trouble("name whom to write to", USAGE)
-    async with _person(options) as person:
-        to = _people(options.names, person)
+    async with person_of(options) as person:
+        to = people_of(options.names, person)
         if options.names and not to:
             raise Trouble("name somebody else than yourself", USAGE)
         waiting = person.waiting
         name = waiting.add(to, options.conversation, _text(options.text))
-        async with _open(person, unless=lambda: waiting.state(name) != "unsent") as mailbox:
+        async with mailbox_of(person, unless=lambda: waiting.state(name) != "unsent") as mailbox:
             if mailbox is not None:
                 await mailbox.catch_up()
                 await mailbox.send_waiting()
@@ -95,8 +89,8 @@ async def write(options: argparse.Namespace) -> int:
 
 
 async def read(options: argparse.Namespace) -> int:
-    accepted = [_name(typed) for typed in options.accept]
-    async with _person(options) as person, _opened(person) as mailbox:
+    accepted = [name_of(typed) for typed in options.accept]
+    async with person_of(options) as person, opened(person) as mailbox:
         await mailbox.catch_up()
         await mailbox.take_up(accepted, screen.ask if sys.stdin.isatty() and not options.follow else None)
         await mailbox.catch_up()  # what an invitation's register holds
@@ -128,7 +122,7 @@ async def _follow(mailbox: Mailbox, accepted: list[str]) -> None:
 
 
 async def people(options: argparse.Namespace) -> int:
-    async with _person(options) as person, _opened(person) as mailbox:
+    async with person_of(options) as person, opened(person) as mailbox:
         await mailbox.catch_up()
         conferences = mailbox.client.conferences()
         for line in screen.people_lines(conferences, person.identity):
@@ -146,8 +140,8 @@ async def people(options: argparse.Namespace) -> int:
 
 
 async def digits(options: argparse.Namespace) -> int:
-    async with _person(options) as person, _opened(person) as mailbox:
-        to = _people(options.names, person)
+    async with person_of(options) as person, opened(person) as mailbox:
+        to = people_of(options.names, person)
         await mailbox.catch_up()
         chosen = [item for item in mailbox.client.conferences() if item.status == records.ACTIVE]
         if to or options.conversation:
@@ -160,102 +154,6 @@ async def digits(options: argparse.Namespace) -> int:
             groups = " ".join(plain[start : start + 5] for start in range(0, len(plain), 5))
             screen.write(f"{groups}  {screen.called(conference, person.identity)}")
         return mailbox.status
-
-
-async def forget(options: argparse.Namespace) -> int:
-    whom = _name(options.name)
-    async with _person(options) as person, _opened(person) as mailbox:
-        await mailbox.client.forget_contact(whom)
-    return DONE
-
-
-async def recovery_key(options: argparse.Namespace) -> int:
-    async with _person(options) as person, _opened(person) as mailbox:
-        screen.write(recovery_text(await mailbox.client.take_recovery_key()))
-        screen.say("keep it on paper, away from this device; it is not shown again")
-    return DONE
-
-
-# -- whose command it is --
-
-
-class Person(NamedTuple):
-    """An identity of the folder, what waits for it, and the settings."""
-
-    host: NativeHost
-    identity: str
-    waiting: Waiting
-    settings: Settings
-
-
-@asynccontextmanager
-async def _person(options: argparse.Namespace) -> AsyncIterator[Person]:
-    known = settings.read(options.folder)
-    host = NativeHost(options.folder)
-    try:
-        if options.identity is not None:
-            identity = _name(options.identity)
-        else:
-            found = await host.identities()
-            if not found:
-                raise Trouble("there is no identity in this folder yet; begin with roomkey enrol")
-            if len(found) > 1:
-                raise Trouble(f"say which identity by --as: {names(found)}", USAGE)
-            identity = found[0]
-        yield Person(host, identity, Waiting(options.folder, identity), known)
-    finally:
-        await host.close()
-
-
-@asynccontextmanager
-async def _open(person: Person, unless: Callable[[], bool] = lambda: False) -> AsyncIterator[Mailbox | None]:
-    """The identity's mailbox, as soon as no other command has it open; None when that takes too long, or `unless` is
-    true.
-    """
-    told = Told(person.identity)
-    loop = asyncio.get_running_loop()
-    end = loop.time() + PATIENCE
-    while True:
-        try:
-            client = await open_client(
-                person.host, person.identity, person.settings.services, person.settings.policy, told.client,
-                trusts=person.settings.trusts,
-            )  # fmt: skip
-            break
-        except RoomkeyError as error:
-            if error.code != "in-use-in-another-tab":
-                raise
-        if unless() or loop.time() > end:
-            yield None
-            return
-        await asyncio.sleep(LOOK)
-    try:
-        if person.settings.fanout is not None:
-            await client.set_service(client.home.origin, [domain_of(person.identity)], person.settings.fanout)
-        yield Mailbox(client, person.waiting, told)
-    finally:
-        told.flush()
-        await client.close()
-
-
-@asynccontextmanager
-async def _opened(person: Person) -> AsyncIterator[Mailbox]:
-    async with _open(person) as mailbox:
-        if mailbox is None:
-            raise RoomkeyError("in-use-in-another-tab")
-        yield mailbox
-
-
-def _name(typed: str) -> str:
-    try:
-        return canonicalise(typed)
-    except RoomkeyError as error:
-        raise Trouble(f"{shown(typed)} is no name we can use; it should look like name@example.org", USAGE) from error
-
-
-def _people(typed: list[str], person: Person) -> tuple[str, ...]:
-    """Canonical names, each once, without our own."""
-    return tuple(sorted({_name(name) for name in typed} - {person.identity}))
 
 
 # -- what the person gives --

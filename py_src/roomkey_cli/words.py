@@ -25,6 +25,8 @@ _SENTENCES = {
     "internal-error": "Something went wrong inside roomkey.",
     "log-unproven": "The log does not show these keys yet, or its auditors are away.",
     "recovery-key-taken": "This device holds no recovery key; it is shown once, when the name is enrolled.",
+    "identity-reset": "This person began anew, with other keys; compare with them by roomkey accept-reset.",
+    "log-fork": "A log of keys showed two truths and is not believed any more; roomkey evidence has the proof.",
     "group-stuck": "Somebody made a change that nobody can follow.",
 }
 

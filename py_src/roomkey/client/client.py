@@ -238,6 +238,12 @@ class Client:
         """This identity's devices; this one alone where there is no log."""
         return self._devices.known()
 
+    @property
+    def manifest_hash(self) -> bytes | None:
+        """The hash of our newest manifest (32 bytes), which others compare if we began anew; None without a log."""
+        newest = self._entry.own.newest
+        return None if newest is None else newest.hash()
+
     async def admit_device(self, request: bytes) -> bytes:
         """Lists a further device, by what `prepare_device` gave there; its client id. See `Devices.admit`."""
         self._expect_open()
@@ -305,6 +311,11 @@ class Client:
         self._expect_open()
         await self._logs.accept_reset(identity, manifest_hash)
         self._take_up()
+
+    async def waiting_resets(self) -> dict[str, bytes]:
+        """Who began anew and waits for consent: the hash of the manifest to be agreed to, by identity (canonical)."""
+        self._expect_open()
+        return {identity: reset.manifest.hash() for identity, reset in (await self._logs.resets()).items()}
 
     async def fork_evidence(self) -> list[Evidence]:
         """What was kept of logs that showed two truths ("log-fork"), for people to hand on."""

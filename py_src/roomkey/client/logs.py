@@ -288,6 +288,10 @@ class Logs:
         await self._store.write({MANIFESTS + identity: agreed.encode()}, [RESETS + identity])
         self._pins[identity] = agreed
 
+    async def resets(self) -> dict[str, AwaitedReset]:
+        """Who began anew and waits for consent."""
+        return {name.removeprefix(RESETS): AwaitedReset.decode(data) for name, data in await self._store.list(RESETS)}
+
     async def evidence(self) -> list[Evidence]:
         """The forks that were seen, as files for people to hand on."""
         found = []

@@ -1,0 +1,121 @@
+"""Whose keys are whose, from the command line: further devices, people who began anew, evidence against a log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from roomkey.transparency.checkpoints import Checkpoint
+from roomkey.transparency.evidence import ForkEvidence
+from roomkey.transparency.notes import sign_note
+
+from tests.delivery.test_cli_logs import desk
+from tests.delivery.test_cli_mail import REFUSED, USAGE, Desk
+from tests.support.audited_log import CRYPTO, make_key
+from tests.support.logged_services import LoggedServices, logged_services
+
+ALICE, BOB = "alice@email1.example", "bob@email2.example"
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[LoggedServices]:
+    folder = tmp_path / "services"
+    folder.mkdir()
+    with logged_services(folder) as running:
+        yield running
+
+
+def addresses(services: LoggedServices) -> list[str]:
+    return [argument for url in services.urls for argument in ("--service", url)]
+
+
+def fingerprint(person: Desk) -> str:
+    """What their `roomkey devices` says, to be read out."""
+    (line,) = [line for line in person.run("devices").splitlines() if "began anew" in line]
+    return line.partition(": ")[2]
+
+
+def ids(person: Desk) -> list[str]:
+    return [line.split()[0] for line in person.run("devices").splitlines() if "device, " in line]
+
+
+def test_a_further_device_comes_and_goes(services: LoggedServices, tmp_path: Path) -> None:
+    old, new = (desk(services, ALICE, tmp_path / name) for name in ("old", "new"))
+    bob = desk(services, BOB, tmp_path / "bob")
+    old.enrol()
+    bob.enrol()
+    file = tmp_path / "request"
+    new.run("prepare-device", ALICE, "--to", str(file))
+    assert "cannot be written" in new.run("prepare-device", ALICE, "--to", str(file), expect=USAGE)
+    assert "identity-mismatch" in bob.run("admit-device", str(file), expect=REFUSED)
+    junk = tmp_path / "junk"
+    junk.write_bytes(b"junk")
+    assert "malformed" in old.run("admit-device", str(junk), expect=REFUSED)
+    admitted = old.run("admit-device", str(file)).split()[0]
+    new.run("enrol", ALICE, *addresses(services), "--admitted")
+    assert sorted(ids(old)) == sorted(ids(new))
+    assert admitted in ids(old)
+    assert len(ids(old)) == 2
+    assert fingerprint(old) == fingerprint(new)
+
+    bob.run("write", ALICE, "--text", "to whichever you carry")
+    for device in (old, new):
+        assert device.read("--accept", BOB) == ["to whichever you carry"]
+
+    for wrong in (admitted[:6], "0" * 16):
+        assert "roomkey devices" in old.run("remove-device", wrong, expect=USAGE)
+    (own,) = set(ids(old)) - {admitted}
+    assert "bad-argument" in old.run("remove-device", own, expect=REFUSED)
+    old.run("remove-device", admitted[:8])
+    assert ids(old) == [own]
+    assert "not-in-manifest" in new.run("read", expect=REFUSED)
+    bob.run("write", ALICE, "--text", "to the one that is left")
+    assert old.read() == ["to the one that is left"]
+
+
+def test_who_began_anew_is_agreed_to_by_fingerprint(services: LoggedServices, tmp_path: Path) -> None:
+    alice, bob = desk(services, ALICE, tmp_path / "alice"), desk(services, BOB, tmp_path / "bob")
+    alice.enrol()
+    bob.enrol()
+    alice.run("write", BOB, "--text", "first")
+    assert bob.read("--accept", ALICE) == ["first"]
+    assert "did not begin anew" in alice.run("accept-reset", BOB, expect=REFUSED)
+
+    anew = desk(services, BOB, tmp_path / "anew")
+    code = services.at(BOB).enrolment_code(BOB, "--reset")
+    anew.run("enrol", BOB, *addresses(services), "--reset", ROOMKEY_CODE=code)
+    said = alice.run("write", BOB, "--conversation", "second", "--text", "are you the same?", expect=REFUSED)
+    assert "identity-reset" in said
+    theirs = fingerprint(anew)
+    asked = alice.run("accept-reset", BOB, expect=USAGE)
+    assert theirs in asked
+    for wrong in ("", theirs[:-1] + ("0" if theirs[-1] != "0" else "1"), theirs[5:]):
+        assert "is not the fingerprint" in alice.run("accept-reset", BOB, "--fingerprint", wrong, expect=REFUSED)
+    alice.run("accept-reset", BOB, "--fingerprint", theirs.upper())
+    alice.run("write", BOB, "--conversation", "second", "--text", "welcome back")
+    assert anew.read("--accept", ALICE)[-1:] == ["welcome back"]
+
+
+def test_evidence_of_others(services: LoggedServices, tmp_path: Path) -> None:
+    alice = desk(services, ALICE, tmp_path / "alice")
+    alice.enrol()
+    assert "no log was seen to show two truths" in alice.run("evidence")
+
+    async def lie() -> ForkEvidence:
+        log, pair = await make_key("email2.example/roomkey")
+        notes = [
+            await sign_note(CRYPTO, Checkpoint(log.name, 7, bytes((fill,)) * 32).text(), log, pair) for fill in (1, 2)
+        ]
+        return ForkEvidence(log, *notes)
+
+    proof = asyncio.run(lie())
+    good, same, junk = (tmp_path / name for name in ("good.txt", "same.txt", "junk.txt"))
+    good.write_text(proof.encode())
+    same.write_text(proof._replace(second=proof.first).encode())
+    junk.write_bytes(b"\xff\xfe")
+    assert proof.log.encode() in alice.run("evidence", "--check", str(good))
+    assert "proves nothing (log-proof-invalid)" in alice.run("evidence", "--check", str(same), expect=REFUSED)
+    assert "not UTF-8" in alice.run("evidence", "--check", str(junk), expect=REFUSED)
+    assert "cannot be read" in alice.run("evidence", "--check", str(tmp_path / "none"), expect=USAGE)
