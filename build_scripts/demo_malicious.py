@@ -154,9 +154,8 @@ class Malice:
             root = merkle.node_hash(beside, root)
         keys = self._keys
         note = await sign_note(self._crypto, Checkpoint(keys.origin, size, root).text(), keys.log_key, keys.log)
-        answer = Answer(
-            note.encode(), epoch, inclusion, place, current.proof(index), Presence(opening, (signed,))
-        )  # fmt: skip
+        presence = Presence(opening, signed.manifest.version, (signed,))
+        answer = Answer(note.encode(), epoch, inclusion, place, current.proof(index), presence)
         return Answers((), tuple(answer if item.identity == self._about else None for item in asked.requests)).encode()
 
     async def _made_up(self, version: int) -> SignedManifest:

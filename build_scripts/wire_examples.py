@@ -261,7 +261,14 @@ async def _log() -> dict[str, Any]:
     line = await cosign(crypto, note, auditor, _pair("auditor"), NOW + 61)
     note = note._replace(signatures=(*note.signatures, line))
     signed = await sign_manifest(crypto, second, laptop.key, _pair("laptop"))
-    answer = Answer(note.encode(), epochs[1], (leaves[0],), proof, maps[1].proof(index), Presence(opening, (signed,)))
+    answer = Answer(
+        note.encode(),
+        epochs[1],
+        (leaves[0],),
+        proof,
+        maps[1].proof(index),
+        Presence(opening, second.version, (signed,)),
+    )
     stranger = BOB.replace("bob", "nobody")
     absent = vrf.prove(crypto, secret, stranger.encode())
     nowhere = vrf.index_of(vrf.proof_to_hash(absent))

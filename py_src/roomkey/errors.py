@@ -101,8 +101,8 @@ CODES: dict[str, Code] = {
     "identity-reset": Code(
         "peer",
         False,
-        "This person has begun anew with other keys, which nobody of their devices signed for. Ask them by another way "
-        "whether it was them, and agree then.",
+        "This person has begun anew with other keys, which none of their known devices signed for. Ask them by another "
+        "way whether it was them, and agree then.",
     ),
     "keys-withheld": Code(
         "service",

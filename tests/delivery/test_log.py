@@ -10,9 +10,10 @@ from roomkey.errors import RoomkeyError
 from roomkey.transparency import vrf
 from roomkey.transparency.checkpoints import open_checkpoint
 from roomkey.transparency.exchange import AnswerRequest, Answers, AnswersRequest
-from roomkey.transparency.manifest import FirstSeen, Followed, Reset, SignedManifest
-from roomkey.transparency.verifier import Known, Outcome, Proved, ProvedAbsent, verify_answer
+from roomkey.transparency.manifest import MAX_CHAIN, FirstSeen, Followed, Reset, SignedManifest
+from roomkey.transparency.verifier import Known, Outcome, Page, Proved, ProvedAbsent, verify_answer
 from roomkey_delivery.log import answers as answering
+from roomkey_delivery.log import submitting
 from roomkey_delivery.log.submitting import MAX_A_DAY
 from roomkey_delivery.log.tiles import TilePath
 
@@ -174,15 +175,41 @@ async def test_openings_are_of_each_version_alone(logs: LoggedLocals) -> None:
     assert len(set(openings)) == 3
 
 
-async def test_who_was_away_for_too_long_gets_nothing(logs: LoggedLocals, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answering, "MAX_CHAIN", 2)
+@pytest.mark.parametrize("by", ["MAX_CHAIN", "MAX_ANSWER"])
+async def test_a_long_chain_comes_in_pages(logs: LoggedLocals, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
+    """Whether it has too many versions for an answer, or too many bytes."""
     owner = await Owner.make()
-    for _ in range(4):
-        await submit(logs, await owner.next())
+    versions = [await owner.next() for _ in range(6)]
+    for signed in versions:
+        await submit(logs, signed)
     await logs.advance()
-    assert (await ask(logs, ALICE, pin=1)).answers == (None,)
-    assert (await ask(logs, ALICE, pin=2)).answers != (None,)
-    assert (await ask(logs, ALICE)).answers != (None,)
+    two = 2 if by == "MAX_CHAIN" else answering._BESIDE + 3 * len(versions[0].encode()) - 1
+    monkeypatch.setattr(answering, by, two)
+    for pin, page in ((1, versions[1:3]), (3, versions[3:5]), (5, versions[5:]), (6, []), (0, versions[5:])):
+        (answer,) = (await ask(logs, ALICE, pin=pin)).answers
+        assert answer is not None
+        assert answer.presence is not None
+        assert (answer.presence.version, answer.presence.manifests) == (6, tuple(page))
+
+
+async def test_who_was_away_for_long_follows_page_by_page(logs: LoggedLocals, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real numbers: one version more than a page holds, and one that still waits for an epoch."""
+    monkeypatch.setattr(submitting, "MAX_A_DAY", 1000)
+    owner = await Owner.make()
+    versions = [await owner.next() for _ in range(MAX_CHAIN + 3)]
+    for signed in versions[:-1]:
+        await submit(logs, signed)
+    await logs.advance()
+    await submit(logs, versions[-1])
+    pin, pages = versions[0].manifest, 0
+    while not isinstance(
+        outcome := await prove(logs, await ask(logs, ALICE, pin=pin.version), Known(None, pin)), Proved
+    ):
+        assert isinstance(outcome, Page)
+        assert (outcome.newest, outcome.reset) == (MAX_CHAIN + 2, 0)
+        pin, pages = outcome.manifest, pages + 1
+    assert isinstance(outcome, Proved)
+    assert (pages, outcome.chain) == (1, Followed(versions[-2].manifest))
 
 
 async def test_answers_have_a_limit_together(logs: LoggedLocals, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from roomkey.transparency.epochs import EpochLeaf
 from roomkey.transparency.exchange import AnswerRequest, Answers, AnswersRequest
 from roomkey.transparency.identity_map import IdentityMap, MapLeaf
 from roomkey.transparency.manifest import (
+    MAX_CHAIN,
     NO_PREVIOUS,
     Manifest,
     ManifestClient,
@@ -64,7 +65,7 @@ class ForgedLog:
         return other
 
     def append(self, *signed: SignedManifest) -> None:
-        """One more epoch, with these manifests as the newest of their identities."""
+        """One more epoch, with these manifests added to those of their identities, the last of each as the newest."""
         for item in signed:
             self.chains.setdefault(item.manifest.identity, []).append(item)
         before = self.map.root()
@@ -99,11 +100,18 @@ class ForgedLog:
         chain = self.chains.get(asked.identity)
         if chain is None:
             return None
-        since = chain[asked.pinned :] if asked.pinned else chain[-1:]
+        since = chain[asked.pinned :][:MAX_CHAIN] if asked.pinned else chain[-1:]
         inclusion = tuple(merkle.inclusion_proof(self._subtree, self.size - 1, self.size))
         place = self._proof(asked.identity)
         found = self.map.proof(vrf.index_of(vrf.proof_to_hash(place)))
-        return Answer(note, self.epochs[-1], inclusion, place, found, Presence(_opening(chain[-1]), tuple(since)))
+        return Answer(
+            note,
+            self.epochs[-1],
+            inclusion,
+            place,
+            found,
+            Presence(_opening(chain[-1]), chain[-1].manifest.version, tuple(since)),
+        )
 
     def _leaf(self, identity: bytes) -> MapLeaf:
         newest = self.chains[identity][-1]

@@ -112,14 +112,14 @@ class Log:
 
     async def answer(self, name: bytes, *manifests: SignedManifest, note: Note | None = None) -> Answer:
         size = len(self.epochs)
-        found = self.map.get(index(name)) is not None
+        found = self.map.get(index(name))
         return Answer(
             (note or await self.head()).encode(),
             self.epochs[-1],
             tuple(merkle.inclusion_proof(self.subtree, size - 1, size)),
             vrf.prove(CRYPTO, SECRET, name),
             self.map.proof(index(name)),
-            Presence(OPENING, manifests) if found else None,
+            None if found is None else Presence(OPENING, found.version, manifests),
         )
 
     async def about_carol(self, note: Note | None = None) -> Answer:

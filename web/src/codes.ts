@@ -189,7 +189,7 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "log-proof-invalid": { fault: "service", retryable: false, sentence: "The delivery service's proof that these keys are the logged ones is wrong; they were refused." },
   "log-unproven": { fault: "service", retryable: true, sentence: "It cannot be proved at the moment that these keys belong to this person; try again later." },
   "log-fork": { fault: "service", retryable: false, sentence: "The delivery service shows different people different keys; it was blocked, with the proof kept." },
-  "identity-reset": { fault: "peer", retryable: false, sentence: "This person has begun anew with other keys, which nobody of their devices signed for. Ask them by another way whether it was them, and agree then." },
+  "identity-reset": { fault: "peer", retryable: false, sentence: "This person has begun anew with other keys, which none of their known devices signed for. Ask them by another way whether it was them, and agree then." },
   "keys-withheld": { fault: "service", retryable: true, sentence: "The public log lists this person's devices, and their delivery service hands out no keys of them; ask them to open their page once." },
   "identity-taken": { fault: "caller", retryable: false, sentence: "This name has keys in the public log already; recover it, or ask who runs the service." },
   "manifest-refused": { fault: "caller", retryable: false, sentence: "The delivery service takes a change of this person's devices from one of them alone." },

@@ -74,8 +74,8 @@ class ProvedManifest(Struct):
 
 # struct { opaque log[32]; opaque place[32]; uint64 version; Manifest manifest; } AwaitedReset;
 class AwaitedReset(Struct):
-    """version: of the first manifest that nobody of before signed. manifest: the newest, to be agreed to by its hash.
-    The rest as in ProvedManifest.
+    """version: of the first manifest that nobody of before signed; 0: unknown, there are too many since our pin.
+    manifest: the newest, to be agreed to by its hash. The rest as in ProvedManifest.
     """
 
     log: Annotated[bytes, fixed(32)]

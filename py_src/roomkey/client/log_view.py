@@ -31,6 +31,7 @@ from roomkey.transparency.manifest import Manifest
 from roomkey.transparency.notes import Note
 from roomkey.transparency.verifier import (
     Fork,
+    Page,
     Proved,
     ProvedAbsent,
     Trust,
@@ -58,7 +59,7 @@ class Question(NamedTuple):
 
 # What is proved about one person, or why nothing is: "log-unproven" by `Unproven`, rejected by an error.
 Finding = Proved | ProvedAbsent | Unproven | RoomkeyError
-Learn = Callable[[Sequence[Finding], Changes], None]
+Learn = Callable[[Sequence[Question], Sequence[Finding | Page], Changes], None]
 
 
 class LogView:
@@ -116,10 +117,11 @@ class LogView:
         self,
         service: DeliveryService,
         questions: Sequence[Question],
-        learn: Learn = lambda findings, changes: None,
-    ) -> list[Finding]:
+        learn: Learn = lambda questions, findings, changes: None,
+    ) -> list[Finding | Page]:
         """What the log says about these people, at most MAX_REQUESTS, in the order asked; under a head that is of one
-        history with ours and with all that were shown to us.
+        history with ours and with all that were shown to us. Of who has more manifests than an answer holds it is one
+        page (`following`).
 
         Args:
             learn: adds what follows to the transaction that keeps the head.
@@ -137,11 +139,11 @@ class LogView:
             if head is None:
                 await self._expect_no_doubt()
                 return [Unproven("expected an answer about this identity, got none")] * len(questions)
-            findings: list[Finding] = []
+            findings: list[Finding | Page] = []
             for question, answer in zip(questions, answers.answers, strict=True):
                 findings.append(await self._judge(question, answer, head))
                 await asyncio.sleep(0)  # a VRF proof takes a while in a browser
-            await self._keep(head, findings, learn)
+            await self._keep(head, questions, findings, learn)
             return findings
 
     async def _agreed(
@@ -185,7 +187,7 @@ class LogView:
         assert isinstance(head, SignedCheckpoint)
         return head
 
-    async def _judge(self, question: Question, answer: Answer | None, head: SignedCheckpoint) -> Finding:
+    async def _judge(self, question: Question, answer: Answer | None, head: SignedCheckpoint) -> Finding | Page:
         if answer is None:
             return Unproven("expected an answer about this identity, got none")
         who, now = question.identity.encode("ascii"), int(self._now())
@@ -196,9 +198,11 @@ class LogView:
         except RoomkeyError as error:
             return error
 
-    async def _keep(self, head: SignedCheckpoint, findings: Sequence[Finding], learn: Learn) -> None:
+    async def _keep(
+        self, head: SignedCheckpoint, questions: Sequence[Question], findings: Sequence[Finding | Page], learn: Learn
+    ) -> None:
         changes = Changes()
-        learn(findings, changes)
+        learn(questions, findings, changes)
         grown = self.head is None or head.checkpoint.size > self.head.checkpoint.size
         if grown or self.doubts:
             changes.put(HEADS + self.name, LogHead(HeldNote(head.note.encode()), ()))

@@ -6,6 +6,7 @@ unproven, and never goes back to first use.
     asked --proved--> manifest of now, kept as the pin that the next answer must follow from
     asked --does not follow from the pin--> reset, kept until people agree to exactly that manifest
     asked for the first time, of somebody known by other keys than all that it lists --> likewise
+    asked --more versions since the pin than are followed (`following`)--> likewise
     asked --no proof--> unproven: a proof of the last day serves for members meanwhile, for nobody else
     asked --two truths--> fork: nothing of the log is believed any more (`log_view`)
 
@@ -20,6 +21,7 @@ import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from roomkey.client import following
 from roomkey.client.log_records import (
     FORKS,
     MANIFESTS,
@@ -50,14 +52,6 @@ from roomkey.transparency.verifier import CLOCK_ALLOWANCE, Outcome, ProvedAbsent
 RECENT: Final = 3600.0
 # Seconds for which a proof serves for members while the log does not answer: no older than a cosignature may be.
 STANDS_IN: Final = 86400.0
-
-# Errors that say something of what a log answered; all others say that it could not be asked.
-_SAID: Final = frozenset(
-    {
-        "log-unproven", "log-fork", "log-proof-invalid", "wrong-log", "invalid-signature", "invalid-key",
-        "identity-mismatch", "malformed", "too-large",
-    }
-)  # fmt: skip
 
 
 class Evidence(NamedTuple):
@@ -143,9 +137,9 @@ class Logs:
         Args:
             within: a proof of the last so many seconds is not asked for again.
             stands_in: one of the last so many seconds serves where the log gives no new one.
-        Errors of each: "log-unproven", "log-fork", "identity-reset" (details version, manifest: the hash, hex),
-        "not-in-manifest" for who is proved not to be logged, what is rejected ("log-proof-invalid" and more). Errors:
-        "storage-failed".
+        Errors of each: "log-unproven", "log-fork", "identity-reset" (details version: as in AwaitedReset; manifest: the
+        hash, hex), "not-in-manifest" for who is proved not to be logged, what is rejected ("log-proof-invalid" and
+        more). Errors: "storage-failed".
         """
         proofs: dict[str, Proof] = {}
         asked: dict[str, list[str]] = {}
@@ -173,7 +167,8 @@ class Logs:
         if trust is None:
             raise RoomkeyError("log-unproven", "expected a log to believe for the domain, got none")
         service = self._routes().service_for(identity)
-        (finding,) = await self._view(trust).ask(service, [Question(identity, pin)])
+        view, questions = self._view(trust), [Question(identity, pin)]
+        finding = (await following.ask(view, service, questions, self._now))[identity]
         if isinstance(finding, RoomkeyError):
             raise finding
         return finding
@@ -187,8 +182,7 @@ class Logs:
             except RoomkeyError as error:
                 if error.code == "storage-failed":
                     raise
-                failure = error if error.code in _SAID else _unasked(error)
-                proofs |= dict.fromkeys(batch, failure)
+                proofs |= dict.fromkeys(batch, following.said(error))
         return proofs
 
     async def _prove_batch(self, domain: str, people: Sequence[str]) -> dict[str, Proof]:
@@ -205,13 +199,10 @@ class Logs:
             questions.append(Question(identity, None if pin is None else pin.manifest, place))
         proofs: dict[str, Proof] = {}
 
-        def learn(findings: Sequence[Finding], changes: Changes) -> None:
-            for identity, finding in zip(people, findings, strict=True):
-                proofs[identity] = self._learn(identity, finding, log, before.get(identity), changes)
+        def learn(identity: str, finding: Finding, changes: Changes) -> None:
+            proofs[identity] = self._learn(identity, finding, log, before.get(identity), changes)
 
-        findings = await self._view(trust).ask(service, questions, learn)
-        if not proofs:
-            learn(findings, Changes())  # nothing was said
+        await following.ask(self._view(trust), service, questions, self._now, learn)
         self._pins.update({who: proof for who, proof in proofs.items() if isinstance(proof, ProvedManifest)})
         return proofs
 
@@ -317,10 +308,6 @@ def _lists_any(manifest: Manifest, known: ContactPin) -> bool:
 
 
 def _reset(reset: AwaitedReset) -> RoomkeyError:
-    text = f"expected a manifest that follows from the one that we know, got a reset in version {reset.version}"
+    got = f"a reset in version {reset.version}" if reset.version else "more versions than can be followed"
+    text = f"expected a manifest that follows from the one that we know, got {got}"
     return RoomkeyError("identity-reset", text, version=reset.version, manifest=reset.manifest.hash().hex())
-
-
-def _unasked(error: RoomkeyError) -> RoomkeyError:
-    text = f"expected an answer of the log: {error.text}"
-    return RoomkeyError("log-unproven", text, retry_after=error.retry_after, reason=error.code)

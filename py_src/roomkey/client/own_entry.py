@@ -180,7 +180,8 @@ class OwnEntry:
             raise _unproven("expected our manifest in the log, got none yet")
         logged = outcome.chain.manifest
         if isinstance(outcome.chain, Reset):
-            await self._alarm(f"expected version {outcome.chain.version} by a device of ours, got another's")
+            got = f"version {outcome.chain.version} by others" if outcome.chain.version else "too many to follow"
+            await self._alarm(f"expected versions by devices of ours, got {got}")
         if own.proved is not None:
             await self._adopt(logged)
         elif own.pending:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from roomkey.errors import RoomkeyError
-from roomkey.tls import Struct, fixed, malformed, opaque, optional, uint16, uint32, vector
+from roomkey.tls import U64, Struct, fixed, malformed, opaque, optional, uint16, uint32, vector
 from roomkey.transparency.epochs import EpochLeaf
 from roomkey.transparency.identity_map import MapProof
 from roomkey.transparency.manifest import MAX_CHAIN, OPENING_SIZE, SignedManifest
@@ -14,20 +14,35 @@ from roomkey.transparency.vrf import PROOF_SIZE
 
 # Far above what 2^63 epochs, a full map and a chain of manifests of a few devices take.
 MAX_ANSWER: Final = 1 << 20
+# Bytes of manifests that an answer of fewer than MAX_CHAIN has where it does not hold all: each has 128 KB at most, so
+# whoever fills an answer gets further than this.
+MIN_PAGE: Final = MAX_ANSWER // 2
 # A checkpoint with the cosignatures of every auditor that anybody would configure.
 MAX_CHECKPOINT: Final = 1 << 13
 
 
-# struct { opaque opening[16]; SignedManifest manifests<0..2^20>; } Presence;      4 bytes of length
+# struct {
+#     opaque opening[16];
+#     uint64 version;                         of the newest manifest, in the map
+#     SignedManifest manifests<0..2^20>;      4 bytes of length
+# } Presence;
 class Presence(Struct):
-    """What opens the map's commitment to the newest manifest, and the manifests since the asker's pin, oldest first."""
+    """What opens the map's commitment to the newest manifest, and the manifests since the asker's pin, oldest first: up
+    to the newest one, or a page of them, which is full (`is_full`).
+    """
 
     opening: Annotated[bytes, fixed(OPENING_SIZE)]
+    version: U64
     manifests: Annotated[tuple[SignedManifest, ...], vector(SignedManifest, uint32, 0, MAX_ANSWER)]
 
     def check(self) -> None:
         if len(self.manifests) > MAX_CHAIN:
             raise malformed("manifests", f"at most {MAX_CHAIN}", len(self.manifests))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many manifests are here as a page has where others follow: no service gives few at a time."""
+        return len(self.manifests) == MAX_CHAIN or sum(len(item.encode()) for item in self.manifests) >= MIN_PAGE
 
 
 # struct {

@@ -26,6 +26,10 @@ MAX_CLIENTS: Final = 32
 MAX_IDENTITY: Final = 64 + 1 + 253
 # Versions since a pin that one answer may hold: a new device each day for most of a year.
 MAX_CHAIN: Final = 256
+# Answers by which one check follows a longer chain. With 256 versions each it is a new one on each day of eleven years,
+# and 204 days of as many as a service takes (20); 16 MB at most, and below half a second's signatures for most.
+MAX_PAGES: Final = 16
+MAX_FOLLOWED: Final = MAX_PAGES * MAX_CHAIN
 
 _LABEL: Final = b"RoomkeyManifest"
 _ECDSA: Final = 0x0403
@@ -139,7 +143,10 @@ class FirstSeen(NamedTuple):
 
 
 class Reset(NamedTuple):
-    """Version `version` was not signed by who could: to be shown to people, and used after their consent alone."""
+    """Version `version` was not signed by who could: to be shown to people, and used after their consent alone.
+
+    0: there are more versions than a check follows, so nobody knows who signed them.
+    """
 
     manifest: Manifest
     version: int

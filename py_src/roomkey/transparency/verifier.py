@@ -15,7 +15,7 @@ from roomkey.transparency import merkle, vrf
 from roomkey.transparency.answer import Answer, Presence
 from roomkey.transparency.checkpoints import SignedCheckpoint, cosignatures, open_checkpoint
 from roomkey.transparency.identity_map import MapLeaf, verify_absence, verify_presence
-from roomkey.transparency.manifest import Chain, Manifest, check_chain, commitment
+from roomkey.transparency.manifest import Chain, Manifest, Reset, check_chain, commitment
 from roomkey.transparency.notes import VerifierKey
 
 # Seconds. A cosignature older than this may hide a day of the log, and not more.
@@ -58,6 +58,18 @@ class ProvedAbsent(NamedTuple):
     checkpoint: SignedCheckpoint
 
 
+class Page(NamedTuple):
+    """The identity's manifests go on beyond what one answer holds; these follow on what was known up to `manifest`, and
+    that is all: none of them is proved to be logged. `reset`: the first version that was not signed by who could, 0:
+    none. `newest`: the version that the log says to have. `place`: as in Proved.
+    """
+
+    manifest: Manifest
+    reset: int
+    newest: int
+    place: bytes
+
+
 class Unproven(NamedTuple):
     """Nothing is wrong, and it does not suffice: not to be used, to be asked again. `reason`: for developers."""
 
@@ -71,7 +83,7 @@ class Fork(NamedTuple):
     theirs: SignedCheckpoint
 
 
-Outcome = Proved | ProvedAbsent | Unproven | Fork
+Outcome = Proved | ProvedAbsent | Page | Unproven | Fork
 
 
 async def verify_answer(
@@ -138,7 +150,7 @@ async def verify_entry(
     pin: Manifest | None,
     now: int,
     index: bytes | None = None,
-) -> Proved | ProvedAbsent:
+) -> Proved | ProvedAbsent | Page:
     """What an answer about `identity` (canonical) proves under the head of its checkpoint.
 
     index: the identity's place in the map, if it was proved before; its VRF proof is not looked at again then, because
@@ -148,7 +160,8 @@ async def verify_entry(
     2. the epoch is the log's last leaf, and not of the future.
     3. the VRF proof gives the identity's index.
     4. the manifests continue our pin (`check_chain`); nothing pinned is absent.
-    5. the epoch's map says, at this index, the newest manifest's version and commitment; or nothing.
+    5. the epoch's map says, at this index, the newest manifest's version and commitment; or nothing. A page that ends
+       before the newest manifest is full and has a pin; what it says is held against no map.
 
     Errors (rejected): "too-large", "invalid-signature", "invalid-key", "log-proof-invalid", "identity-mismatch".
     """
@@ -169,13 +182,15 @@ async def verify_entry(
             raise _invalid("expected an identity that was logged before to be logged still")
         verify_absence(answer.epoch.map_root, index, answer.map_proof)
         return ProvedAbsent(head)
-    return Proved(head, await _present(crypto, answer, answer.presence, identity, index, pin), index)
+    return await _present(crypto, answer, answer.presence, head, identity, index, pin)
 
 
 def require_proved(outcome: Outcome) -> Proved | ProvedAbsent:
     """The outcome, if it proves something. Errors: "log-unproven", "log-fork"."""
     if isinstance(outcome, Unproven):
         raise RoomkeyError("log-unproven", outcome.reason)
+    if isinstance(outcome, Page):
+        raise RoomkeyError("log-unproven", "expected all manifests since the one that is known, got a page of them")
     if isinstance(outcome, Fork):
         raise RoomkeyError("log-fork", "expected one root for each size of the log, got two signed ones")
     return outcome
@@ -207,13 +222,23 @@ def continues(
 
 
 async def _present(
-    crypto: CryptoProvider, answer: Answer, presence: Presence, identity: bytes, index: bytes, pin: Manifest | None
-) -> Chain:
+    crypto: CryptoProvider,
+    answer: Answer,
+    presence: Presence,
+    head: SignedCheckpoint,
+    identity: bytes,
+    index: bytes,
+    pin: Manifest | None,
+) -> Proved | Page:
     chain = await check_chain(crypto, identity, pin, presence.manifests)
     newest = chain.manifest
+    if pin is not None and newest.version < presence.version and presence.is_full:
+        return Page(newest, chain.version if isinstance(chain, Reset) else 0, presence.version, index)
+    if newest.version != presence.version:
+        raise _invalid(f"expected manifests up to version {presence.version}, got {newest.version}")
     leaf = MapLeaf(index, newest.version, commitment(presence.opening, newest))
     verify_presence(answer.epoch.map_root, leaf, answer.map_proof)
-    return chain
+    return Proved(head, chain, index)
 
 
 def _invalid(text: str) -> RoomkeyError:

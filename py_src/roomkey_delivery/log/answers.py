@@ -69,20 +69,22 @@ def _answer(
 
 
 def _presence(store: LogStore, identity: str, asked: AnswerRequest, size: int) -> Presence | None:
-    """The newest manifest that the map holds, and those since the asker's pin. None where there is none, and for who
-    was away for more versions than an answer takes: what we could give would prove nothing to them.
+    """The newest manifest's opening and version as the map holds them, and the manifests since the asker's pin: as many
+    as an answer takes, from which the asker goes on. None where there is no manifest.
     """
     newest = store.newest(identity, size)
     if newest is None:
         return None
     version = newest.signed.manifest.version
     after = asked.pinned if asked.pinned else version - 1
-    if version - after > MAX_CHAIN:
-        return None
-    chain = list(store.chain(identity, after, version))
-    if sum(map(len, chain)) > MAX_ANSWER - _BESIDE:
-        return None
-    return Presence(newest.opening, tuple(map(SignedManifest.decode, chain)))
+    page: list[SignedManifest] = []
+    room = MAX_ANSWER - _BESIDE
+    for signed in store.chain(identity, after, min(version, after + MAX_CHAIN)):
+        room -= len(signed)
+        if room < 0:
+            break
+        page.append(SignedManifest.decode(signed))
+    return Presence(newest.opening, version, tuple(page))
 
 
 def _name(crypto: CryptoProvider, vrf_secret: bytes, identity: bytes) -> Name:
