@@ -15,6 +15,8 @@ import httpx
 from roomkey_delivery.log.keys import load_or_make, make_keys
 from roomkey_delivery.log.log import Log
 from roomkey_delivery.log.parts import make_auditor, make_log
+from roomkey_delivery.peers.keys import new_keys
+from roomkey_delivery.peers.queue import QueueLimits, RelayQueue
 
 from tests.delivery.federated import Between
 from tests.delivery.local import NOW, Local
@@ -58,11 +60,12 @@ def logged_services(folder: Path, *options: str) -> Iterator[LoggedServices]:
 class LoggedLocals:
     """email1.example and email2.example as `Local`. Their logs do nothing by themselves: `advance` brings all forward.
 
-    `between.down` cuts domains off, `time` is everybody's clock.
+    `between.down` cuts domains off, `time` is everybody's clock. With `relays` they pass on what their clients ask.
     """
 
-    def __init__(self, folder: Path, **options: Any) -> None:
+    def __init__(self, folder: Path, *, relays: bool = False, **options: Any) -> None:
         self.folder, self.options = folder, options
+        self.domain_keys = {domain: new_keys() for domain in DOMAINS} if relays else {}
         self.time = NOW
         self.keys = {domain: make_keys(domain) for domain in DOMAINS}
         self.trusts = trusts_of(self.keys)
@@ -76,10 +79,12 @@ class LoggedLocals:
         config = log_config(domain, self.keys, {name: f"https://ds.{name}" for name in DOMAINS})
         http = httpx.AsyncClient(transport=self.between)
         path = self.folder / f"{domain}.db"
-        parts = {
+        parts: dict[str, Any] = {
             "log": make_log(config, path, http, lambda: self.time),
             "auditor": make_auditor(config, path, http, lambda: self.time),
         }
+        if domain in self.domain_keys:
+            parts |= {"domain_keys": self.domain_keys[domain], "queue": RelayQueue(path, QueueLimits())}
         local = _SharedClock(self, domain, http, parts)
         self.at[domain] = self.between.services[f"ds.{domain}"] = local
         return local
