@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 from roomkey.host.native_crypto import NativeCrypto
 from roomkey.transparency.evidence import ForkEvidence, verify_evidence
+from roomkey.transparency.notes import VerifierKey
 from roomkey.transparency.trust_text import trust_values
 
 from build_scripts.demo_lies import NOTICED
@@ -62,11 +63,14 @@ def test_people_are_proved_by_the_log(world: World) -> None:
 def test_who_is_configured_wrongly_believes_nobody(world: World) -> None:
     alice = world.person("alma@email1.example").load().enrol()
     bob = world.person("bert@email2.example").load().enrol(publish=2)
-    wrong = {**world.transparency["email1.example"], "auditors": world.transparency["email2.example"]["auditors"]}
+    right, other = (dict(world.transparency[domain]) for domain in ("email2.example", "email1.example"))
+    log = VerifierKey.decode(right["log"])
+    wrong = {**right, "log": VerifierKey(log.name, log.kind, VerifierKey.decode(other["log"]).public).encode()}
     alice.do("await roomkey.setTransparency('email2.example', values)", wrong)
-    expect(fetched(alice, bob.identity), "wrong-log")
-    for broken, field in (({"log": "x"}, "log"), ({"vrfKey": ""}, "vrfKey"), ({"auditors": []}, "auditors")):
-        error = alice.refused("bad-argument", "await roomkey.setTransparency('a.example', values)", {**wrong, **broken})
+    expect(fetched(alice, bob.identity), "invalid-signature")
+    for field, value in (("log", other["log"]), ("log", "x"), ("vrfKey", ""), ("auditors", [])):
+        told = {**wrong, field: value}
+        error = alice.refused("bad-argument", "await roomkey.setTransparency('email2.example', values)", told)
         assert error["details"] == {"field": field}
     alice.do("await roomkey.setTransparency('email2.example', values)", dict(world.transparency["email2.example"]))
     assert fetched(alice, bob.identity)["by"] == "transparency"
