@@ -6,6 +6,7 @@ unproven, and never goes back to first use.
     asked --proved--> manifest of now, kept as the pin that the next answer must follow from
     asked --does not follow from the pin--> reset, kept until people agree to exactly that manifest
     asked for the first time, of somebody known by other keys than all that it lists --> likewise
+    asked for the first time, of whom another log proved fewer keys than it lists --> likewise
     asked --more versions since the pin than are followed (`following`)--> likewise
     asked --no proof--> unproven: a proof of the last day serves for members meanwhile, for nobody else
     asked --two truths--> fork: nothing of the log is believed any more (`log_view`)
@@ -61,6 +62,9 @@ class Evidence(NamedTuple):
     text: str
 
 
+# By what somebody is known of whom a log proves something for the first time: clients that we met, or the manifest that
+# another log of their domain proved, whose versions say nothing of this one's.
+Before = ContactPin | Manifest
 # What a log proved of an identity, or why that is not known.
 Proof = ProvedManifest | RoomkeyError
 
@@ -190,13 +194,17 @@ class Logs:
         if trust is None:
             raise RoomkeyError("log-unproven", "expected a log to believe for the domain, got none any more")
         service, log, questions = self._routes().service_of(domain), log_id(trust), []
-        before: dict[str, ContactPin] = {}  # whom we have known since before there was a log
+        before: dict[str, Before] = {}  # whom we have known since before this log
         for identity in people:
             pin = await self._pin(identity)
-            if pin is None and (known := await self._store.get(PIN + identity)) is not None:
+            if pin is not None and pin.log == log:
+                questions.append(Question(identity, pin.manifest, pin.place))
+                continue
+            questions.append(Question(identity))
+            if pin is not None:
+                before[identity] = pin.manifest
+            elif (known := await self._store.get(PIN + identity)) is not None:
                 before[identity] = ContactPin.decode(known)
-            place = pin.place if pin is not None and pin.log == log else None
-            questions.append(Question(identity, None if pin is None else pin.manifest, place))
         proofs: dict[str, Proof] = {}
 
         def learn(identity: str, finding: Finding, changes: Changes) -> None:
@@ -206,8 +214,8 @@ class Logs:
         self._pins.update({who: proof for who, proof in proofs.items() if isinstance(proof, ProvedManifest)})
         return proofs
 
-    def _learn(self, identity: str, finding: Finding, log: bytes, before: ContactPin | None, changes: Changes) -> Proof:
-        """What is to be kept of a finding, and what it comes to. `before`: of whom no manifest was proved yet."""
+    def _learn(self, identity: str, finding: Finding, log: bytes, before: Before | None, changes: Changes) -> Proof:
+        """What is to be kept of a finding, and what it comes to. `before`: of whom this log proved nothing yet."""
         if isinstance(finding, RoomkeyError):
             return finding
         if isinstance(finding, Unproven):
@@ -215,7 +223,7 @@ class Logs:
         if isinstance(finding, ProvedAbsent):
             return RoomkeyError("not-in-manifest", "identity: expected one that is logged, got one that is not")
         chain = finding.chain
-        if isinstance(chain, FirstSeen) and before is not None and not _lists_any(chain.manifest, before):
+        if isinstance(chain, FirstSeen) and before is not None and not _is_of(chain.manifest, before):
             chain = Reset(chain.manifest, chain.manifest.version)
         if isinstance(chain, Reset):
             reset = AwaitedReset(log, finding.place, chain.version, chain.manifest)
@@ -301,9 +309,13 @@ class Logs:
         return view
 
 
-def _lists_any(manifest: Manifest, known: ContactPin) -> bool:
-    """Whether a manifest lists any of the clients by which we know somebody."""
+def _is_of(manifest: Manifest, known: Before) -> bool:
+    """Whether a manifest that follows on nothing is theirs whom we know: it lists any of the clients that we met, who
+    may have others; of those whom another log proved, which said all that they have, it lists no other.
+    """
     listed = {(client.key.algorithm, client.key.public_key) for client in manifest.clients}
+    if isinstance(known, Manifest):
+        return listed <= {(client.key.algorithm, client.key.public_key) for client in known.clients}
     return any((client.algorithm, client.public_key) in listed for client in known.clients)
 
 
