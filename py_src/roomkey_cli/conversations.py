@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from roomkey.client.client import Client
+from roomkey.client.contacts import InitKeys
 from roomkey.client.events import Appeared, Event, Invited
 from roomkey.conference import records
 from roomkey.conference.conference import Conference
@@ -187,7 +188,10 @@ class Mailbox:
                     if any(message.own and message.data == data for message in said):
                         self._waiting.sent(name)  # a run ended between the sending and the note of it
                         return
-        conference = self.find(draft.to, draft.title) or await self._invited(draft) or await self._begin(draft)
+        known = self.find(draft.to, draft.title) or await self._invited(draft)
+        if known is not None:
+            await self._add_devices(known)
+        conference = known or await self._begin(draft)
         self._waiting.placed(name, draft, conference.key, await self._last(conference))
         await conference.send(data)
         self._waiting.sent(name)
@@ -218,6 +222,33 @@ class Mailbox:
                 await self.client.accept(invitation)
                 return invitation
         return None
+
+    async def _add_devices(self, conference: Conference) -> None:
+        """Brings in devices that its people have got since. Of a device that was listed and had no keys yet, the client
+        asks again an hour later. What cannot be brought in is told: the message goes to those who are in.
+        """
+        people = await self.client.unreached(conference)
+        if not people:
+            return
+        fetched, present = await self.client.fetch(people), {member.client for member in conference.members}
+        failed = [item.error for item in fetched.missing]
+        more: list[InitKeys] = []
+        for keys in fetched.keys:
+            if all(item.client.client_id in present for item in keys.proved.sets):
+                self.client.release(keys)
+            else:
+                more.append(keys)
+        try:
+            if more:
+                await self.client.invite(conference, more)
+                whose = names([keys.identity for keys in more])
+                screen.say(f"another device of {whose} takes part from now on")
+        except RoomkeyError as error:
+            failed.append(error)
+            for keys in more:
+                self.client.release(keys)
+        for failure in failed:
+            self._trouble(failure)
 
     async def _begin(self, draft: Draft) -> Conference:
         """A new conversation, once the keys of everybody in it are here."""

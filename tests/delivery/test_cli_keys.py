@@ -75,6 +75,36 @@ def test_a_further_device_comes_and_goes(services: LoggedServices, tmp_path: Pat
     assert old.read() == ["to the one that is left"]
 
 
+def test_a_conversation_takes_a_further_device_in(services: LoggedServices, tmp_path: Path) -> None:
+    """Whoever writes next brings it in, and it reads from there on; a device that was taken off is not brought back."""
+    old, new = (desk(services, ALICE, tmp_path / name) for name in ("old", "new"))
+    bob = desk(services, BOB, tmp_path / "bob")
+    old.enrol()
+    bob.enrol()
+    bob.run("write", ALICE, "--text", "one")
+    assert old.read("--accept", BOB) == ["one"]
+    requests = [tmp_path / "request", tmp_path / "another request"]
+    new.run("prepare-device", ALICE, "--to", str(requests[0]))
+    admitted = old.run("admit-device", str(requests[0])).split()[0]
+    new.run("enrol", ALICE, *addresses(services), "--admitted")
+    assert f"another device of {ALICE} takes part" in bob.run("write", ALICE, "--text", "two")
+    assert old.read() == ["two"]
+    assert new.read("--accept", BOB) == ["two"]
+    new.run("write", BOB, "--text", "three")
+    assert (old.read(), bob.read()) == (["three"], ["three"])
+    assert bob.run("people").count(f"conversation with {ALICE}") == 1
+
+    spare = desk(services, ALICE, tmp_path / "spare")
+    spare.run("prepare-device", ALICE, "--to", str(requests[1]))
+    old.run("admit-device", str(requests[1]))
+    assert "another device" not in bob.run("write", ALICE, "--text", "four")  # it has no keys to be added by yet
+    assert (old.read(), new.read()) == (["four"], ["four"])
+
+    old.run("remove-device", admitted)
+    assert "another device" not in bob.run("write", ALICE, "--text", "five")
+    assert old.read() == ["five"]
+
+
 def test_who_began_anew_is_agreed_to_by_fingerprint(services: LoggedServices, tmp_path: Path) -> None:
     alice, bob = desk(services, ALICE, tmp_path / "alice"), desk(services, BOB, tmp_path / "bob")
     alice.enrol()

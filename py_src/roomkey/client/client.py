@@ -25,6 +25,7 @@ from roomkey.client.publishing import Publishing
 from roomkey.client.routing import Fanout
 from roomkey.client.stock import DEFAULT_TARGET, MAX_TARGET, Pool
 from roomkey.client.traffic import MeteredHost, Traffic
+from roomkey.client.unreached import unreached
 from roomkey.client.work import Work
 from roomkey.conference import opening, records
 from roomkey.conference.conference import Added, Conference
@@ -353,6 +354,11 @@ class Client:
         """Adds everyone of `keys`, which are used up by it; see `Conference.invite`."""
         sets = [item for entry in keys for item in entry.proved.sets]
         return await conference.invite(sets, lambda changes: self._contacts.use(sets, changes))
+
+    async def unreached(self, conference: Conference) -> tuple[str, ...]:
+        """Other members who have devices that are not in it; see `unreached`. `fetch` and `invite` bring those in."""
+        self._expect_open()
+        return await unreached(self._logs, conference.members)
 
     def conferences(self) -> list[Conference]:
         """All conferences but invitations, also those that ended, oldest first."""
