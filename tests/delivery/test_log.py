@@ -64,7 +64,7 @@ async def test_a_manifest_is_logged_cosigned_and_proved(logs: LoggedLocals) -> N
     assert await logs.log().cosigned(ALICE) == first
     outcome = await prove(logs, await ask(logs, ALICE))
     assert isinstance(outcome, Proved)
-    assert outcome.chain == FirstSeen(first.manifest)
+    assert outcome.chain == FirstSeen(first.manifest, first.signer)
     versions = [await owner.next(), await owner.next(by=owner.recovery)]
     for signed in versions:  # two at once: an epoch for each
         await submit(logs, signed)

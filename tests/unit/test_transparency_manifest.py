@@ -70,7 +70,8 @@ async def test_a_chain_of_devices_follows_and_recovery_too() -> None:
     chain = [await signed(two, phone), await signed(three, laptop), await signed(four, recovery)]
     assert await check_chain(CRYPTO, CAROL, one, chain) == Followed(four)
     assert await check_chain(CRYPTO, CAROL, four, []) == Followed(four)
-    assert await check_chain(CRYPTO, CAROL, None, [await signed(one, phone)]) == FirstSeen(one)
+    alone = await signed(one, phone)
+    assert await check_chain(CRYPTO, CAROL, None, [alone]) == FirstSeen(one, alone.signer)
 
 
 async def test_what_was_not_signed_by_who_could_is_a_reset() -> None:

@@ -150,7 +150,7 @@ async def log() -> Log:
 async def test_a_true_answer_is_proved_and_so_is_absence(log: Log) -> None:
     outcome = await log.verify(await log.about_carol())
     assert isinstance(outcome, Proved)
-    assert outcome.chain == FirstSeen(log.one)
+    assert outcome.chain == FirstSeen(log.one, log.one.clients[0].key)
     assert require_proved(outcome) is outcome
     assert isinstance(await log.verify(await log.answer(NOBODY), NOBODY), ProvedAbsent)
 

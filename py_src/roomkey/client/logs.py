@@ -5,7 +5,7 @@ unproven, and never goes back to first use.
 
     asked --proved--> manifest of now, kept as the pin that the next answer must follow from
     asked --does not follow from the pin--> reset, kept until people agree to exactly that manifest
-    asked for the first time, of somebody known by other keys than all that it lists --> likewise
+    asked for the first time, of somebody known, whose keys vouch for no other that it lists --> likewise
     asked for the first time, of whom another log proved fewer keys than it lists --> likewise
     asked --more versions since the pin than are followed (`following`)--> likewise
     asked --no proof--> unproven: a proof of the last day serves for members meanwhile, for nobody else
@@ -223,7 +223,7 @@ class Logs:
         if isinstance(finding, ProvedAbsent):
             return RoomkeyError("not-in-manifest", "identity: expected one that is logged, got one that is not")
         chain = finding.chain
-        if isinstance(chain, FirstSeen) and before is not None and not _is_of(chain.manifest, before):
+        if isinstance(chain, FirstSeen) and before is not None and not _is_of(chain, before):
             chain = Reset(chain.manifest, chain.manifest.version)
         if isinstance(chain, Reset):
             reset = AwaitedReset(log, finding.place, chain.version, chain.manifest)
@@ -309,14 +309,15 @@ class Logs:
         return view
 
 
-def _is_of(manifest: Manifest, known: Before) -> bool:
-    """Whether a manifest that follows on nothing is theirs whom we know: it lists any of the clients that we met, who
-    may have others; of those whom another log proved, which said all that they have, it lists no other.
+def _is_of(first: FirstSeen, known: Before) -> bool:
+    """Whether a manifest that follows on nothing is theirs whom we know: it lists no key but known ones, or is signed
+    by a client that we met, who may have others. To list a known key vouches for nothing: it is public.
     """
-    listed = {(client.key.algorithm, client.key.public_key) for client in manifest.clients}
+    listed = {(client.key.algorithm, client.key.public_key) for client in first.manifest.clients}
     if isinstance(known, Manifest):
         return listed <= {(client.key.algorithm, client.key.public_key) for client in known.clients}
-    return any((client.algorithm, client.public_key) in listed for client in known.clients)
+    met = {(client.algorithm, client.public_key) for client in known.clients}
+    return listed <= met or (first.signer.algorithm, first.signer.public_key) in met
 
 
 def _reset(reset: AwaitedReset) -> RoomkeyError:

@@ -137,9 +137,10 @@ class Followed(NamedTuple):
 
 
 class FirstSeen(NamedTuple):
-    """There was no pin: this is what the log says, and nothing was known before."""
+    """There was no pin: this is what the log says, and nothing was known before. `signer`: who signed it, proved."""
 
     manifest: Manifest
+    signer: ManifestKey
 
 
 class Reset(NamedTuple):
@@ -225,7 +226,7 @@ def _outcome(pin: Manifest | None, chain: Sequence[SignedManifest]) -> Chain:
     assert before is not None  # no pin and no chain was refused
     if reset:
         return Reset(before, reset)
-    return FirstSeen(before) if pin is None else Followed(before)
+    return FirstSeen(before, chain[0].signer) if pin is None else Followed(before)
 
 
 def _invalid(text: str) -> RoomkeyError:
