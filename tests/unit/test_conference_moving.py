@@ -115,6 +115,8 @@ async def test_a_service_that_is_down_leaves_everything_as_it_was(
 async def test_a_lost_race_costs_one_round_trip(simulation: Simulation, alice: Person, bob: Person) -> None:
     """The refusal brings the commits that won: nothing else is asked for, and the second try wins."""
     conference = await call(alice, bob)
+    sessions = [conference._session, bob.conference._session]
+    await until(lambda: not any(session.settling for session in sessions), "what joining asks for in the background")
     simulation.network.unreachable.add(origin_of(SECOND))  # bob's inbox: he hears of nothing
     bob.host.unreachable.add(origin_of(SECOND))
     for _ in range(3):
