@@ -2,7 +2,7 @@
 
 import { RtpOutgoing } from "../../../web/src/media/rtp_outgoing.ts";
 import { VP8 } from "../../../web/src/media/rtp_vp8.ts";
-import { SessionKeys, SRTP_PROFILES } from "../../../web/src/media/srtp_kdf.ts";
+import { importMasterKey, SessionKeys, SRTP_PROFILES } from "../../../web/src/media/srtp_kdf.ts";
 import { SrtpSender } from "../../../web/src/media/srtp_sender.ts";
 import { draw, HEIGHT, RATE, WIDTH } from "./drawing.mjs";
 import { hex, toHex } from "./support.mjs";
@@ -12,7 +12,8 @@ const CODECS = { VP8: { format: VP8, codec: "vp8" } };
 /** The frames' packets, in hex. Quarters of the colours given; the last one grows lighter from frame to frame. */
 export async function pictures({ codec: name, ssrc, count, keyEvery, colours, profile, key, salt, mki, mode, rollover, random }) {
   const { format, codec } = CODECS[name];
-  const sender = new SrtpSender(await SessionKeys.derive(SRTP_PROFILES.get(profile), hex(key), hex(salt), hex(mki)), mode);
+  const keys = await SessionKeys.derive(SRTP_PROFILES.get(profile), await importMasterKey(hex(key)), hex(salt), hex(mki));
+  const sender = new SrtpSender(keys, mode);
   sender.open(ssrc, rollover);
   const stream = new RtpOutgoing(ssrc, format, random);
   const frames = [];

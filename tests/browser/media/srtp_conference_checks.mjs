@@ -2,7 +2,7 @@
 
 import { OLD_EPOCH, OLD_KEY, MOVE_AFTER } from "../../../web/src/media/conference_keys.ts";
 import { HOLD, MAX_HELD, SrtpConference } from "../../../web/src/media/srtp_conference.ts";
-import { SessionKeys, SRTP_PROFILES } from "../../../web/src/media/srtp_kdf.ts";
+import { importMasterKey, SessionKeys, SRTP_PROFILES } from "../../../web/src/media/srtp_kdf.ts";
 import { decodeStreams, encodeStreams, MAX_STREAMS } from "../../../web/src/media/srtp_streams.ts";
 import { encodeRtp } from "../../../web/src/media/rtp_packet.ts";
 import { equal, hex, randomSource, refused, toHex } from "./support.mjs";
@@ -16,7 +16,7 @@ async function epochOf({ profile = 7, group = GROUP, epoch, reason = "update", l
   const { keySize, saltSize } = SRTP_PROFILES.get(profile);
   const keys = new Map();
   for (const leaf of leaves) {
-    const key = new Uint8Array(keySize).fill(17 * epoch + leaf + 100 * group[0]);
+    const key = await importMasterKey(new Uint8Array(keySize).fill(17 * epoch + leaf + 100 * group[0]));
     const mki = Uint8Array.of((epoch >> 8) & 0xff, epoch & 0xff);
     keys.set(leaf, await SessionKeys.derive(SRTP_PROFILES.get(profile), key, new Uint8Array(saltSize).fill(epoch), mki, limits));
   }

@@ -6,14 +6,14 @@
 //
 // Steps in flight together would take their places in order all the same; they go one by one so that each answer has its cause.
 
-import { SessionKeys, SRTP_PROFILES } from "../../../web/src/media/srtp_kdf.ts";
+import { importMasterKey, SessionKeys, SRTP_PROFILES } from "../../../web/src/media/srtp_kdf.ts";
 import { SrtpReceiver } from "../../../web/src/media/srtp_receiver.ts";
 import { SrtpSender } from "../../../web/src/media/srtp_sender.ts";
 import { hex, toHex } from "./support.mjs";
 
 /** Answers for each step that gives bytes `{ packet }` or `{ refused }`, else null. */
 export async function play({ profile, keys, mode, side, steps }) {
-  const derive = ({ key, salt, mki }) => SessionKeys.derive(SRTP_PROFILES.get(profile), hex(key), hex(salt), hex(mki));
+  const derive = async ({ key, salt, mki }) => SessionKeys.derive(SRTP_PROFILES.get(profile), await importMasterKey(hex(key)), hex(salt), hex(mki));
   const held = await Promise.all(keys.map(derive));
   const player = side === "send" ? new SrtpSender(held[0], mode) : new SrtpReceiver(mode);
   const answers = [];

@@ -4,7 +4,7 @@ import { DataChannelTransport } from "../../../web/src/media/packet_transport.ts
 import { VP8 } from "../../../web/src/media/rtp_vp8.ts";
 import { VideoIn, VideoOut } from "../../../web/src/media/srtp_codecs.ts";
 import { SrtpConference } from "../../../web/src/media/srtp_conference.ts";
-import { SessionKeys, SRTP_PROFILES } from "../../../web/src/media/srtp_kdf.ts";
+import { importMasterKey, SessionKeys, SRTP_PROFILES } from "../../../web/src/media/srtp_kdf.ts";
 import { SrtpRoom } from "../../../web/src/media/srtp_room.ts";
 import { draw, HEIGHT, quarters, RATE, WIDTH } from "./drawing.mjs";
 
@@ -42,7 +42,7 @@ async function seen(from, picture) {
 
 async function epoch({ group, epoch: number, reason, keys }) {
   const derived = new Map();
-  for (const { leaf, profile, key, salt, mki } of keys) derived.set(leaf, await SessionKeys.derive(SRTP_PROFILES.get(profile), key, salt, mki));
+  for (const { leaf, profile, key, salt, mki } of keys) derived.set(leaf, await SessionKeys.derive(SRTP_PROFILES.get(profile), await importMasterKey(key), salt, mki));
   const members = keys.map(({ leaf }) => ({ leafIndex: leaf, clientId: clientOf(leaf) }));
   await room.epoch({ group, epoch: BigInt(number), reason, ownLeaf: own, members, keys: derived });
 }

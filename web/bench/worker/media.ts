@@ -3,7 +3,7 @@
 import { FrameReceiver, FrameSender, sframeEpoch } from "../../src/media/sframe.js";
 import { SFRAME_SUITES } from "../../src/media/sframe_suites.js";
 import { encodeRtp } from "../../src/media/rtp_packet.js";
-import { SessionKeys, SRTP_PROFILES } from "../../src/media/srtp_kdf.js";
+import { importMasterKey, SessionKeys, SRTP_PROFILES } from "../../src/media/srtp_kdf.js";
 import { SrtpReceiver } from "../../src/media/srtp_receiver.js";
 import { SrtpSender } from "../../src/media/srtp_sender.js";
 
@@ -29,7 +29,8 @@ const packets = (count: number, size: number): Bytes[] =>
 /** Whole SRTP packets, replay window and all. */
 async function srtp(number: number, count: number, size: number): Promise<Times> {
   const profile = SRTP_PROFILES.get(number)!;
-  const keys = await SessionKeys.derive(profile, new Uint8Array(profile.keySize).fill(1), new Uint8Array(profile.saltSize).fill(2));
+  const masterKey = await importMasterKey(new Uint8Array(profile.keySize).fill(1));
+  const keys = await SessionKeys.derive(profile, masterKey, new Uint8Array(profile.saltSize).fill(2));
   const [sender, receiver] = [new SrtpSender(keys), new SrtpReceiver()];
   receiver.addKeys(keys);
   sender.open(SSRC);

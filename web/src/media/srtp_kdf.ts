@@ -40,19 +40,18 @@ const MKI_SIZE = 2;
 export const PACKET_LIMITS = { rtp: 2 ** 48, rtcp: 2 ** 31 } as const;
 export type PacketLimits = Record<keyof typeof PACKET_LIMITS, number>;
 
+/** A master key as `SessionKeys.derive` takes it; nobody can export it. These bytes of it can be wiped at once. */
+export const importMasterKey = (bytes: Bytes): Promise<CryptoKey> => subtle.importKey("raw", bytes, "AES-CTR", false, ["encrypt"]);
+
 /** The key derivation function over AES in counter mode, of the master key's size (RFC 3711 section 4.3.3, RFC 6188 section 3). */
 export class KeyDerivation {
   readonly #key: CryptoKey;
   readonly #salt: Bytes;
 
-  private constructor(key: CryptoKey, salt: Bytes) {
-    this.#key = key;
-    this.#salt = salt;
-  }
-
   /** Salts of 12 bytes stand at the left of 14 (RFC 7714 section 11). */
-  static async create(masterKey: Bytes, masterSalt: Bytes): Promise<KeyDerivation> {
-    return new KeyDerivation(await subtle.importKey("raw", masterKey, "AES-CTR", false, ["encrypt"]), masterSalt);
+  constructor(masterKey: CryptoKey, masterSalt: Bytes) {
+    this.#key = masterKey;
+    this.#salt = masterSalt;
   }
 
   async derive(label: number, size: number): Promise<Bytes> {
@@ -82,20 +81,21 @@ export class SessionKeys {
   }
 
   /**
-   * Derives all session keys. Key and salt have the profile's sizes; `limits` can only lower PACKET_LIMITS.
+   * Derives all session keys. The key is of `importMasterKey`, key and salt have the profile's sizes; `limits` can only lower
+   * PACKET_LIMITS.
    * Rejects with `Failure` "bad-argument".
    */
   static async derive(
     profile: SrtpProfile,
-    masterKey: Bytes,
+    masterKey: CryptoKey,
     masterSalt: Bytes,
     mki: Bytes = new Uint8Array(MKI_SIZE),
     limits: PacketLimits = PACKET_LIMITS,
   ): Promise<SessionKeys> {
-    expectSize("master key", masterKey, profile.keySize);
-    expectSize("master salt", masterSalt, profile.saltSize);
-    expectSize("mki", mki, MKI_SIZE);
-    const derivation = await KeyDerivation.create(masterKey, masterSalt);
+    expectSize("master key", (masterKey.algorithm as AesKeyAlgorithm).length / 8, profile.keySize);
+    expectSize("master salt", masterSalt.length, profile.saltSize);
+    expectSize("mki", mki.length, MKI_SIZE);
+    const derivation = new KeyDerivation(masterKey, masterSalt);
     const cipher = async (kind: "rtp" | "rtcp"): Promise<PacketCipher> => {
       const labels = LABELS[kind];
       const [key, authentication, salt] = await Promise.all([
@@ -119,6 +119,6 @@ export class SessionKeys {
   }
 }
 
-function expectSize(what: string, bytes: Bytes, size: number): void {
-  if (bytes.length !== size) throw new Failure("bad-argument", `${what}: expected ${size} bytes, got ${bytes.length}`);
+function expectSize(what: string, got: number, size: number): void {
+  if (got !== size) throw new Failure("bad-argument", `${what}: expected ${size} bytes, got ${got}`);
 }
