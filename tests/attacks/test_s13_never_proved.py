@@ -11,14 +11,14 @@ from roomkey.conference import records
 from roomkey.conference.events import Failed, Succeeded
 from roomkey.errors import RoomkeyError
 
+from tests.support.logged_members import BOB, CAROL, DAVE, Member, together
+from tests.support.logged_members import alice as alice
+from tests.support.logged_members import bob as bob
+from tests.support.logged_members import carol as carol
+from tests.support.logged_members import dave as dave
+from tests.support.logged_members import world as world
 from tests.support.owners import ALICE
 from tests.support.simulator import until
-from tests.unit.test_conference_logs import BOB, CAROL, DAVE, Member, together
-from tests.unit.test_conference_logs import alice as alice
-from tests.unit.test_conference_logs import bob as bob
-from tests.unit.test_conference_logs import carol as carol
-from tests.unit.test_conference_logs import dave as dave
-from tests.unit.test_conference_logs import world as world
 
 
 def names(member: Member) -> set[str]:

@@ -101,6 +101,7 @@ async def test_a_leaf_that_claims_our_client_is_not_taken_for_ours(
         own_offer(alice.identity, (2,)),
         alice.client._logs,
         alice.client._own_manifest,
+        lambda: None,
         alice.host.sleep,
     )
     assert [member.own for member in await contacts.admit(group, list(group.tree.members()), Changes())] == [True]

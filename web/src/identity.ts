@@ -204,7 +204,8 @@ export class Identity extends TypedEventTarget<IdentityEvents> {
 
   /**
    * Takes another device of this identity off the list, by its client id: its keys are handed out no more, and nobody takes it for this
-   * person's. Conferences that it is in are to remove it too. Rejects with "no-such-device", "manifest-conflict", "log-unproven".
+   * person's. It is removed from the conferences that this device is in before this resolves, where their services answer; from all
+   * others within the hour, by whoever is in them. Rejects with "no-such-device", "manifest-conflict", "log-unproven".
    */
   async removeDevice(clientId: Uint8Array, options: CallOptions = {}): Promise<void> {
     await this.#call("identity.removeDevice", { clientId }, options.signal);

@@ -8,6 +8,7 @@ judge them by their manifests:
    about the member.
 4. A proof that does not list the member refuses it, if it is of now.
 5. Another client under our own name is judged by our own manifest.
+6. Who was proved once stays, until a later proof, or our own manifest, does not list them any more (`unlisted`).
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Admitting:
 
     Args:
         own: our identity. own_manifest: proves that keys are of our own devices.
+        own_newest: our manifest as we said it last; None without a log.
         pin: what we hold of a contact.
     """
 
@@ -53,6 +55,7 @@ class Admitting:
         policy: TrustPolicy,
         own: str,
         own_manifest: OwnManifest,
+        own_newest: Callable[[], Manifest | None],
         pin: Callable[[str], Awaitable[ContactPin | None]],
     ) -> None:
         self._crypto = crypto
@@ -61,6 +64,7 @@ class Admitting:
         self._policy = policy
         self._own = own
         self._own_manifest = own_manifest
+        self._own_newest = own_newest
         self._pin = pin
 
     async def admit(self, group: Group, leaves: Sequence[tuple[int, LeafNode]], changes: Changes) -> list[Member]:
@@ -90,6 +94,19 @@ class Admitting:
             members.append(_member(index, claim, trust.by, trust.since, own=False))
         return members
 
+    async def unlisted(self, members: Sequence[Member]) -> list[int]:
+        """The leaves of those whom their own manifest no longer lists (6); see `Admission.unlisted`."""
+        leaves = []
+        for member in members:
+            if member.own:
+                continue
+            manifest = self._own_newest() if member.identity == self._own else await self._logs.proved(member.identity)
+            if manifest is not None and not any(
+                item.key.public_key == member.identity_key for item in manifest.clients
+            ):
+                leaves.append(member.leaf)
+        return leaves
+
     async def _manifests(self, members: Sequence[tuple[ClientClaim, LeafNode]], now: float) -> Mapping[str, Manifest]:
         """The manifests of all members whom logs judge, by identity.
 
@@ -115,13 +132,13 @@ class Admitting:
         failures = {proof.code: (who, proof) for who, proof in proofs.items() if isinstance(proof, RoomkeyError)}
         for code in _TOLD:
             if code in failures:
-                raise _about(*failures[code])
+                raise about(*failures[code])
         for who, failure in failures.values():
             raise RoomkeyError("log-unproven", failure.text, reason=failure.code, identity=who) from failure
         return manifests | {who: proof.manifest for who, proof in proofs.items() if isinstance(proof, ProvedManifest)}
 
 
-def _about(who: str, failure: RoomkeyError) -> RoomkeyError:
+def about(who: str, failure: RoomkeyError) -> RoomkeyError:
     """The failure to prove somebody, which names them."""
     details = {**failure.details, "identity": who}
     return RoomkeyError(failure.code, failure.text, retry_after=failure.retry_after, **details)

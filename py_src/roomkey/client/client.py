@@ -22,6 +22,7 @@ from roomkey.client.outbox import Outbox
 from roomkey.client.own_entry import Ask, OwnEntry
 from roomkey.client.own_watch import OwnWatch
 from roomkey.client.publishing import Publishing
+from roomkey.client.roster import Roster
 from roomkey.client.routing import Fanout
 from roomkey.client.stock import DEFAULT_TARGET, MAX_TARGET, Pool
 from roomkey.client.traffic import MeteredHost, Traffic
@@ -70,20 +71,30 @@ class Client:
         self._routes = Routes({domain: self._service(origin) for domain, origin in services.items()})
         self._work = Work(lambda error: self._emit(Failed(error)))
         self._conferences: dict[str, Conference] = {}  # by key
-        self._logs = Logs(store, self._current_routes, host.now, trusts, self._failed, self._log_grew)
+        self._logs = Logs(
+            store,
+            self._current_routes,
+            host.now,
+            trusts,
+            self._failed,
+            self._log_grew,
+            lambda who: self._roster.moved(who),
+        )
+        self._roster = Roster(self._logs, lambda: list(self._conferences.values()), self.identity, self._work.spawn)
         self._closed = False
         own = own_offer(self.identity, record.suites)
         failed, home = self._failed, lambda: self.home
         self._watch = OwnWatch(lambda: self._entry.look(), host.now, failed)
         self._entry = OwnEntry(
-            store, record, home, self._own_log, host.now, host.sleep, self._stock_wanted, self._watch.moved
+            store, record, home, self._own_log, host.now, host.sleep, self._entry_proved, self._watch.moved
         )
         self._devices = Devices(self._entry, home)
         self._pool = Pool(store, self._keys, record.suites, host.now, self._stock_changed, self._stock_wanted)
         self._publishing = Publishing(self._pool, self._entry, home, host.now, host.sleep, failed)
         self._contacts = Contacts(
-            store, self._current_routes, host.now, policy, own, self._logs, self._own_manifest, host.sleep
-        )
+            store, self._current_routes, host.now, policy, own, self._logs, self._own_manifest,
+            lambda: self._entry.own.newest, host.sleep,
+        )  # fmt: skip
         self._outbox = Outbox(
             store, self._current_routes, host.now, self._work.spawn, self._undelivered, self._delivered
         )
@@ -251,9 +262,10 @@ class Client:
         return await self._devices.admit(request)
 
     async def remove_device(self, client: bytes) -> None:
-        """Takes another device of ours (its client id) off the list. See `Devices.remove`."""
+        """Takes another device of ours (its client id) off the list (`Devices.remove`), and out of our conferences."""
         self._expect_open()
         await self._devices.remove(client)
+        await self._roster.removed()
 
     async def take_recovery_key(self) -> bytes:
         """The recovery key, 32 bytes, for a person to keep: given once. See `Devices.take_recovery_key`."""
@@ -352,6 +364,7 @@ class Client:
 
     async def invite(self, conference: Conference, keys: Sequence[InitKeys]) -> Added:
         """Adds everyone of `keys`, which are used up by it; see `Conference.invite`."""
+        await self._roster.before_inviting(conference)
         sets = [item for entry in keys for item in entry.proved.sets]
         return await conference.invite(sets, lambda changes: self._contacts.use(sets, changes))
 
@@ -385,13 +398,16 @@ class Client:
     # -- what goes on by itself --
 
     async def _keep_house(self) -> None:
-        """Deletes what is over: once the inbox has had its time to show what waited in it, and now and then."""
+        """Deletes what is over, and looks who members are: once the inbox has had its time to show what waited in it,
+        and now and then.
+        """
         await self._host.sleep(INBOX_FIRST)
         reported = ""
         while True:
             try:
                 for conference in list(self._conferences.values()):
                     await conference.forget_old()
+                await self._roster.look()
                 reported = ""
             except RoomkeyError as error:
                 if error.code != reported:
@@ -428,6 +444,10 @@ class Client:
         for conference in self._conferences.values():
             if conference.status == records.ACTIVE:
                 conference.settle()
+
+    def _entry_proved(self) -> None:
+        self._stock_wanted()
+        self._roster.moved([self.identity])
 
     def _stock_wanted(self) -> None:
         self._publishing.wanted.set()

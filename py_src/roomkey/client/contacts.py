@@ -35,6 +35,7 @@ from roomkey.host.interface import Store
 from roomkey.mls.group import Group
 from roomkey.mls.leaf_node import MAX_LIFETIME, LeafNode
 from roomkey.tls import U64, Struct
+from roomkey.transparency.manifest import Manifest
 
 _CLAIMED = "claimed/"
 _SEEN = "seen/"
@@ -78,6 +79,7 @@ class Contacts:
 
     Args:
         own_manifest: proves that credential keys are of our own devices, where a log judges (`admitting`).
+        own_newest: our own manifest as we said it last; None without a log.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Contacts:
         own: Offer,
         logs: Logs,
         own_manifest: OwnManifest,
+        own_newest: Callable[[], Manifest | None],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._store = store
@@ -98,7 +101,7 @@ class Contacts:
         self._logs = logs
         self._policy = policy
         self._own = own
-        self._admitting = Admitting(store.crypto, logs, now, policy, own.who, own_manifest, self._pin)
+        self._admitting = Admitting(store.crypto, logs, now, policy, own.who, own_manifest, own_newest, self._pin)
         self._taken: set[bytes] = set()  # ids of claimed sets that somebody holds
         self._claims: set[asyncio.Task[Fetched]] = set()
 
@@ -278,6 +281,10 @@ class Contacts:
     async def admit(self, group: Group, leaves: Sequence[tuple[int, LeafNode]], changes: Changes) -> list[Member]:
         """Proves who these leaves are; see `Admission.admit`."""
         return await self._admitting.admit(group, leaves, changes)
+
+    async def unlisted(self, members: Sequence[Member]) -> list[int]:
+        """Whom their own manifest no longer lists; see `Admission.unlisted`."""
+        return await self._admitting.unlisted(members)
 
     async def _pin(self, identity: str) -> ContactPin | None:
         data = await self._store.get(PIN + identity)

@@ -13,9 +13,9 @@ from roomkey.client.events import Appeared, Event
 from roomkey.conference import entering, records, tickets
 from roomkey.conference.conference import Conference
 from roomkey.conference.events import Failed
+from roomkey.conference.leavers import BACKOFF
 from roomkey.conference.session import Session, Surroundings
 from roomkey.conference.tickets import Ticket
-from roomkey.conference.upkeep import BACKOFF
 from roomkey.errors import RoomkeyError
 from roomkey.federation.init_keys import ClientKeys, make_init_key_sets
 

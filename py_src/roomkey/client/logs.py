@@ -12,14 +12,16 @@ unproven, and never goes back to first use.
     asked --two truths--> fork: nothing of the log is believed any more (`log_view`)
 
 What is proved is durable before anything follows from it. It is written by itself, one log at a time, so that no later
-transaction can put an older head or manifest in the place of a newer one.
+transaction can put an older head or manifest in the place of a newer one. Of two questions at once the second was put
+with a pin that is over by then: it is put again, for a log may show each of them what follows from that pin alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from roomkey.client import following
@@ -53,6 +55,8 @@ from roomkey.transparency.verifier import CLOCK_ALLOWANCE, Outcome, ProvedAbsent
 RECENT: Final = 3600.0
 # Seconds for which a proof serves for members while the log does not answer: no older than a cosignature may be.
 STANDS_IN: Final = 86400.0
+# Questions about one person in a row that others overtook: each is an answer that was proved, or people's consent.
+_TRIES: Final = 3
 
 
 class Evidence(NamedTuple):
@@ -75,6 +79,7 @@ class Logs:
     Args:
         trusts: domain -> whom we believe about its log.
         told: hears of forks and doubts. grew: hears that a log has a larger head.
+        moved: hears of people whose proved manifest is another one now.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class Logs:
         trusts: Mapping[str, Trust],
         told: Callable[[RoomkeyError], None],
         grew: Callable[[LogView], None],
+        moved: Callable[[Collection[str]], None] = lambda people: None,
     ) -> None:
         self._store = store
         self._routes = routes
@@ -92,6 +98,7 @@ class Logs:
         self._trusts = dict(trusts)
         self._told = told
         self._grew = grew
+        self._moved = moved
         self._views: dict[str, LogView] = {}  # by verifier key
         self._pins: dict[str, ProvedManifest] = {}  # as they are stored
         self._once: set[str] = set()  # domains that have or had a trust
@@ -190,13 +197,26 @@ class Logs:
         return proofs
 
     async def _prove_batch(self, domain: str, people: Sequence[str]) -> dict[str, Proof]:
+        proofs: dict[str, Proof] = {}
+        left = people
+        for _ in range(_TRIES):
+            proofs |= await self._prove_once(domain, left)
+            left = [who for who in left if who not in proofs]
+            if not left:
+                return proofs
+        late = RoomkeyError("log-unproven", "expected an answer that follows from what is known, got overtaken ones")
+        return proofs | dict.fromkeys(left, late)
+
+    async def _prove_once(self, domain: str, people: Sequence[str]) -> dict[str, Proof]:
+        """The same, without those of whom another answer, or people, said something else meanwhile."""
         trust = self._trusts.get(domain)
         if trust is None:
             raise RoomkeyError("log-unproven", "expected a log to believe for the domain, got none any more")
         service, log, questions = self._routes().service_of(domain), log_id(trust), []
         before: dict[str, Before] = {}  # whom we have known since before this log
+        pins: dict[str, ProvedManifest | None] = {}
         for identity in people:
-            pin = await self._pin(identity)
+            pin = pins[identity] = await self._pin(identity)
             if pin is not None and pin.log == log:
                 questions.append(Question(identity, pin.manifest, pin.place))
                 continue
@@ -207,11 +227,23 @@ class Logs:
                 before[identity] = ContactPin.decode(known)
         proofs: dict[str, Proof] = {}
 
+        moved: list[str] = []
+
+        def keep(identity: str, proof: ProvedManifest) -> None:
+            held, self._pins[identity] = self._pins.get(identity), proof
+            if held is None or held.manifest != proof.manifest:
+                moved.append(identity)
+
         def learn(identity: str, finding: Finding, changes: Changes) -> None:
-            proofs[identity] = self._learn(identity, finding, log, before.get(identity), changes)
+            if not _is_same(pins[identity], self._pins.get(identity)):
+                return
+            proof = proofs[identity] = self._learn(identity, finding, log, before.get(identity), changes)
+            if isinstance(proof, ProvedManifest):
+                changes.then(partial(keep, identity, proof))
 
         await following.ask(self._view(trust), service, questions, self._now, learn)
-        self._pins.update({who: proof for who, proof in proofs.items() if isinstance(proof, ProvedManifest)})
+        if moved:
+            self._moved(moved)
         return proofs
 
     def _learn(self, identity: str, finding: Finding, log: bytes, before: Before | None, changes: Changes) -> Proof:
@@ -263,6 +295,13 @@ class Logs:
         views = await self.views([identity])
         return not any(view.fork or view.doubts or view.pending for view in views)
 
+    async def proved(self, identity: str) -> Manifest | None:
+        """The newest manifest that an identity's log proved, or that we agreed to; None if nothing of it counts now."""
+        pin, trust = await self._pin(identity), self.trust_for(identity)
+        if pin is None or trust is None or pin.log != log_id(trust) or not await self._is_whole(identity):
+            return None
+        return pin.manifest
+
     async def knows(self, identity: str) -> bool:
         """Whether a manifest of this identity was proved here."""
         return await self._pin(identity) is not None
@@ -270,7 +309,7 @@ class Logs:
     async def forget(self, identity: str, changes: Changes) -> None:
         """Forgets what was proved of an identity: the next manifest is the first."""
         changes.delete([MANIFESTS + identity, RESETS + identity])
-        self._pins.pop(identity, None)
+        changes.then(lambda: self._pins.pop(identity, None))
 
     async def accept_reset(self, identity: str, manifest_hash: bytes) -> None:
         """Agrees that an identity (canonical) begins anew, with exactly the manifest of this hash (32 bytes).
@@ -284,8 +323,12 @@ class Logs:
         if not hmac.compare_digest(reset.manifest.hash(), manifest_hash):
             raise _reset(reset)
         agreed = ProvedManifest(reset.log, reset.place, 0, reset.manifest)
-        await self._store.write({MANIFESTS + identity: agreed.encode()}, [RESETS + identity])
-        self._pins[identity] = agreed
+        changes = Changes()
+        changes.put(MANIFESTS + identity, agreed)
+        changes.delete([RESETS + identity])
+        changes.then(lambda: self._pins.update({identity: agreed}))
+        await changes.write(self._store)
+        self._moved([identity])
 
     async def resets(self) -> dict[str, AwaitedReset]:
         """Who began anew and waits for consent."""
@@ -318,6 +361,11 @@ def _is_of(first: FirstSeen, known: Before) -> bool:
         return listed <= {(client.key.algorithm, client.key.public_key) for client in known.clients}
     met = {(client.algorithm, client.public_key) for client in known.clients}
     return listed <= met or (first.signer.algorithm, first.signer.public_key) in met
+
+
+def _is_same(asked: ProvedManifest | None, held: ProvedManifest | None) -> bool:
+    """Whether what we hold of somebody is what we asked with; only when it was proved may be another time."""
+    return held == asked or (held is not None and asked is not None and held.replace(proved=asked.proved) == asked)
 
 
 def _reset(reset: AwaitedReset) -> RoomkeyError:

@@ -12,6 +12,7 @@ from roomkey.conference import (
     entering,
     following,
     founding,
+    leavers,
     messages,
     moving,
     ordering,
@@ -151,8 +152,10 @@ class Conference(Running):
         def plan(group: Group) -> Plan | None:
             present = {member.client for member in self._session.members}
             adds = tuple(proposal(Add(package)) for client, package in wanted.items() if client not in present)
-            return Plan((*adds, *ordering.naming(group, self.ordering)), mark=use) if adds else None
+            naming = ordering.naming(group, self.ordering)
+            return Plan((*leavers.removals(self._session), *adds, *naming), mark=use) if adds else None
 
+        await self._run(lambda: leavers.note_unlisted(self._session))
         await self._change(plan)
         added = tuple(member for member in self.members if member.client in wanted.keys() - before)
         return Added(self.epoch, added)
@@ -301,7 +304,7 @@ class Conference(Running):
                 raise
             self.settle()  # what it takes to go on did not answer: the message is held, and tried again once it does
         if self._session.record.departing != departing:
-            self._session.around.spawn(lambda: upkeep.see_off(self._session))
+            self.see_off()
         self._go_on()
 
     async def receive_successor(self, data: bytes) -> None:
@@ -356,6 +359,21 @@ class Conference(Running):
         """Deletes messages, message keys and past epochs that are too old. Errors: "storage-failed"."""
         await self.history.forget_old()
         await upkeep.forget(self._session)
+
+    def see_off(self, *, at_once: bool = False) -> None:
+        """Removes, in the background, members who are to go (`leavers`)."""
+        self._session.around.spawn(lambda: leavers.see_off(self._session, at_once=at_once))
+
+    async def remove_unlisted(self) -> None:
+        """Removes whom their own manifest no longer lists; what cannot be done now goes on in the background."""
+        try:
+            await self._run(lambda: leavers.note_unlisted(self._session))
+            if self._session.record.departing:
+                await self._change(lambda group: leavers.plan(self._session))
+        except RoomkeyError as error:
+            if not error.retryable and error.code != "group-succeeding":
+                self.report(error)
+            self.see_off(at_once=True)
 
     def report(self, error: RoomkeyError) -> None:
         """Tells of a failure in the background."""

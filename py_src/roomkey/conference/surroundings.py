@@ -32,6 +32,10 @@ class Admission(Protocol):
         """
         ...
 
+    async def unlisted(self, members: Sequence[Member]) -> list[int]:
+        """The leaves of members whom their own manifest, as it was proved last, no longer lists. Asks nobody."""
+        ...
+
     async def known(self, identity: str) -> bool:
         """Whether we have met this person (canonical)."""
         ...

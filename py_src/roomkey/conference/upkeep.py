@@ -7,24 +7,18 @@ again.
 
 from __future__ import annotations
 
-from roomkey.conference import attempts, commits, following, founding, receiving, records, succession
+from roomkey.conference import attempts, commits, following, founding, leavers, receiving, records, succession
 from roomkey.conference.changes import Changes
 from roomkey.conference.commits import Plan
 from roomkey.conference.events import Failed
+from roomkey.conference.leavers import BACKOFF, MAX_TURNS, TURN
 from roomkey.conference.session import Session
 from roomkey.errors import RoomkeyError
-from roomkey.mls.group import MAX_PAST_AGE, Group
-from roomkey.mls.proposals import Remove, proposal
+from roomkey.mls.group import MAX_PAST_AGE
 
-# Seconds before each new try, the last one again and again.
-BACKOFF = (1.0, 2.0, 5.0, 15.0, 60.0)
 # Seconds that the inbox has to show what came while we were away, before commits are fetched that it did not show: who
 # takes commits first may find the messages of their epochs no longer readable.
 INBOX_FIRST = 3.0
-# Everybody may commit a leaver's removal, and one is enough: each waits this many seconds per member before it in the
-# tree, so that the ordering service sees one commit, not a race.
-TURN = 2.0
-MAX_TURNS = 10
 # Looks for a winner's Welcome, and seconds between them: a minute, in which even a page that was reloaded sends it.
 WELCOME_LOOKS = 12
 WELCOME_LOOK = 5.0
@@ -86,8 +80,7 @@ async def settle(session: Session, *, at_once: bool = False) -> None:
     await succeed(session)
     if session.record.renew and session.record.status == records.ACTIVE:
         await renew(session)
-    if session.record.departing:
-        await see_off(session)
+    await leavers.see_off(session)
 
 
 async def succeed(session: Session) -> None:
@@ -209,40 +202,3 @@ async def renew(session: Session) -> None:
     except RoomkeyError as error:
         if error.code != "group-succeeding":
             session.emit(Failed(error))
-
-
-async def see_off(session: Session) -> None:
-    """Commits the removal of members who asked for it, when our turn comes and nobody else has; however long the
-    ordering service takes to answer.
-    """
-    failures = 0
-    while session.group is not None:
-        departing = set(session.record.departing)
-        others = [member for member in session.members if member.leaf not in departing]
-        turn = next((place for place, member in enumerate(others) if member.own), None)
-        if turn is None or not departing:
-            return
-        await session.around.sleep(min(turn, MAX_TURNS) * TURN)
-        try:
-            async with session.lock:
-                await following.follow(
-                    session
-                )  # declines the branch of who goes on without us, while they are a member
-                if session.group is not None:
-                    await commits.commit(session, lambda group: _plan(session, group), receiving.process_commits)
-            return
-        except RoomkeyError as error:
-            if error.code == "group-succeeding":
-                return  # the successor takes over who asked to go
-            if failures == 0 or not error.retryable:
-                session.emit(Failed(error))
-            if not error.retryable:
-                return
-            wait = max(error.retry_after or 0.0, BACKOFF[min(failures, len(BACKOFF) - 1)])
-        failures += 1
-        await session.around.sleep(wait)
-
-
-def _plan(session: Session, group: Group) -> Plan | None:
-    leaves = [leaf for leaf in session.record.departing if leaf != group.own_leaf]
-    return Plan(tuple(proposal(Remove(leaf)) for leaf in leaves)) if leaves else None
