@@ -206,11 +206,15 @@ class LogView:
         grown = self.head is None or head.checkpoint.size > self.head.checkpoint.size
         if grown or self.doubts:
             changes.put(HEADS + self.name, LogHead(HeldNote(head.note.encode()), ()))
+
+        def known() -> None:
+            self.doubts = []
+            if grown:
+                self.head = head
+                self._grew(self)
+
+        changes.then(known)
         await changes.write(self._store)
-        self.doubts = []
-        if grown:
-            self.head = head
-            self._grew(self)
 
     # -- what others were shown --
 
