@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from roomkey.client import client
+from roomkey.client import living
 from roomkey.mls.group import MAX_PAST_AGE
 
 from tests.support.conferences import said
@@ -18,7 +18,7 @@ from tests.support.simulator import SimulatedHost, SimulatedStore, Simulation, o
 
 @pytest.fixture
 async def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Person, Person]]:
-    monkeypatch.setattr(client, "HOUSE_INTERVAL", 0.02)
+    monkeypatch.setattr(living, "HOUSE_INTERVAL", 0.02)
     async with Simulation(tmp_path) as simulation:
         alice = await enrol(simulation, "alice@email1.example")
         bob = await enrol(simulation, "bob@email2.example")

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 
 from roomkey.client import account
 from roomkey.client.account import ACCOUNT, ENROLLED, ROUTES, AccountRecord, RouteRecord
-from roomkey.client.client import NO_TRUSTS, Client
+from roomkey.client.client import Client
 from roomkey.client.enrolling import Enrolment
 from roomkey.client.events import Listener
+from roomkey.client.living import NO_TRUSTS
 from roomkey.client.manifests import own_client
 from roomkey.client.traffic import MeteredHost
 from roomkey.crypto.suites import Scheme
