@@ -84,7 +84,7 @@ async def test_messages_that_waited_while_it_was_away_are_read_first(
     alice.client._outbox.wake()
     await until(lambda: not [name for name in alice.host.disks[alice.identity].records if "out/" in name], "delivery")
     monkeypatch.setattr(SimulatedHost, "now", lambda host: time.time() + MAX_PAST_AGE + 3600)
-    monkeypatch.setattr(client, "INBOX_FIRST", 3600)
+    monkeypatch.setattr(living, "INBOX_FIRST", 3600)
     await bob.power_cut()
     await until(lambda: said(bob) == [b"one", b"two"], "both messages")
 
