@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -281,6 +282,34 @@ async def test_what_waits_is_bounded(tmp_path: Path) -> None:
         assert await full("d.example", BOB, b"x")
     finally:
         await queue.close()
+
+
+async def test_all_that_waits_is_bounded(tmp_path: Path) -> None:
+    """Many senders for many domains; the count is right after deliveries, expiry, and in an older file."""
+    path = tmp_path / "queue.db"
+
+    async def put(queue: RelayQueue, number: int, size: int = 10) -> str:
+        try:
+            await queue.put(f"d{number}.example", bytes([number]) * 32, "x@email1.example", bytes(size), NOW + number)
+        except RoomkeyError as error:
+            return error.code
+        return ""
+
+    queue = RelayQueue(path, QueueLimits(total=Amount(3, 100)))
+    assert [await put(queue, number) for number in range(4)] == ["", "", "", "queue-full"]
+    await queue.delivered([1])
+    assert await put(queue, 4, size=81) == "queue-full"
+    assert await put(queue, 4, size=80) == ""
+    assert await queue.amount() == Amount(3, 100)
+    assert await queue.expire(NOW + 1 + LIFETIME) == 1
+    assert await queue.amount() == Amount(2, 90)
+    await queue.close()
+    with sqlite3.connect(path) as db:
+        db.executescript("DROP TABLE relayed_total; DROP TRIGGER relayed_came; DROP TRIGGER relayed_went")
+    queue = RelayQueue(path, QueueLimits(total=Amount(3, 100)))
+    assert await queue.amount() == Amount(2, 90)
+    assert [await put(queue, number) for number in (5, 6)] == ["", "queue-full"]
+    await queue.close()
 
 
 async def test_a_full_queue_is_told_to_the_sender(tmp_path: Path) -> None:

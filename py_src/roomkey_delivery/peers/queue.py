@@ -29,6 +29,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 LIFETIME: Final = 30 * 86400  # seconds that a message waits: as long as inboxes know its hash
+_TOTAL: Final = "SELECT messages, bytes FROM relayed_total"
 SUFFIX: Final = ".relaying"  # of the file that is locked by who delivers
 
 
@@ -38,7 +39,7 @@ class Amount(NamedTuple):
 
 
 class QueueLimits(NamedTuple):
-    """How much may wait: of one sender for one domain, of one sender for all, of all for one domain.
+    """How much may wait: of one sender for one domain, of one sender for all, of all for one domain, and together.
 
     domains: how many domains one sender may have something waiting for, so that made-up ones cost little.
     """
@@ -47,6 +48,7 @@ class QueueLimits(NamedTuple):
     sender: Amount = Amount(5_000, 256 << 20)
     domain: Amount = Amount(100_000, 1 << 30)
     domains: int = 100
+    total: Amount = Amount(1_000_000, 8 << 30)
 
 
 class Queued(NamedTuple):
@@ -146,8 +148,7 @@ class RelayQueue:
     @_in_thread
     def amount(self) -> Amount:
         """All that waits."""
-        query = "SELECT COALESCE(SUM(messages), 0), COALESCE(SUM(bytes), 0) FROM relayed_amounts"
-        return Amount(*self._db.execute(query).fetchone())
+        return Amount(*self._db.execute(_TOTAL).fetchone())
 
     @_in_thread
     def take_turn(self) -> bool:
@@ -192,8 +193,10 @@ class RelayQueue:
         mine, *pair = db.execute(amounts + "domain = ? AND sender = ?", (domain, sender)).fetchone()
         domains, *of_sender = db.execute(amounts + "sender = ?", (sender,)).fetchone()
         _, *of_domain = db.execute(amounts + "domain = ?", (domain,)).fetchone()
-        limits = self._limits
-        for found, limit in ((pair, limits.pair), (of_sender, limits.sender), (of_domain, limits.domain)):
+        total, limits = db.execute(_TOTAL).fetchone(), self._limits
+        for found, limit in (
+            (pair, limits.pair), (of_sender, limits.sender), (of_domain, limits.domain), (total, limits.total),
+        ):  # fmt: skip
             if found[0] + 1 > limit.messages or found[1] + size > limit.bytes:
                 raise RoomkeyError("queue-full", f"expected room among {limit.messages} messages", retry_after=60)
         if domains + (not mine) > limits.domains:
