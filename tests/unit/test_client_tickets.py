@@ -311,7 +311,7 @@ async def test_a_member_whose_keys_change_while_we_wait(simulation: Simulation, 
     disk[f"pin/{alice.identity}"] = ContactPin(alice.identity.encode(), 1, (pinned,)).encode()
     simulation.network.lose_answers.discard(lost)
     await until(lambda: bob.client.conferences() and bob.conference.status == records.FAILED, "bob to go")
-    assert "identity-changed" in bob.errors
+    await until(lambda: "identity-changed" in bob.errors, "an event that says why")
     await until(lambda: conference.epoch == 2, "alice to see bob come and go")
     assert [member.identity for member in conference.members] == [alice.identity]
     assert entered(alice) == [bob.identity]
