@@ -7,7 +7,7 @@ roomkey people                       who is known, and how; conversations, invit
 roomkey digits [NAME...]             the digits that people of a conversation compare by voice
 roomkey devices                      this name's devices, and the fingerprint that others compare
 roomkey prepare-device NAME --to F   on a further device; then admit-device F on an older one, and enrol --admitted
-roomkey admit-device FILE            makes that device one of ours
+roomkey admit-device FILE            makes that device one of ours, after comparing its id
 roomkey remove-device ID             takes a device off, at once and for good
 roomkey recovery-key                 shows, once, the key that brings a name back without its devices
 roomkey accept-reset NAME            agrees that somebody began anew, after comparing fingerprints
@@ -135,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
 
     admit = command("admit-device", key_commands.admit, "make a prepared device one of yours")
     admit.add_argument("file", type=Path, help="what prepare-device wrote there")
+    admit.add_argument("--id", help="the id that it showed there; without, you are shown ours and asked")
 
     remove = command("remove-device", key_commands.remove, "take another device of yours off, at once and for good")
     remove.add_argument("id", help="as roomkey devices shows it; its first digits do")

@@ -12,6 +12,7 @@ from roomkey.client.recovery_text import recovery_text
 from roomkey.errors import RoomkeyError
 from roomkey.host.native import NativeHost
 from roomkey.host.native_crypto import NativeCrypto
+from roomkey.transparency.devices import DeviceRequest
 from roomkey.transparency.evidence import ForkEvidence, verify_evidence
 
 from roomkey_cli import screen
@@ -44,13 +45,25 @@ async def prepare(options: argparse.Namespace) -> int:
     finally:
         await host.close()
     _write(options.to, request)
+    screen.write(f"{DeviceRequest.decode(request).client_id.hex()}  this device")
     screen.say(f"on a device that you have, run: roomkey admit-device {options.to}")
     screen.say(f"then here: roomkey enrol {identity} --admitted --service URL")
     return DONE
 
 
 async def admit(options: argparse.Namespace) -> int:
+    """Consent is to one device: the one whose id was compared. The file may have been changed on its way here."""
     request = _read(options.file)
+    asking = DeviceRequest.decode(request).client_id.hex()
+    if options.id is None:
+        screen.say("who has this device reads and writes as you; look at what roomkey prepare-device showed there:")
+        screen.say(f"    {asking}")
+        if not sys.stdin.isatty():
+            raise Trouble("give the id that was shown there by --id", USAGE)
+        if not screen.ask("is it the same?"):
+            return REFUSED
+    elif not hmac.compare_digest(_plain(options.id), asking.encode()):
+        raise Trouble("that is not the id of the device that this file is of: do not admit it")
     async with person_of(options) as person, opened(person) as mailbox:
         await mailbox.catch_up()
         client = await mailbox.client.admit_device(request)
@@ -92,17 +105,24 @@ async def accept_reset(options: argparse.Namespace) -> int:
         waiting = (await mailbox.client.waiting_resets()).get(whom)
         if waiting is None:
             raise Trouble(f"{whom} did not begin anew, as far as is known here; write to them, or read, first")
+        fingerprint = waiting.manifest.hash()
         if options.fingerprint is None:
-            screen.say(f"{whom} began anew: all their keys are new, and none of the old ones vouches for them")
+            if waiting.version == 0:
+                screen.say(
+                    f"the keys of {whom} changed so often that no way leads from those known here to the newest;"
+                )
+                screen.say("whether they began anew, nobody but they can tell")
+            else:
+                screen.say(f"{whom} began anew: none of the keys known here vouches for the new ones")
             screen.say("ask them by voice, or face to face, to run roomkey devices, and compare:")
-            screen.say(f"    {_fingerprint(waiting)}")
+            screen.say(f"    {_fingerprint(fingerprint)}")
             if not sys.stdin.isatty():
                 raise Trouble("give the fingerprint that they read out by --fingerprint", USAGE)
             if not screen.ask("is theirs the same?"):
                 return REFUSED
-        elif not hmac.compare_digest(_plain(options.fingerprint), waiting.hex().encode()):
+        elif not hmac.compare_digest(_plain(options.fingerprint), fingerprint.hex().encode()):
             raise Trouble(f"that is not the fingerprint of the keys that wait here: do not take them for {whom}'s")
-        await mailbox.client.accept_reset(whom, waiting)
+        await mailbox.client.accept_reset(whom, fingerprint)
         await mailbox.catch_up()
         return mailbox.status
 

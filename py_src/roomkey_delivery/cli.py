@@ -90,6 +90,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _enrol(options: argparse.Namespace) -> int:
     identity = canonicalise(options.identity)
+    if not options.db.exists():  # or the code would be good at no service
+        raise RoomkeyError("bad-argument", "expected --db of a service that was started before: no such file")
 
     async def run() -> str:
         store = SqliteStore(options.db)

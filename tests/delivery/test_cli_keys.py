@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from roomkey.client.log_records import RESETS, AwaitedReset
+from roomkey.host.native import NativeHost
 from roomkey.transparency.checkpoints import Checkpoint
 from roomkey.transparency.evidence import ForkEvidence
 from roomkey.transparency.notes import sign_note
@@ -41,19 +43,29 @@ def ids(person: Desk) -> list[str]:
     return [line.split()[0] for line in person.run("devices").splitlines() if "device, " in line]
 
 
+def prepared(person: Desk, file: Path) -> str:
+    """The id of the device that was prepared there, as it is shown."""
+    return person.run("prepare-device", ALICE, "--to", str(file)).split()[0]
+
+
 def test_a_further_device_comes_and_goes(services: LoggedServices, tmp_path: Path) -> None:
     old, new = (desk(services, ALICE, tmp_path / name) for name in ("old", "new"))
     bob = desk(services, BOB, tmp_path / "bob")
     old.enrol()
     bob.enrol()
     file = tmp_path / "request"
-    new.run("prepare-device", ALICE, "--to", str(file))
+    shown = prepared(new, file)
     assert "cannot be written" in new.run("prepare-device", ALICE, "--to", str(file), expect=USAGE)
-    assert "identity-mismatch" in bob.run("admit-device", str(file), expect=REFUSED)
+    assert "identity-mismatch" in bob.run("admit-device", str(file), "--id", shown, expect=REFUSED)
     junk = tmp_path / "junk"
     junk.write_bytes(b"junk")
     assert "malformed" in old.run("admit-device", str(junk), expect=REFUSED)
-    admitted = old.run("admit-device", str(file)).split()[0]
+    assert shown in old.run("admit-device", str(file), expect=USAGE)
+    for wrong in ("", shown[:-1] + ("0" if shown[-1] != "0" else "1"), shown[:16]):
+        assert "not the id" in old.run("admit-device", str(file), "--id", wrong, expect=REFUSED)
+    assert len(ids(old)) == 1
+    admitted = old.run("admit-device", str(file), "--id", shown.upper()).split()[0]
+    assert admitted == shown
     new.run("enrol", ALICE, *addresses(services), "--admitted")
     assert sorted(ids(old)) == sorted(ids(new))
     assert admitted in ids(old)
@@ -84,8 +96,8 @@ def test_a_conversation_takes_a_further_device_in(services: LoggedServices, tmp_
     bob.run("write", ALICE, "--text", "one")
     assert old.read("--accept", BOB) == ["one"]
     requests = [tmp_path / "request", tmp_path / "another request"]
-    new.run("prepare-device", ALICE, "--to", str(requests[0]))
-    admitted = old.run("admit-device", str(requests[0])).split()[0]
+    admitted = prepared(new, requests[0])
+    old.run("admit-device", str(requests[0]), "--id", admitted)
     new.run("enrol", ALICE, *addresses(services), "--admitted")
     assert f"another device of {ALICE} takes part" in bob.run("write", ALICE, "--text", "two")
     assert old.read() == ["two"]
@@ -95,14 +107,24 @@ def test_a_conversation_takes_a_further_device_in(services: LoggedServices, tmp_
     assert bob.run("people").count(f"conversation with {ALICE}") == 1
 
     spare = desk(services, ALICE, tmp_path / "spare")
-    spare.run("prepare-device", ALICE, "--to", str(requests[1]))
-    old.run("admit-device", str(requests[1]))
+    old.run("admit-device", str(requests[1]), "--id", prepared(spare, requests[1]))
     assert "another device" not in bob.run("write", ALICE, "--text", "four")  # it has no keys to be added by yet
     assert (old.read(), new.read()) == (["four"], ["four"])
 
     old.run("remove-device", admitted)
     assert "another device" not in bob.run("write", ALICE, "--text", "five")
     assert old.read() == ["five"]
+
+
+async def lose_the_way(folder: Path) -> None:
+    """Of the reset that waits for Alice's consent: as if too many manifests lay between to follow them."""
+    host = NativeHost(folder)
+    store = await host.open_store(ALICE)
+    waiting = await store.get(RESETS + BOB)
+    assert waiting is not None
+    await store.write({RESETS + BOB: AwaitedReset.decode(waiting).replace(version=0).encode()})
+    await store.close()
+    await host.close()
 
 
 def test_who_began_anew_is_agreed_to_by_fingerprint(services: LoggedServices, tmp_path: Path) -> None:
@@ -121,6 +143,11 @@ def test_who_began_anew_is_agreed_to_by_fingerprint(services: LoggedServices, tm
     theirs = fingerprint(anew)
     asked = alice.run("accept-reset", BOB, expect=USAGE)
     assert theirs in asked
+    assert f"{BOB} began anew" in asked
+    asyncio.run(lose_the_way(alice.folder))
+    asked = alice.run("accept-reset", BOB, expect=USAGE)
+    assert theirs in asked
+    assert "whether they began anew, nobody but they can tell" in asked
     for wrong in ("", theirs[:-1] + ("0" if theirs[-1] != "0" else "1"), theirs[5:]):
         assert "is not the fingerprint" in alice.run("accept-reset", BOB, "--fingerprint", wrong, expect=REFUSED)
     alice.run("accept-reset", BOB, "--fingerprint", theirs.upper())

@@ -193,6 +193,9 @@ def test_the_command_line(services: Services) -> None:
     result = run_cli("enrol", "not a name", "--db", str(service.database))
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("invalid-identity")
+    nowhere = service.database.with_name("nowhere.db")
+    assert run_cli("enrol", "alice@email1.example", "--db", str(nowhere)).stderr.startswith("bad-argument")
+    assert not nowhere.exists()
     for bad in (
         ["--peer", "email2.example"],
         ["--peer", "email2.example=http://192.0.2.1"],

@@ -64,7 +64,9 @@ class LogConfig:
         if len({*names}) != len(names) or len(publics) != len(names):
             raise RoomkeyError("bad-argument", "expected witnesses of different names and keys")
         if any(witness.key.kind != COSIGNATURE for witness in self.witnesses):
-            raise RoomkeyError("bad-argument", "expected the keys of witnesses to be of type 4")
+            raise RoomkeyError(
+                "bad-argument", "expected keys of type 4 with --auditor and --witness, as of 'auditor' in log-keys"
+            )
         if publics & {self.keys.log.public, self.keys.cosigner.public}:
             raise RoomkeyError("bad-argument", "expected witnesses that are others than this service")
         if self.witnesses and not self.auditors:
@@ -72,7 +74,7 @@ class LogConfig:
                 "bad-argument", "expected an auditor among the witnesses: only auditors count for proofs"
             )
         if any(audited.key.kind != ED25519 for audited in self.audits):
-            raise RoomkeyError("bad-argument", "expected the keys of logs to be of type 1")
+            raise RoomkeyError("bad-argument", "expected keys of type 1 with --audit, as of 'log' in log-keys")
         if len({audited.key.name for audited in self.audits}) != len(self.audits):
             raise RoomkeyError("bad-argument", "expected logs of different names")
 

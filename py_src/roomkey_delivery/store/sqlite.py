@@ -96,7 +96,7 @@ class SqliteStore:
     def new_code(self, identity: str, code_hash: bytes, expires: float) -> None:
         with _transaction(self._db) as db:
             if queries.taken(db, identity):
-                raise RoomkeyError("already-enrolled", "expected a name without a client")
+                raise RoomkeyError("already-enrolled", "expected a name without a client, or --reset")
             db.execute("INSERT OR REPLACE INTO codes VALUES (?, ?, ?, 0)", (identity, code_hash, expires))
 
     @_in_thread
