@@ -32,6 +32,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
   signal: { out: "A sealed word about the call", in: "Sealed mail", readable: WHO_TO_WHOM, sealed: "how their pages find each other", telling: 1 },
   ack: { out: "“Received”", in: "“Deleted here”", readable: "who received", sealed: null },
 };
+// An answer with no change in it is the length of an empty list.
+const NO_CHANGES = 1;
 const OTHER: Kind = { out: "A request", in: "An answer", readable: "who sent it", sealed: null };
 
 export interface Passed {
@@ -46,11 +48,12 @@ export interface Passed {
 export function passed(traffic: Traffic, person: string): Passed {
   const kind = KINDS[traffic.kind] ?? OTHER;
   const way = traffic.direction === "out" ? "from" : "to";
+  const nothingNew = traffic.kind === "commits" && traffic.direction === "in" && traffic.bytes <= NO_CHANGES;
   return {
-    title: `${kind[traffic.direction]}, ${way} ${firstName(person)}`,
+    title: `${nothingNew ? "“Nothing new”" : kind[traffic.direction]}, ${way} ${firstName(person)}`,
     size: bytesText(traffic.bytes),
     read: kind.readable,
-    sealed: kind.sealed,
+    sealed: nothingNew ? null : kind.sealed,
     telling: telling(kind, traffic),
   };
 }
