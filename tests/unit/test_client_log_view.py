@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from roomkey.client.log_records import FORKS, HEADS
-from roomkey.client.log_view import MAX_SHOWN, LogView, Question
+from roomkey.client.log_view import MAX_SHOWN, MAX_SHOWN_BY_STRANGERS, LogView, Question, ShownBy
 from roomkey.errors import RoomkeyError
 from roomkey.transparency.evidence import ForkEvidence, verify_evidence
 from roomkey.transparency.exchange import AnswerRequest, Answers, AnswersRequest
@@ -43,6 +43,7 @@ class Scene:
         self.disk = Disk()
         self.told: list[str] = []
         self.grew = 0
+        self.showed = 0
         self.view = self.another_view()
 
     def another_view(self) -> LogView:
@@ -63,8 +64,10 @@ class Scene:
         assert caught.value.code == code
         return caught.value
 
-    async def shown(self, log: ForgedLog, size: int | None = None) -> bool:
-        return await self.view.shown(await log.note(size))
+    async def shown(self, log: ForgedLog, size: int | None = None, by: ShownBy | None = None) -> bool:
+        """Has somebody show a head; nobody shows two unless the test says so."""
+        self.showed += 1
+        return await self.view.shown(await log.note(size), by or ShownBy(f"someone{self.showed}@email1.example"))
 
 
 @pytest.fixture
@@ -141,13 +144,14 @@ async def test_t6_what_others_were_shown_is_held_against_ours(scene: Scene) -> N
     asked = len(scene.log.asked)
     assert not await scene.shown(scene.log, 3)
     assert len(scene.log.asked) == asked
-    assert await scene.shown(scene.log, 4)
-    assert not await scene.shown(scene.log, 4)
+    assert await scene.shown(scene.log, 4, by=ShownBy(CAROL))
+    assert not await scene.shown(scene.log, 4, by=ShownBy(CAROL))
+    assert await scene.shown(scene.log, 4)  # of another person: one request for both
     assert await scene.shown(scene.log, 2)
     assert await scene.shown(scene.log, 5)
     assert isinstance(await scene.ask(), Proved)
     assert [item.known_size for item in scene.log.asked[asked:]] == [3, 4, 2]
-    assert (scene.view.pending, scene.view.doubts, scene.told) == ([], [], [])
+    assert (scene.view.pending, scene.view.doubts, scene.told) == ({}, [], [])
     await scene.ask()
     assert len(scene.log.asked) == asked + 4
 
@@ -243,14 +247,23 @@ async def test_hostile_heads_are_passed_over(scene: Scene) -> None:
         note._replace(text="email2.example/roomkey\nno checkpoint\n"),
         note._replace(text=note.text.replace("\n4\n", "\n0\n")),
     ):
-        assert not await scene.view.shown(hostile)
-    assert scene.view.pending == []
-    assert await scene.view.shown(note)  # and do not keep a true one out
+        assert not await scene.view.shown(hostile, ShownBy(CAROL))
+    assert scene.view.pending == {}
+    assert await scene.view.shown(note, ShownBy(CAROL))  # and do not keep a true one out
 
 
 async def test_a_log_that_signs_heads_without_end(scene: Scene) -> None:
+    """Of each person the last one is looked at, of strangers fewer: they crowd out nobody."""
     await scene.ask()
-    for _ in range(3 * MAX_SHOWN):
+    mallory = ShownBy("mallory@email2.example")
+    for number in range(MAX_SHOWN):
+        scene.log.append()
+        assert await scene.shown(scene.log, by=mallory)
+        stranger = ShownBy(f"stranger{number}@email2.example", accepted=False)
+        assert await scene.shown(scene.log, by=stranger) == (number < MAX_SHOWN_BY_STRANGERS)
+    assert len(scene.view.pending) == 1 + MAX_SHOWN_BY_STRANGERS
+    assert isinstance(await scene.ask(), Proved)
+    for _ in range(MAX_SHOWN + 8):
         scene.log.append()
         await scene.shown(scene.log)
     assert len(scene.view.pending) == MAX_SHOWN
@@ -268,14 +281,14 @@ async def test_what_comes_while_the_log_is_asked_is_looked_at_next(scene: Scene)
     async def answers(request: AnswersRequest) -> Answers:
         said = await honest(request)
         scene.log.append()
-        await scene.view.shown(newer)
+        await scene.view.shown(newer, ShownBy(CAROL))
         return said
 
     scene.log.answers = answers  # type: ignore[method-assign]
     await scene.ask()
     scene.log.answers = honest  # type: ignore[method-assign]
     assert isinstance(await scene.ask(), Proved)
-    assert scene.view.pending == []
+    assert scene.view.pending == {}
 
 
 async def test_nothing_said_is_unproven(scene: Scene) -> None:

@@ -7,18 +7,17 @@ A head of another size than ours is compared by asking the log; the one who show
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
 
-from roomkey.client.log_view import LogView
+from roomkey.client.log_view import LogView, ShownBy
 from roomkey.client.logs import Logs
 from roomkey.client.work import Job
 from roomkey.errors import RoomkeyError
 from roomkey.transparency import gossip
 
-# What members showed and we have not looked at: each takes milliseconds, and who is passed over shows it again.
+# People who showed something that we have not looked at: of each the last thing counts, and each takes milliseconds.
 MAX_WAITING: Final = 64
 # Seconds before each try to hold a head against ours; the next answer of that log tries again.
 TRIES: Final = (0.0, 2.0, 15.0, 60.0)
@@ -31,7 +30,7 @@ class Gossip:
         self._logs = logs
         self._spawn = spawn
         self._sleep = sleep
-        self._waiting: deque[tuple[bytes, Sequence[str]]] = deque()
+        self._waiting: dict[ShownBy, tuple[bytes, Sequence[str]]] = {}
         self._looking = False
         self._comparing: set[LogView] = set()
 
@@ -40,15 +39,18 @@ class Gossip:
         views = await self._logs.views(identities)
         return gossip.show((view.trust.log, view.head) for view in views if view.head is not None)
 
-    def heard(self, data: bytes, identities: Sequence[str]) -> None:
+    def heard(self, data: bytes, by: str, identities: Sequence[str], *, accepted: bool) -> None:
         """Takes the authenticated data of a member's message, in the background.
 
         Args:
+            by: the member's identity.
             identities: the members, about one of whom a log can be asked.
+            accepted: whether we accepted the invitation to the conference.
         """
-        if not data or len(self._waiting) >= MAX_WAITING:
+        who = ShownBy(by, accepted)
+        if not data or sum(other.accepted == accepted for other in self._waiting if other != who) >= MAX_WAITING:
             return
-        self._waiting.append((data, identities))
+        self._waiting[who] = (data, identities)
         if not self._looking:
             self._looking = True
             self._spawn(self._look)
@@ -56,12 +58,13 @@ class Gossip:
     async def _look(self) -> None:
         try:
             while self._waiting:
-                data, identities = self._waiting.popleft()
-                notes = gossip.read(data)
-                views = {view.trust.log.name: view for view in await self._logs.views(identities)} if notes else {}
-                for note in notes:
-                    view = views.get(note.text.partition("\n")[0])
-                    if view is not None and await view.shown(note):
+                by = next(iter(self._waiting))
+                data, identities = self._waiting.pop(by)
+                notes = {note.text.partition("\n")[0]: note for note in gossip.read(data)}  # one of each log
+                views = await self._logs.views(identities) if notes else []
+                for view in views:
+                    note = notes.get(view.trust.log.name)
+                    if note is not None and await view.shown(note, by):
                         self._compare(view, identities)
         finally:
             self._looking = False

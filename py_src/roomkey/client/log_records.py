@@ -36,8 +36,8 @@ class HeldNote(Struct):
 
 # struct { optional<HeldNote> head; HeldNote doubts<V>; } LogHead;
 class LogHead(Struct):
-    """head: the newest that was proved. doubts: heads that the log signed, that others were shown, and that it did not
-    prove to be of one history with ours when it was asked.
+    """head: the newest that was proved. doubts: heads that the log signed, that others were shown, and that it was not
+    asked about, or did not prove to be of one history with ours.
     """
 
     head: Annotated[HeldNote | None, optional(HeldNote)]

@@ -3,20 +3,21 @@
 What the log answers is believed under a head that continues ours, and that of everybody who showed us theirs:
 
     shown by a member --same size and root--> nothing new
-    shown by a member --same size, another root--> fork
+    shown by a member --same size as ours or another's, another root--> fork
     shown by a member --another size--> pending --the log proves one history--> nothing
     pending --it could not be asked, or did not prove it--> doubt --it proves it--> nothing
 
-Keeping quiet is no way out: what is pending when an answer fails is in doubt. While there is a doubt everything that
-the log says is unproven; after a fork it is believed in nothing more. A member can show only what the log signed, so
-doubts and forks are the log's own doing.
+Keeping quiet is no way out: what is pending when an answer fails is in doubt, and so it is after a restart. While there
+is a doubt everything that the log says is unproven; after a fork it is believed in nothing more. A member can show only
+what the log signed, so doubts and forks are the log's own doing. A member who is in league with it crowds out nobody
+else: of each person the head counts that was shown last, and people whose invitation we did not accept come second.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from roomkey.client.log_records import FORKS, HEADS, HeldNote, LogFork, LogHead
@@ -41,9 +42,13 @@ from roomkey.transparency.verifier import (
     verify_head,
 )
 
-# Heads of others that are to be held against ours; the log can sign any number of them, each of which costs a request.
-MAX_SHOWN: Final = 8
-# Notes that were looked at and need not be again.
+# People whose heads wait to be held against ours: each head costs the log's signature and a request. Whoever would have
+# another's not looked at needs as many people in conferences that we accepted; of others there are fewer.
+MAX_SHOWN: Final = 64
+MAX_SHOWN_BY_STRANGERS: Final = 16
+# Heads in doubt; what comes after these waits with them.
+_MAX_DOUBTS: Final = 2 * (MAX_SHOWN + MAX_SHOWN_BY_STRANGERS)
+# Notes that are proved to be of our history and need not be looked at again.
 MAX_SEEN: Final = 64
 # The log may go on between two answers that are to be of one head.
 _TRIES: Final = 3
@@ -62,6 +67,13 @@ Finding = Proved | ProvedAbsent | Unproven | RoomkeyError
 Learn = Callable[[Sequence[Question], Sequence[Finding | Page], Changes], None]
 
 
+class ShownBy(NamedTuple):
+    """Who showed a head (an identity), and whether in a conference that we accepted."""
+
+    identity: str
+    accepted: bool = True
+
+
 class LogView:
     """See the module. `told` hears of forks and doubts, once each; `grew` that the log has a larger head."""
 
@@ -75,7 +87,7 @@ class LogView:
     ) -> None:
         self.trust = trust
         self.head: SignedCheckpoint | None = None
-        self.pending: list[SignedCheckpoint] = []
+        self.pending: dict[ShownBy, SignedCheckpoint] = {}
         self.doubts: list[SignedCheckpoint] = []
         self.fork: LogFork | None = None
         self._store = store
@@ -83,6 +95,7 @@ class LogView:
         self._told = told
         self._grew = grew
         self._turn = asyncio.Lock()
+        self._writing = asyncio.Lock()  # who changes what the record says
         self._opening = asyncio.Lock()
         self._opened = False
         self._seen: OrderedDict[str, None] = OrderedDict()  # texts of notes
@@ -131,7 +144,7 @@ class LogView:
         async with self._turn:
             await self.open()
             try:
-                answers, head = await self._agreed(service, questions)
+                answers, head, settled = await self._agreed(service, questions)
             except RoomkeyError as error:
                 if error.code not in ("log-fork", "storage-failed"):
                     await self._expect_no_doubt(error)
@@ -143,19 +156,21 @@ class LogView:
             for question, answer in zip(questions, answers.answers, strict=True):
                 findings.append(await self._judge(question, answer, head))
                 await asyncio.sleep(0)  # a VRF proof takes a while in a browser
-            await self._keep(head, questions, findings, learn)
+            self.expect_whole()  # somebody may have shown another one meanwhile
+            await self._keep(head, settled, lambda changes: learn(questions, findings, changes))
             return findings
 
     async def _agreed(
         self, service: DeliveryService, questions: Sequence[Question]
-    ) -> tuple[Answers, SignedCheckpoint | None]:
-        """Answers, and the head that they are under, if anything is said: of one history with all that was shown."""
+    ) -> tuple[Answers, SignedCheckpoint | None, Sequence[SignedCheckpoint]]:
+        """Answers, the head that they are under, if anything is said, and what was shown: of one history with it."""
         for _ in range(_TRIES):
             self.expect_whole()
             answers = await self._answers(service, questions, self.head)
             head = await self._head_of(answers, self.head)
-            if head is None or await self._is_of_one_history(service, questions[:1], head):
-                return answers, head
+            shown = self._shown()
+            if head is None or await self._is_of_one_history(service, questions[:1], head, shown):
+                return answers, head, shown
         raise _unproven("expected answers under one head, got ever newer ones")
 
     async def _answers(
@@ -199,26 +214,31 @@ class LogView:
             return error
 
     async def _keep(
-        self, head: SignedCheckpoint, questions: Sequence[Question], findings: Sequence[Finding | Page], learn: Learn
+        self, head: SignedCheckpoint, settled: Sequence[SignedCheckpoint], learn: Callable[[Changes], None]
     ) -> None:
-        changes = Changes()
-        learn(questions, findings, changes)
-        grown = self.head is None or head.checkpoint.size > self.head.checkpoint.size
-        if grown or self.doubts:
-            changes.put(HEADS + self.name, LogHead(HeldNote(head.note.encode()), ()))
+        async with self._writing:
+            changes = Changes()
+            learn(changes)
+            grown = self.head is None or head.checkpoint.size > self.head.checkpoint.size
+            left = {who: item for who, item in self.pending.items() if item not in settled}
+            if grown or settled:
+                changes.put(HEADS + self.name, _record(head if grown else self.head, left.values()))
 
-        def known() -> None:
-            self.doubts = []
-            if grown:
-                self.head = head
-                self._grew(self)
+            def known() -> None:
+                self.doubts, self.pending = [], left
+                self._seen.update(dict.fromkeys(item.note.text for item in settled))
+                while len(self._seen) > MAX_SEEN:
+                    self._seen.popitem(last=False)
+                if grown:
+                    self.head = head
+                    self._grew(self)
 
-        changes.then(known)
-        await changes.write(self._store)
+            changes.then(known)
+            await changes.write(self._store)
 
     # -- what others were shown --
 
-    async def shown(self, note: Note) -> bool:
+    async def shown(self, note: Note, by: ShownBy) -> bool:
         """Takes a head that somebody else was shown; whether it is to be held against ours by asking (`ask`). What the
         log did not sign, or is nothing new, is passed over.
 
@@ -233,31 +253,51 @@ class LogView:
             return False
         if theirs.checkpoint.size == 0:
             return False
-        if self.head is not None and self.head.checkpoint.size == theirs.checkpoint.size:
-            fork = continues(self.head, theirs, ())
-            if isinstance(fork, Fork):
-                await self._forked(fork)
-            return False
-        if len(self.pending) + len(self.doubts) >= MAX_SHOWN:
-            return False
-        self._seen[note.text] = None
-        if len(self._seen) > MAX_SEEN:
-            self._seen.popitem(last=False)
-        self.pending.append(theirs)
-        return True
+        for known in (*(() if self.head is None else (self.head,)), *self._shown()):
+            if known.checkpoint.size == theirs.checkpoint.size:
+                fork = continues(known, theirs, ())
+                if isinstance(fork, Fork):
+                    await self._forked(fork)
+                    return False
+        # Only what the log signed: others may have added anything.
+        theirs = theirs._replace(note=note._replace(signatures=tuple(note.by(self.trust.log)[:1])))
+        return await self._take(theirs, by)
+
+    async def _take(self, theirs: SignedCheckpoint, by: ShownBy) -> bool:
+        """Has a head wait to be held against ours, also after a restart."""
+        async with self._writing:
+            if self.head is not None and self.head.checkpoint == theirs.checkpoint:
+                return False
+            if self.pending.get(by) == theirs or theirs in self.doubts:
+                return False
+            others = sum(who.accepted == by.accepted for who in self.pending if who != by)
+            if others >= (MAX_SHOWN if by.accepted else MAX_SHOWN_BY_STRANGERS):
+                return False
+            pending = {**self.pending, by: theirs}
+            changes = Changes()
+            changes.put(HEADS + self.name, _record(self.head, [*self.doubts, *pending.values()]))
+            changes.then(lambda: setattr(self, "pending", pending))
+            await changes.write(self._store)
+            return True
+
+    def _shown(self) -> list[SignedCheckpoint]:
+        """What others were shown and is to be held against ours, each once."""
+        return list({item.note.text: item for item in (*self.doubts, *self.pending.values())}.values())
 
     async def _is_of_one_history(
-        self, service: DeliveryService, question: Sequence[Question], head: SignedCheckpoint
+        self,
+        service: DeliveryService,
+        question: Sequence[Question],
+        head: SignedCheckpoint,
+        shown: Sequence[SignedCheckpoint],
     ) -> bool:
         """That all that others were shown is of one history with this head; False if the log went on meanwhile.
 
         Errors: "log-fork"; those of the answers and of what they do not prove.
         """
-        looked_at = [*self.doubts, *self.pending]
-        for theirs in looked_at:
+        for theirs in shown:
             if not await self._holds(service, question, theirs, head):
                 return False
-        self.pending = [item for item in self.pending if item not in looked_at]
         return True
 
     async def _holds(
@@ -285,19 +325,14 @@ class LogView:
 
     async def _expect_no_doubt(self, cause: RoomkeyError | None = None) -> None:
         """That nothing is open of what others were shown; what is, is kept until it is. Errors: "log-unproven"."""
-        await self._doubt()
+        async with self._writing:
+            fresh = self.pending and len(self.doubts) < _MAX_DOUBTS
+            if fresh:
+                self.doubts, self.pending = self._shown(), {}  # the record says so already
+        if fresh:
+            self._told(self._doubtful())
         if self.doubts:
             raise self._doubtful() from cause
-
-    async def _doubt(self) -> None:
-        if not self.pending:
-            return
-        doubts = [*self.doubts, *self.pending]
-        head = None if self.head is None else HeldNote(self.head.note.encode())
-        record = LogHead(head, tuple(HeldNote(item.note.encode()) for item in doubts))
-        await self._store.write({HEADS + self.name: record.encode()})
-        self.doubts, self.pending = doubts, [item for item in self.pending if item not in doubts]
-        self._told(self._doubtful())
 
     def _doubtful(self) -> RoomkeyError:
         text = "expected proof that the log continues what it showed to somebody else, got none yet"
@@ -317,6 +352,11 @@ def _held(item: HeldNote) -> SignedCheckpoint:
     """A head as we kept it: its signature was verified before."""
     note = Note.decode(item.note)
     return SignedCheckpoint(read_checkpoint(note.text), note)
+
+
+def _record(head: SignedCheckpoint | None, shown: Iterable[SignedCheckpoint]) -> LogHead:
+    texts = {item.note.text: HeldNote(item.note.encode()) for item in shown}
+    return LogHead(None if head is None else HeldNote(head.note.encode()), tuple(texts.values()))
 
 
 def _unproven(text: str) -> RoomkeyError:

@@ -243,7 +243,7 @@ async def _store_message(session: Session, after: Group, event: ApplicationMessa
         raise RoomkeyError("wrong-epoch", "expected a message of a member, got one of somebody who is gone")
     message, record = messages.append(session, session.marked(data), changes, sender, event.epoch, event.data)
     await _write(session, after, record, changes)
-    session.heard(event.authenticated_data)
+    session.heard(event.authenticated_data, sender)
     session.emit(MessageArrived(message))
 
 
@@ -300,7 +300,7 @@ async def _take_commit(session: Session, after: Group, event: CommitProcessed, d
     # A leaf that is new has not asked to go, also where who stood there has.
     record = record.replace(departing=tuple(leaf for leaf in record.departing if leaf not in event.added))
     await session.adopt(after, members, changes, record, event.sender if event.external else None)
-    session.heard(event.authenticated_data)
+    session.heard(event.authenticated_data, session.member_at(event.sender))
 
 
 async def _go(session: Session, event: CommitProcessed) -> None:

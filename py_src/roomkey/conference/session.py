@@ -125,9 +125,12 @@ class Session:
         """What our messages show the members of the logs of their keys, as authenticated data."""
         return await self.around.gossip.heads([member.identity for member in self.members])
 
-    def heard(self, shown: bytes) -> None:
+    def heard(self, shown: bytes, sender: Member | None) -> None:
         """Takes what a member's message shows of logs, once the message is ours."""
-        self.around.gossip.heard(shown, [member.identity for member in self.members])
+        if sender is not None:
+            people = [member.identity for member in self.members]
+            accepted = self.record.status == records.ACTIVE
+            self.around.gossip.heard(shown, sender.identity, people, accepted=accepted)
 
     def emit(self, event: Event) -> None:
         self.listener(event)

@@ -48,8 +48,10 @@ class Gossip(Protocol):
         """What we show members of these identities, as authenticated data; empty for nothing."""
         ...
 
-    def heard(self, data: bytes, identities: Sequence[str]) -> None:
-        """Takes the authenticated data of a member's message; `identities` are all members'. Never fails."""
+    def heard(self, data: bytes, by: str, identities: Sequence[str], *, accepted: bool) -> None:
+        """Takes the authenticated data of a message by the member of an identity; `identities` are all members'.
+        `accepted`: it is of a conference that we accepted. Never fails.
+        """
         ...
 
 
