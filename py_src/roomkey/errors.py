@@ -192,6 +192,7 @@ CODES: dict[str, Code] = {
     "export-not-allowed": Code("caller", False, "This website is not set up to take keys out of the call."),
     "group-stuck": Code("peer", False, "Somebody made a change that nobody can follow; start a new conference."),
     "invalid-ticket": Code("peer", False, "This ticket was altered, or is none; ask for a new one."),
+    "media-failed": Code("environment", False, "This browser could not encode the picture or the sound."),
     "ticket-expired": Code(
         "caller", False, "The conference has changed since this ticket was made; ask for a new one."
     ),

@@ -106,6 +106,7 @@ export type RoomkeyErrorCode =
   | "export-not-allowed"
   | "group-stuck"
   | "invalid-ticket"
+  | "media-failed"
   | "ticket-expired"
   | "ticket-not-allowed"
   | "unsupported-client"
@@ -234,6 +235,7 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "export-not-allowed": { fault: "caller", retryable: false, sentence: "This website is not set up to take keys out of the call." },
   "group-stuck": { fault: "peer", retryable: false, sentence: "Somebody made a change that nobody can follow; start a new conference." },
   "invalid-ticket": { fault: "peer", retryable: false, sentence: "This ticket was altered, or is none; ask for a new one." },
+  "media-failed": { fault: "environment", retryable: false, sentence: "This browser could not encode the picture or the sound." },
   "ticket-expired": { fault: "caller", retryable: false, sentence: "The conference has changed since this ticket was made; ask for a new one." },
   "ticket-not-allowed": { fault: "caller", retryable: false, sentence: "This conference takes only people who are invited; it has no tickets." },
   "unsupported-client": { fault: "peer", retryable: false, sentence: "This person's application does not know the rules of this conference, so they cannot join it." },

@@ -28,6 +28,7 @@ import { readMessages } from "./messages.js";
 import { type ProtectOptions, type Protection, protectConnection } from "./protection.js";
 import type { PlainError } from "./protocol.js";
 import type { CallOptions } from "./roomkey.js";
+import { beginSrtp, type SrtpOptions, type SrtpSession, type SrtpUse } from "./srtp.js";
 import { type Member, type Message, type Suite, toMember, toMessage, type Wire } from "./values.js";
 
 /** A group of identities that share keys which no server holds. */
@@ -40,6 +41,8 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
   readonly #formerIds = new Set<string>();
   #closed = false;
   #hearCall: ((value: SignalValue) => void) | undefined;
+  #srtp: SrtpSession | undefined;
+  #srtpBegins = false;
   #state: State;
 
   private constructor(connection: Connection, value: ConferenceValue) {
@@ -242,6 +245,31 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
   protect(pc: RTCPeerConnection, options: ProtectOptions = {}): Promise<Protection> {
     const use = { conference: this.#handle, keys: () => this.#call<void>("conference.protect") };
     return protectConnection(pc, this.#connection.media, use, options);
+  }
+
+  /**
+   * Media of the conference in SRTP packets (RFC 3711), over data channels or whatever carries them: `connect` ways to the others or to a
+   * relay, `send` media, hear of theirs ("stream"). A worker encodes, protects, and opens; the conference's keys go to it past the page,
+   * and change with every epoch.
+   *
+   * Rejects with "bad-argument" while a session of this conference goes on, "not-a-member"; after a reload without a record of what was
+   * sent, it may commit and reject as `update`.
+   */
+  async srtp(options: SrtpOptions = {}): Promise<SrtpSession> {
+    options.signal?.throwIfAborted();
+    if (this.#srtp?.ended === false || this.#srtpBegins) throw publicError(new Failure("bad-argument", "expected one session at a time"));
+    const use: SrtpUse = {
+      conference: this.#handle,
+      begin: (session, profile) => this.#call("conference.srtp", { session, profile }, options.signal),
+      end: (session) => this.#connection.call("conference.srtpStop", { session }),
+    };
+    this.#srtpBegins = true;
+    try {
+      this.#srtp = await beginSrtp(this.#connection.media, use, options);
+    } finally {
+      this.#srtpBegins = false;
+    }
+    return this.#srtp;
   }
 
   /**

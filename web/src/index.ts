@@ -42,6 +42,8 @@ export type {
   Verification,
 } from "./conference_values.js";
 export type { FrameSample, ProtectedStream, ProtectOptions, Protection, ProtectionEvents } from "./protection.js";
+export type { SrtpConnectOptions, SrtpOptions, SrtpSendOptions, SrtpSession, SrtpSessionEvents } from "./srtp.js";
+export type { SrtpCounts, SrtpIncoming, SrtpOutgoing, SrtpOutgoingEvents } from "./srtp_media.js";
 export type {
   ClientInfo,
   Device,

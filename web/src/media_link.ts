@@ -1,5 +1,6 @@
 /** The page's line to the media worker: what streams do, never keys. */
 import type { MediaReport, MediaRequest, SampleReport, StreamReport, TransformOptions } from "./media_protocol.js";
+import type { SrtpReport, SrtpRequest } from "./srtp_protocol.js";
 
 /** Who hears how the streams of one protection do, and what was asked to be shown of them. */
 export type StreamListener = (report: StreamReport | SampleReport) => void;
@@ -9,7 +10,9 @@ export class MediaLink {
   readonly #listeners = new Map<number, StreamListener>();
   readonly #ended = new AbortController();
   readonly #life = `roomkey-media-${crypto.randomUUID()}`;
+  readonly #sessions = new Map<number, (report: SrtpReport) => void>();
   #nextProtection = 1;
+  #nextSession = 1;
 
   /** Runs when the worker has failed: what goes through it stands still. */
   onLost: () => void = () => undefined;
@@ -19,6 +22,7 @@ export class MediaLink {
     this.#worker = worker;
     worker.addEventListener("message", ({ data }: MessageEvent<MediaReport>) => {
       if (data.kind === "stream" || data.kind === "sample") this.#listeners.get(data.protection)?.(data);
+      else if (data.kind === "srtp") this.#sessions.get(data.session)?.(data);
       else if (data.kind === "holds-life") this.#watch();
     });
     worker.addEventListener("error", (event) => {
@@ -55,6 +59,22 @@ export class MediaLink {
   /** Has the worker show a stream's next frame. */
   sample(protection: number, stream: number): void {
     this.#post({ kind: "sample", protection, stream });
+  }
+
+  /** The number of a new SRTP session, and who hears of it. */
+  addSession(listener: (report: SrtpReport) => void): number {
+    const session = this.#nextSession++;
+    this.#sessions.set(session, listener);
+    return session;
+  }
+
+  removeSession(session: number): void {
+    this.#sessions.delete(session);
+  }
+
+  /** Has the worker do something for a session. */
+  ask(request: SrtpRequest, transfer: Transferable[]): void {
+    this.#post(request, transfer);
   }
 
   /** Ends the worker. */

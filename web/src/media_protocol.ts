@@ -1,24 +1,47 @@
 /** What the media worker, the page and the roomkey worker say to each other. Keys go between the two workers only. */
 import type { PlainError } from "./protocol.js";
+import type { SrtpReport, SrtpRequest } from "./srtp_protocol.js";
 import type { Member, Wire } from "./values.js";
 
 /** Why an epoch began: who must not hear any more decides how soon keys change. */
 export type EpochReason = "start" | "add" | "remove" | "update" | "successor";
 
 /** One epoch of a conference as bridge/media.py tells it; all of it public. */
-export interface EpochValue {
+interface AnyEpochValue {
   /** The conference's handle. */
   readonly conference: number;
   /** The MLS group's id. */
   readonly group: Uint8Array;
   readonly epoch: number;
   readonly reason: EpochReason;
+  readonly ownLeaf: number;
+  readonly members: readonly Wire<Member>[];
+}
+
+/** An epoch whose SFrame base key goes with it. */
+export interface EpochValue extends AnyEpochValue {
   /** Number of the SFrame suite. */
   readonly suite: number;
   readonly leafCount: number;
   readonly indexBits: number;
-  readonly ownLeaf: number;
-  readonly members: readonly Wire<Member>[];
+}
+
+/** An epoch whose senders' SRTP keys go with it. */
+export interface SrtpEpochValue extends AnyEpochValue {
+  /** Of the page's number: see `SrtpRequest`. */
+  readonly session: number;
+  /** By its DTLS-SRTP number. */
+  readonly profile: number;
+  /** The master key identifier, two bytes. */
+  readonly mki: Uint8Array<ArrayBuffer>;
+  /** Leaves, one for each key. */
+  readonly senders: readonly number[];
+}
+
+/** One sender's SRTP keys of an epoch. `key`: the master key (`importMasterKey`), not extractable. */
+export interface SrtpMasterKey {
+  readonly key: CryptoKey;
+  readonly salt: Uint8Array<ArrayBuffer>;
 }
 
 /** Roomkey worker to media worker. */
@@ -27,6 +50,11 @@ export type KeyMessage =
   | { readonly kind: "epoch"; readonly value: EpochValue; readonly baseKey: CryptoKey }
   /** The conference's keys are to be forgotten at once. */
   | { readonly kind: "end"; readonly conference: number }
+  /** `keys`: of `value.senders`, in that order. */
+  | { readonly kind: "srtp"; readonly value: SrtpEpochValue; readonly keys: readonly SrtpMasterKey[] }
+  | { readonly kind: "srtp-end"; readonly session: number }
+  /** What a member, proved to be this client, said of its SRTP streams (srtp_streams.ts). */
+  | { readonly kind: "streams"; readonly conference: number; readonly from: Uint8Array; readonly data: Uint8Array<ArrayBuffer> }
   /** The answer to "context": durable, and given out once. */
   | { readonly kind: "context"; readonly id: number; readonly context: bigint }
   | { readonly kind: "done"; readonly id: number }
@@ -36,7 +64,9 @@ export type KeyMessage =
 export type KeyRequest =
   | { readonly kind: "context"; readonly id: number; readonly conference: number }
   /** A receiver lacks keys. */
-  | { readonly kind: "resync"; readonly id: number; readonly conference: number };
+  | { readonly kind: "resync"; readonly id: number; readonly conference: number }
+  /** All members, or the one client `to`, are to be told of our SRTP streams. */
+  | { readonly kind: "announce"; readonly id: number; readonly conference: number; readonly data: Uint8Array; readonly to?: Uint8Array };
 
 /** Page to media worker. */
 export type MediaRequest =
@@ -45,7 +75,8 @@ export type MediaRequest =
   /** Nothing goes through this protection's streams any more. */
   | { readonly kind: "stop"; readonly protection: number }
   /** Shows the next frame of a stream: the next key frame of a picture. */
-  | { readonly kind: "sample"; readonly protection: number; readonly stream: number };
+  | { readonly kind: "sample"; readonly protection: number; readonly stream: number }
+  | SrtpRequest;
 
 /** What an RTCRtpScriptTransform is made with. */
 export interface TransformOptions {
@@ -100,4 +131,4 @@ export interface SampleReport {
 }
 
 /** Media worker to page. */
-export type MediaReport = { readonly kind: "alive" } | { readonly kind: "holds-life" } | StreamReport | SampleReport;
+export type MediaReport = { readonly kind: "alive" } | { readonly kind: "holds-life" } | StreamReport | SampleReport | SrtpReport;

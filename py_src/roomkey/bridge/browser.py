@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from js import Object
@@ -59,6 +59,15 @@ class _Media:
 
     def end(self, conference: int) -> None:
         self._port.end(conference)
+
+    def srtp(self, value: Plain, keys: Sequence[tuple[bytes, bytes]]) -> None:
+        self._port.srtp(_to_js(value), _to_js(keys))
+
+    def srtp_end(self, session: int) -> None:
+        self._port.srtpEnd(session)
+
+    def streams(self, conference: int, client: bytes, data: bytes) -> None:
+        self._port.streams(conference, to_js(client), to_js(data))
 
 
 def _to_js(value: Any) -> Any:

@@ -70,9 +70,10 @@ async def send(engine: Engine, args: Arguments) -> Plain:
 
 
 async def signal(engine: Engine, args: Arguments) -> None:
-    kind = next((kind for kind, name in signals.KINDS.items() if name == args.text("kind")), None)
+    kinds = {name: kind for kind, name in signals.KINDS.items() if kind != signals.STREAMS}  # the media worker's own
+    kind = kinds.get(args.text("kind"))
     if kind is None:
-        raise RoomkeyError("bad-argument", f"kind: expected one of {sorted(signals.KINDS.values())}", field="kind")
+        raise RoomkeyError("bad-argument", f"kind: expected one of {sorted(kinds)}", field="kind")
     await engine.conference_of(args).signal(args.data("data"), to=args.optional_data("to"), kind=kind)
 
 

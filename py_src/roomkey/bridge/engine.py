@@ -14,6 +14,7 @@ from roomkey.client.events import Appeared, Invited, StockChanged
 from roomkey.client.events import Event as ClientEvent
 from roomkey.client.routing import Fanout
 from roomkey.client.traffic import Traffic
+from roomkey.conference import signals
 from roomkey.conference.conference import Conference
 from roomkey.conference.events import (
     Ended,
@@ -208,7 +209,7 @@ class Engine:
             self._emit("conference", handle, "members", plain.members_changed(event, after))
         elif isinstance(event, MessageArrived):
             self._emit("conference", handle, "message", plain.message(event.message))
-        elif isinstance(event, SignalArrived):
+        elif isinstance(event, SignalArrived) and event.kind != signals.STREAMS:  # those are the media worker's
             self._emit("conference", handle, "signal", plain.signal(event))
         elif isinstance(event, Succeeded):
             self._emit("conference", handle, "successor", plain.succeeded(event, plain.conference(handle, conference)))

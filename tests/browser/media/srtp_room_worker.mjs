@@ -28,7 +28,7 @@ class PortTransport {
   }
 }
 
-function heard({ member, ssrc, ...frame }) {
+function heard({ member, ssrc }, frame) {
   const name = `${member.leafIndex} ${ssrc}`;
   if (!decoders.has(name)) decoders.set(name, new VideoIn({ codec: "vp8" }, (picture) => void seen(member.leafIndex, picture), () => undefined));
   decoders.get(name).decode(frame);
@@ -52,18 +52,21 @@ const actions = {
     own = leaf;
     room = new SrtpRoom(new SrtpConference(profile, mode), {
       frame: heard,
-      announce: (data) => report({ kind: "streams", data }),
+      ended: () => undefined,
+      announce: () => report({ kind: "streams", data: room.announcement() }),
       keyFrame: () => (out?.askKeyFrame(), report({ kind: "asked" })),
+      lacking: () => undefined,
     });
   },
   epoch,
   announced: ({ from, data }) => room.announced(clientOf(from), data),
   channel: ({ channel, from }) => room.connect(new DataChannelTransport(channel), clientOf(from)),
   port: ({ port }) => room.connect(new PortTransport(port)),
-  /** Sends pictures from now on, or only listens with a stream of its own to ask by. */
+  /** Only listens, with a stream to ask by. */
+  begin: ({ ssrc }) => room.begin(ssrc),
+  /** Sends pictures from now on. */
   open({ ssrc, colours }) {
     room.open(ssrc, VP8);
-    if (colours === undefined) return;
     const give = (frame) => void room.send(ssrc, frame).catch((error) => report({ kind: "unsent", reason: error.reason ?? String(error) }));
     out = new VideoOut({ codec: "vp8", width: WIDTH, height: HEIGHT, bitrate: 300_000, framerate: RATE }, give, (error) => report({ kind: "failed", text: error.message }));
     const context = new OffscreenCanvas(WIDTH, HEIGHT).getContext("2d");

@@ -1,6 +1,7 @@
 /** The media worker's end of the port to the roomkey worker: keys come by it, and by nothing else. */
 import { Failure } from "../failure.js";
-import type { EpochValue, KeyMessage, KeyRequest } from "../media_protocol.js";
+import type { EpochValue, KeyMessage, KeyRequest, SrtpEpochValue, SrtpMasterKey } from "../media_protocol.js";
+import type { Bytes } from "../worker/crypto_keys.js";
 import type { Member, Wire } from "../values.js";
 import { ConferenceKeys } from "./conference_keys.js";
 import { SFRAME_SUITES } from "./sframe_suites.js";
@@ -18,16 +19,25 @@ export interface Room {
 const RESYNC_PAUSE = 2_000;
 
 /** What is asked of the other worker, without the number of the question. */
-type Question = { readonly kind: KeyRequest["kind"]; readonly conference: number };
+type Question = KeyRequest extends infer R ? (R extends KeyRequest ? Omit<R, "id"> : never) : never;
+
+/** Who hears of SRTP: epochs with the keys of their senders, and what members say of their streams. */
+export interface SrtpListener {
+  epoch(value: SrtpEpochValue, keys: readonly SrtpMasterKey[]): void;
+  end(session: number): void;
+  streams(conference: number, from: Uint8Array, data: Bytes): void;
+}
 
 export class KeyPort {
   readonly #port: MessagePort;
+  readonly #srtp: SrtpListener;
   readonly #rooms = new Map<number, Room>();
   readonly #asked = new Map<number, { resolve(value: bigint | undefined): void; reject(error: Failure): void }>();
   readonly #resynced = new Map<number, number>();
   #nextId = 1;
 
-  constructor(port: MessagePort) {
+  constructor(port: MessagePort, srtp: SrtpListener) {
+    this.#srtp = srtp;
     this.#port = port;
     port.addEventListener("message", ({ data }: MessageEvent<KeyMessage>) => this.#hear(data));
     port.start();
@@ -56,17 +66,25 @@ export class KeyPort {
     this.#ask({ kind: "resync", conference }).catch(() => undefined); // the stream's state says what is missing, and asks again
   }
 
+  /** Tells all members, or one client, of our SRTP streams. Rejects with a `Failure`. */
+  async announce(conference: number, data: Bytes, to?: Uint8Array): Promise<void> {
+    await this.#ask({ kind: "announce", conference, data, ...(to === undefined ? {} : { to }) });
+  }
+
   #ask(question: Question): Promise<bigint | undefined> {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       this.#asked.set(id, { resolve, reject });
-      this.#port.postMessage({ ...question, id } satisfies KeyRequest);
+      this.#port.postMessage({ ...question, id } as KeyRequest);
     });
   }
 
   #hear(message: KeyMessage): void {
     if (message.kind === "epoch") this.#epoch(message.value, message.baseKey);
     else if (message.kind === "end") this.#end(message.conference);
+    else if (message.kind === "srtp") this.#srtp.epoch(message.value, message.keys);
+    else if (message.kind === "srtp-end") this.#srtp.end(message.session);
+    else if (message.kind === "streams") this.#srtp.streams(message.conference, message.from, message.data);
     else {
       const asked = this.#asked.get(message.id);
       this.#asked.delete(message.id);

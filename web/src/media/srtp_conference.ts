@@ -48,8 +48,17 @@ interface Peer<M> {
   keys: { readonly keys: SessionKeys; ends: number }[];
 }
 
+/** What came of an announcement. */
+export interface Announced {
+  /** Whether it names streams that were not known: its sender has just begun, and may know nothing of ours. */
+  readonly fresh: boolean;
+  /** All that the member has now, of our profile. */
+  readonly ssrcs: ReadonlySet<number>;
+}
+
 interface Waiting {
   readonly packet: Bytes;
+  readonly reason: Reason;
   readonly from: Uint8Array | undefined;
   /** `from` in hex; all that came by relays have one. */
   readonly way: string;
@@ -62,7 +71,7 @@ export const isRtcp = (packet: Bytes): boolean => packet[1] !== undefined && pac
 export class SrtpConference<M extends Occupant> {
   readonly #profile: number;
   readonly #mode: MkiMode;
-  readonly #own: number[] = [];
+  #own: number[] = [];
   #sender: SrtpSender | undefined;
   /** Keys to send with, and from when. */
   #coming: { readonly keys: SessionKeys; readonly from: number }[] = [];
@@ -72,6 +81,7 @@ export class SrtpConference<M extends Occupant> {
   readonly #peers = new Map<string, Peer<M>>();
   #waiting: Waiting[] = [];
   #ended = false;
+  #lapsed = 0;
 
   /** @param profile - by its DTLS-SRTP number */
   constructor(profile: number, mode: MkiMode = "mki") {
@@ -88,8 +98,7 @@ export class SrtpConference<M extends Occupant> {
     else current.epoch = epoch;
     const mine = keys.get(ownLeaf);
     if (mine !== undefined) this.#coming.push({ keys: mine, from: reason === "add" || reason === "update" ? now + MOVE_AFTER : now });
-    const present = new Set(members.map(({ clientId }) => name(clientId)));
-    for (const client of this.#peers.keys()) if (!present.has(client)) this.#peers.delete(client);
+    this.retain(members);
     for (const member of members) {
       const theirs = keys.get(member.leafIndex);
       if (member.leafIndex === ownLeaf || theirs === undefined) continue;
@@ -100,6 +109,12 @@ export class SrtpConference<M extends Occupant> {
       peer.receiver.addKeys(theirs);
     }
     this.tick(now);
+  }
+
+  /** Who is not among these is gone, with all keys and streams: also to be said before the keys of a new epoch are derived. */
+  retain(members: readonly M[]): void {
+    const present = new Set(members.map(({ clientId }) => name(clientId)));
+    for (const client of this.#peers.keys()) if (!present.has(client)) this.#peers.delete(client);
   }
 
   /** Nothing is sent or read any more. */
@@ -124,6 +139,11 @@ export class SrtpConference<M extends Occupant> {
     this.#own.push(ssrc);
   }
 
+  /** Ends a stream of ours; its number is never used again. */
+  close(ssrc: number): void {
+    this.#own = this.#own.filter((own) => own !== ssrc);
+  }
+
   /** What is to be told to all members before a stream's first packet, and after every Add. */
   announcement(): Bytes {
     const sender = this.#sender;
@@ -144,16 +164,28 @@ export class SrtpConference<M extends Occupant> {
 
   // -- receiving --
 
-  /** What a member said of its streams. Those of a profile that is not ours are passed over. Throws `Refused` "malformed". */
-  announced(clientId: Uint8Array, data: Bytes): void {
-    const streams = decodeStreams(data);
+  /**
+   * What a member said of its streams; undefined where it is no member. Those of a profile that is not ours are passed over. A stream
+   * that is not named any more is kept, for an announcement may have been overtaken, until there are too many.
+   * Throws `Refused` "malformed".
+   */
+  announced(clientId: Uint8Array, data: Bytes): Announced | undefined {
+    const streams = decodeStreams(data).filter(({ profile }) => profile === this.#profile);
     const peer = this.#peers.get(name(clientId));
-    if (peer === undefined) return;
-    for (const { ssrc, profile, rollover } of streams) {
-      if (profile !== this.#profile || (!peer.ssrcs.has(ssrc) && peer.ssrcs.size >= MAX_STREAMS)) continue;
+    if (peer === undefined) return undefined;
+    const ssrcs = new Set(streams.map(({ ssrc }) => ssrc));
+    const fresh = [...ssrcs].some((ssrc) => !peer.ssrcs.has(ssrc));
+    for (const { ssrc, rollover } of streams) {
       peer.ssrcs.add(ssrc);
       peer.receiver.announce(ssrc, rollover);
     }
+    for (const ssrc of peer.ssrcs) {
+      if (peer.ssrcs.size <= MAX_STREAMS) break;
+      if (ssrcs.has(ssrc)) continue;
+      peer.ssrcs.delete(ssrc);
+      peer.receiver.forget(ssrc);
+    }
+    return { fresh, ssrcs };
   }
 
   /**
@@ -166,7 +198,7 @@ export class SrtpConference<M extends Occupant> {
       return await this.#open(packet, from, now);
     } catch (error) {
       if (!mayCome(error)) throw error;
-      this.#hold({ packet, from, way: from === undefined ? "" : name(from), at: now });
+      this.#hold({ packet, reason: error.reason, from, way: from === undefined ? "" : name(from), at: now });
       return undefined;
     }
   }
@@ -195,11 +227,18 @@ export class SrtpConference<M extends Occupant> {
       if (this.#sender === undefined) this.#sender = new SrtpSender(keys, this.#mode);
       else this.#sender.rekey(keys);
     }
-    this.#waiting = this.#waiting.filter(({ at }) => now < at + HOLD);
+    const still = this.#waiting.filter(({ at }) => now < at + HOLD);
+    this.#lapsed += this.#waiting.filter(({ at, reason }) => reason === "unknown-key" && now >= at + HOLD).length;
+    this.#waiting = still;
     for (const peer of this.#peers.values()) {
       for (const { keys } of peer.keys.filter(({ ends }) => ends <= now)) peer.receiver.dropKeys(keys);
       peer.keys = peer.keys.filter(({ ends }) => ends > now);
     }
+  }
+
+  /** How many packets waited in vain for keys: perhaps a commit has not come. */
+  get lapsed(): number {
+    return this.#lapsed;
   }
 
   /** Packets that wait. */
@@ -247,7 +286,7 @@ export class SrtpConference<M extends Occupant> {
 /** Which refusal counts where several members' streams were tried: the last. */
 const RANK: readonly Reason[] = ["unknown-stream", "malformed", "not-authentic", "not-encrypted", "too-old", "replayed", "unknown-key"];
 
-const mayCome = (error: unknown): boolean =>
+const mayCome = (error: unknown): error is Refused =>
   error instanceof Refused && (error.reason === "unknown-key" || error.reason === "unknown-stream");
 
 const name = (clientId: Uint8Array): string => Array.from(clientId, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -65,6 +65,11 @@ export class SrtpReceiver {
     else known.rollover = Math.max(known.rollover, rollover);
   }
 
+  /** Packets of this stream are refused from now on. */
+  forget(ssrc: number): void {
+    this.#streams.delete(ssrc);
+  }
+
   /** The RTP packet. `used` hears under which keys it is authentic. */
   async unprotect(packet: Bytes, used?: (keys: SessionKeys) => void): Promise<Bytes> {
     // 1.

@@ -1,47 +1,48 @@
 /**
- * SRTP of one conference at work: frames of ours to encoders, packets and transports; packets from transports to decoders and frames.
+ * SRTP of one conference at work: frames of ours to packets and transports; packets from transports to frames.
  * A thin shell: what counts is decided in `SrtpConference`, `RtpOutgoing` and `RtpIncoming`.
  */
 import type { Bytes } from "../worker/crypto_keys.js";
-import type { Occupant } from "./conference_keys.js";
+import { type Occupant, OLD_EPOCH } from "./conference_keys.js";
 import type { PacketTransport } from "./packet_transport.js";
 import { type Reason, Refused } from "./refused.js";
 import { encodePli, readPli } from "./rtcp_pli.js";
 import { RtpIncoming } from "./rtp_incoming.js";
-import { OPUS } from "./rtp_opus.js";
 import { type EncodedFrame, RtpOutgoing } from "./rtp_outgoing.js";
 import { decodeRtp } from "./rtp_packet.js";
 import type { PayloadFormat } from "./rtp_payload.js";
-import { VP8 } from "./rtp_vp8.js";
-import type { MemberPacket, SrtpConference, SrtpEpoch } from "./srtp_conference.js";
+import { HOLD, type MemberPacket, type SrtpConference, type SrtpEpoch } from "./srtp_conference.js";
+import { CODECS_BY_TYPE, type MediaCodec } from "./srtp_formats.js";
 
 /** Milliseconds between two requests for a key frame of one stream. */
 const KEY_FRAME_PAUSE = 500;
 
-/** A frame of somebody's, ready for a decoder. `timestamp`: microseconds. */
-export interface HeardFrame<M> extends EncodedFrame {
+/** A stream of somebody's, whose first packet has come. */
+export interface HeardStream<M> {
   readonly member: M;
   readonly ssrc: number;
-  readonly format: PayloadFormat;
+  readonly codec: MediaCodec;
 }
 
 export interface RoomHooks<M> {
-  frame(heard: HeardFrame<M>): void;
-  /** What all members are to be told of our streams. */
-  announce(data: Bytes): void;
+  /** `stream`: the same object for all frames of a stream. `timestamp`: microseconds. */
+  frame(stream: HeardStream<M>, frame: EncodedFrame): void;
+  /** Its sender has it no more, or is gone. */
+  ended(stream: HeardStream<M>): void;
+  /** All members, or one client that knows nothing of us yet, are to be told of our streams (`announcement`). */
+  announce(to?: Uint8Array): void;
   /** Somebody cannot go on without a key frame of this stream of ours. */
   keyFrame(ssrc: number): void;
+  /** Packets waited in vain for keys: perhaps a commit has not come. */
+  lacking(): void;
 }
 
-interface Listening<M> {
+interface Listening<M> extends HeardStream<M> {
   readonly incoming: RtpIncoming;
-  readonly format: PayloadFormat;
   member: M;
   asked: number;
   timer: ReturnType<typeof setTimeout> | undefined;
 }
-
-const FORMATS: ReadonlyMap<number, PayloadFormat> = new Map([VP8, OPUS].map((format) => [format.payloadType, format]));
 
 export class SrtpRoom<M extends Occupant> {
   readonly #conference: SrtpConference<M>;
@@ -51,6 +52,13 @@ export class SrtpRoom<M extends Occupant> {
   /** By client and SSRC: a stream is one member's. */
   readonly #streams = new Map<string, Listening<M>>();
   readonly #refused = new Map<Reason, number>();
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
+  /** The stream under which we ask for key frames; it has no packets but those. */
+  #asking: number | undefined;
+  #looking = false;
+  #ended = false;
+  sent = 0;
+  received = 0;
 
   constructor(conference: SrtpConference<M>, hooks: RoomHooks<M>) {
     this.#conference = conference;
@@ -62,17 +70,31 @@ export class SrtpRoom<M extends Occupant> {
     return this.#refused;
   }
 
+  /** Who is not among these is gone: also to be said before the keys of a new epoch are derived. */
+  retain(members: readonly M[]): void {
+    this.#conference.retain(members);
+    const present = new Set(members.map(({ clientId }) => clientId.join()));
+    for (const [name, stream] of this.#streams) if (!present.has(stream.member.clientId.join())) this.#drop(name, stream);
+  }
+
   /** New keys: what waited for them goes on, and who has come is told of our streams. */
   async epoch(epoch: SrtpEpoch<M>): Promise<void> {
+    this.retain(epoch.members);
     this.#conference.add(epoch, performance.now());
-    if (epoch.reason === "add" && this.#own.size > 0) this.#hooks.announce(this.#conference.announcement());
+    this.#later(OLD_EPOCH, () => this.#conference.tick(performance.now()));
+    if (epoch.reason === "add" && this.#asking !== undefined) this.#hooks.announce();
     await this.#release();
   }
 
   /** What a member said of its streams. */
   async announced(clientId: Uint8Array, data: Bytes): Promise<void> {
     try {
-      this.#conference.announced(clientId, data);
+      const said = this.#conference.announced(clientId, data);
+      const client = clientId.join();
+      for (const [name, stream] of this.#streams) {
+        if (said !== undefined && stream.member.clientId.join() === client && !said.ssrcs.has(stream.ssrc)) this.#drop(name, stream);
+      }
+      if (said?.fresh === true && this.#asking !== undefined) this.#hooks.announce(clientId);
     } catch (error) {
       this.#count(error);
     }
@@ -90,14 +112,33 @@ export class SrtpRoom<M extends Occupant> {
     this.#transports.delete(transport);
   }
 
+  /** What members are to be told of our streams. */
+  announcement(): Bytes {
+    return this.#conference.announcement();
+  }
+
+  /** Takes part, with a stream of ours to ask for key frames by: who only listens needs one, too. `ssrc` as for `open`. */
+  begin(ssrc: number): void {
+    this.#conference.open(ssrc, performance.now());
+    this.#asking = ssrc;
+    this.#hooks.announce();
+  }
+
   /** Begins a stream of ours and announces it. `ssrc` as `SrtpConference.open` has it. */
   open(ssrc: number, format: PayloadFormat): void {
     this.#conference.open(ssrc, performance.now());
     this.#own.set(ssrc, new RtpOutgoing(ssrc, format, crypto.getRandomValues(new Uint32Array(1))[0]!));
-    this.#hooks.announce(this.#conference.announcement());
+    this.#hooks.announce();
   }
 
-  /** Sends a frame of a stream of ours, on all ways. */
+  /** Ends a stream of ours, for good. */
+  close(ssrc: number): void {
+    if (!this.#own.delete(ssrc)) return;
+    this.#conference.close(ssrc);
+    this.#hooks.announce();
+  }
+
+  /** Sends a frame of a stream of ours, on all ways. Rejects with `Refused`. */
   async send(ssrc: number, frame: EncodedFrame): Promise<void> {
     const stream = this.#own.get(ssrc);
     if (stream === undefined) throw new Refused("unknown-stream", "expected a stream that was opened");
@@ -107,15 +148,27 @@ export class SrtpRoom<M extends Occupant> {
     for (const packet of await Promise.all(sealing)) this.#broadcast(packet);
   }
 
+  /** Asks for a key frame of somebody's stream, unless that was done a moment ago. */
+  needKeyFrame(stream: HeardStream<M>): void {
+    const listening = stream as Listening<M>;
+    const now = performance.now();
+    if (now < listening.asked + KEY_FRAME_PAUSE) return;
+    listening.asked = now;
+    void this.#ask(listening.ssrc);
+  }
+
   /** Lets go of everything. */
   end(): void {
+    this.#ended = true;
     this.#conference.end();
-    for (const { timer } of this.#streams.values()) clearTimeout(timer);
+    for (const timer of this.#timers) clearTimeout(timer);
+    for (const [name, stream] of this.#streams) this.#drop(name, stream);
     for (const transport of this.#transports) this.disconnect(transport);
-    this.#streams.clear();
+    this.#own.clear();
   }
 
   #broadcast(packet: Bytes): void {
+    this.sent += 1;
     for (const transport of this.#transports) transport.send(packet);
   }
 
@@ -123,6 +176,7 @@ export class SrtpRoom<M extends Occupant> {
     try {
       const opened = await this.#conference.receive(packet, from, performance.now());
       if (opened !== undefined) this.#take(opened);
+      else this.#look();
     } catch (error) {
       this.#count(error);
     }
@@ -138,47 +192,75 @@ export class SrtpRoom<M extends Occupant> {
     }
   }
 
+  /** Sees a little later whether keys have come for what waits. */
+  #look(): void {
+    if (this.#looking) return;
+    this.#looking = true;
+    const before = this.#conference.lapsed;
+    this.#later(HOLD, () => {
+      this.#looking = false;
+      this.#conference.tick(performance.now());
+      if (this.#conference.lapsed > before) this.#hooks.lacking();
+    });
+  }
+
   #take({ kind, packet, member }: MemberPacket<M>): void {
+    if (this.#ended) return;
+    this.received += 1;
     if (kind === "rtcp") {
       const asked = readPli(packet);
       if (asked !== undefined && this.#own.has(asked)) this.#hooks.keyFrame(asked);
       return;
     }
     const rtp = decodeRtp(packet);
-    const format = FORMATS.get(rtp.payloadType);
-    if (format === undefined) throw new Refused("malformed", "expected a payload type that we know");
+    const codec = CODECS_BY_TYPE.get(rtp.payloadType);
+    if (codec === undefined) throw new Refused("malformed", "expected a payload type that we know");
     const name = `${member.clientId.join()} ${rtp.ssrc}`;
-    const stream = this.#streams.get(name) ?? { incoming: new RtpIncoming(format), format, member, asked: -Infinity, timer: undefined };
+    const stream = this.#streams.get(name) ?? this.#listen(name, { member, ssrc: rtp.ssrc, codec });
     stream.member = member;
-    this.#streams.set(name, stream);
     stream.incoming.push(rtp, performance.now());
-    this.#drain(stream, rtp.ssrc);
+    this.#drain(stream);
   }
 
-  #drain(stream: Listening<M>, ssrc: number): void {
-    const { incoming, format, member } = stream;
+  #listen(name: string, heard: HeardStream<M>): Listening<M> {
+    const stream = { ...heard, incoming: new RtpIncoming(heard.codec.format), asked: -Infinity, timer: undefined };
+    this.#streams.set(name, stream);
+    return stream;
+  }
+
+  #drop(name: string, stream: Listening<M>): void {
+    clearTimeout(stream.timer);
+    this.#streams.delete(name);
+    this.#hooks.ended(stream);
+  }
+
+  #drain(stream: Listening<M>): void {
+    const { incoming, codec } = stream;
     const now = performance.now();
     for (const { data, keyFrame, ticks } of incoming.take(now)) {
-      this.#hooks.frame({ data, keyFrame, timestamp: Math.round((ticks * 1e6) / format.clockRate), member, ssrc, format });
+      this.#hooks.frame(stream, { data, keyFrame, timestamp: Math.round((ticks * 1e6) / codec.format.clockRate) });
     }
-    if (incoming.needsKeyFrame && now >= stream.asked + KEY_FRAME_PAUSE) {
-      stream.asked = now;
-      void this.#ask(ssrc);
-    }
+    if (incoming.needsKeyFrame) this.needKeyFrame(stream);
     clearTimeout(stream.timer);
     const due = incoming.due();
-    stream.timer = due === undefined ? undefined : setTimeout(() => this.#drain(stream, ssrc), Math.max(0, due - now) + 1);
+    stream.timer = due === undefined ? undefined : setTimeout(() => this.#drain(stream), Math.max(0, due - now) + 1);
   }
 
-  /** Asks for a key frame, under a stream of ours: who sends nothing needs one for this alone. */
-  async #ask(stream: number): Promise<void> {
-    const [own] = this.#own.keys();
-    if (own === undefined) return;
+  async #ask(ssrc: number): Promise<void> {
+    if (this.#asking === undefined) return;
     try {
-      this.#broadcast(await this.#conference.protect(encodePli(own, stream), performance.now()));
+      this.#broadcast(await this.#conference.protect(encodePli(this.#asking, ssrc), performance.now()));
     } catch (error) {
       this.#count(error);
     }
+  }
+
+  #later(milliseconds: number, work: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      work();
+    }, milliseconds);
+    this.#timers.add(timer);
   }
 
   #count(error: unknown): void {

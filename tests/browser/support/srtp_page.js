@@ -1,0 +1,128 @@
+/** What tests of SRTP sessions run in a person's page, after call_page.js: sessions of conferences, ways for packets, pictures that come. */
+
+const sessions = {};
+const pcs = {};
+const outgoing = {};
+const OPTIONS = { ordered: false, maxRetransmits: 0, negotiated: true, id: 0 };
+
+/** A page in the middle: what it does to the packets of a port pair, and what it has seen of them. */
+const middles = {};
+
+async function gathered(pc) {
+  while (pc.iceGatheringState !== "complete") await new Promise((resolve) => setTimeout(resolve, 10));
+  return { type: pc.localDescription.type, sdp: pc.localDescription.sdp };
+}
+
+/** The colour in the middle of an element or canvas. */
+function colourOf(source, width, height) {
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d");
+  context.drawImage(source, 0, 0);
+  return Array.from(context.getImageData(width / 2, height / 2, 1, 1).data.slice(0, 3));
+}
+
+/** Looks at each frame that comes of a stream. */
+async function watch(entry, incoming) {
+  for await (const frame of incoming.frames()) {
+    entry.frames += 1;
+    entry.at.push(performance.now());
+    const colour = colourOf(frame, frame.displayWidth, frame.displayHeight);
+    frame.close();
+    entry.colour = colour;
+    entry.colours.push(colour);
+  }
+}
+
+globalThis.srtp = {
+  sessions,
+  outgoing,
+  /** Begins; what others send is looked at frame by frame, drawn on a canvas, or played as a track. */
+  begin: async (name, { conference, take = "frames", ...options }) => {
+    const session = await globalThis.calls[conference].srtp(options);
+    const seen = { session, streams: [], events: [], errors: [] };
+    sessions[name] = seen;
+    session.addEventListener("error", ({ detail }) => seen.errors.push(detail.message));
+    session.addEventListener("ended", () => seen.events.push("ended"));
+    session.addEventListener("gone", ({ detail }) => seen.streams.filter(({ incoming }) => incoming === detail).forEach((entry) => (entry.gone = true)));
+    session.addEventListener("stream", ({ detail }) => {
+      const entry = { incoming: detail, frames: 0, colour: null, colours: [], at: [], gone: false };
+      seen.streams.push(entry);
+      if (take === "frames") void watch(entry, detail);
+      if (take === "canvas") {
+        entry.canvas = document.body.appendChild(document.createElement("canvas"));
+        detail.show(entry.canvas);
+      }
+      if (take === "track") {
+        entry.video = document.body.appendChild(Object.assign(document.createElement("video"), { muted: true, autoplay: true }));
+        entry.video.srcObject = new MediaStream([detail.track()]);
+      }
+    });
+  },
+  send: async (name, colour, options = {}) => {
+    const sent = await sessions[name].session.send(globalThis.media.drawing(colour), options);
+    const events = [];
+    sent.addEventListener("ended", ({ detail }) => events.push(detail.error?.code ?? "ended"));
+    outgoing[name] = { sent, events };
+    return { ssrc: sent.ssrc, codec: sent.codec, kind: sent.kind };
+  },
+  /** A connection whose channel is the session's, or a middle's. */
+  channel: async (name, pc, { from, middle } = {}) => {
+    pcs[pc] = new RTCPeerConnection();
+    const channel = pcs[pc].createDataChannel("srtp", OPTIONS);
+    if (middle !== undefined) return void srtp.between(name, channel, middle);
+    sessions[name].session.connect(channel, from === undefined ? {} : { from: new Uint8Array(from) });
+  },
+  /** Packets of a session pass through the page here, which does with them what `middle` says. */
+  between: (name, channel, middle) => {
+    const { port1, port2 } = new MessageChannel();
+    const state = { past: [], mode: middle };
+    middles[name] = state;
+    channel.binaryType = "arraybuffer";
+    const out = (packet) => channel.readyState === "open" && channel.send(packet);
+    const alter = (packet) => packet.map((byte, at) => (at === packet.length - 20 ? byte ^ 1 : byte));
+    const pass = (packet) => {
+      state.past.push(packet);
+      if (state.mode === "tamper") return [alter(packet)];
+      if (state.mode === "replay") return [packet, packet, state.past[Math.floor(Math.random() * state.past.length)]];
+      if (state.mode === "swap") return [new Uint8Array([...packet.subarray(0, 12), ...state.past[0].subarray(12)])];
+      if (state.mode === "mixed") return [alter(packet), packet, packet];
+      return [packet];
+    };
+    port1.onmessage = ({ data }) => pass(new Uint8Array(data)).forEach(out);
+    channel.onmessage = ({ data }) => port1.postMessage(new Uint8Array(data));
+    sessions[name].session.connect(port2);
+  },
+  mode: (name, mode) => {
+    middles[name].mode = mode;
+  },
+  /** Packets that passed a middle. */
+  passed: (name) => middles[name].past.map((packet) => Array.from(packet)),
+  offer: async (pc) => {
+    await pcs[pc].setLocalDescription();
+    return gathered(pcs[pc]);
+  },
+  answer: async (pc, offer) => {
+    await pcs[pc].setRemoteDescription(offer);
+    await pcs[pc].setLocalDescription();
+    return gathered(pcs[pc]);
+  },
+  answered: (pc, answer) => pcs[pc].setRemoteDescription(answer),
+  seen: async (name) =>
+    sessions[name].streams.map(({ incoming, frames, colour, gone, canvas, video }) => {
+      if (canvas !== undefined && canvas.width > 0) colour = colourOf(canvas, canvas.width, canvas.height);
+      if (video !== undefined && video.videoWidth > 0) [colour, frames] = [colourOf(video, video.videoWidth, video.videoHeight), video.getVideoPlaybackQuality().totalVideoFrames];
+      const { member, ssrc, codec, kind } = incoming;
+      return { from: member.identity, ssrc, codec, kind, frames, colour, gone };
+    }),
+  /** All colours that were seen of somebody, and the longest time between two frames, in milliseconds; counted from now on again. */
+  watched: (name, from) => {
+    const entry = sessions[name].streams.findLast(({ incoming, gone }) => incoming.member.identity === from && !gone);
+    if (entry === undefined) return { frames: 0, colours: [], longest: 0 };
+    const at = entry.at.splice(0, Math.max(0, entry.at.length - 1));
+    const gaps = at.slice(1).map((time, place) => time - at[place]);
+    return { frames: at.length, colours: entry.colours.splice(0), longest: Math.max(0, ...gaps) };
+  },
+  counts: (name) => sessions[name].session.counts(),
+  state: (name) => ({ ended: sessions[name].session.ended, errors: sessions[name].errors, events: sessions[name].events }),
+  stop: (name) => sessions[name].session.stop(),
+};

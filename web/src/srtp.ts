@@ -1,0 +1,269 @@
+/**
+ * SRTP of a conference, as pages use it: ways for packets in, media in, media out. Keys, packets, encoders and decoders are in the media
+ * worker; what goes through the page is media that it has anyway, and packets that are protected.
+ */
+import type { SrtpProfile } from "./conference_values.js";
+import { publicError, RoomkeyError } from "./errors.js";
+import { disposable, TypedEventTarget } from "./events.js";
+import { Failure } from "./failure.js";
+import { pumpVideo, trackFrames } from "./frame_source.js";
+import type { MediaLink } from "./media_link.js";
+import { relayed } from "./packet_relay.js";
+import type { CallOptions } from "./roomkey.js";
+import { type SrtpCounts, SrtpIncoming, SrtpOutgoing } from "./srtp_media.js";
+import type { EncodingValue, SrtpReport, SrtpRequest } from "./srtp_protocol.js";
+import { toMember } from "./values.js";
+
+/** How a session's packets are protected: the same for all members. */
+export interface SrtpOptions extends CallOptions {
+  /** By default "SRTP_AEAD_AES_128_GCM". */
+  readonly profile?: SrtpProfile;
+  /** Whether packets name their epoch (RFC 3711's MKI, two bytes); by default they do. Without it for endpoints that know none. */
+  readonly mki?: boolean;
+}
+
+/** Whose way it is. */
+export interface SrtpConnectOptions {
+  /** The client (`Member.clientId`) at the other end, if it is one: packets of others' streams are refused. Without it: of any member. */
+  readonly from?: Uint8Array;
+}
+
+/** How media of ours is encoded. */
+export interface SrtpSendOptions extends CallOptions {
+  /** By default "vp8", of sound "opus". */
+  readonly codec?: string;
+  /** Bits a second; by default 1,000,000, of sound 32,000. */
+  readonly bitrate?: number;
+  /** Pictures a second, by default 30. */
+  readonly framerate?: number;
+}
+
+/** Events of a session. */
+export interface SrtpSessionEvents {
+  /** Somebody's stream, of which packets come. */
+  stream: SrtpIncoming;
+  /** A stream whose sender has it no more, or is gone. */
+  gone: SrtpIncoming;
+  /** The session is over: by `stop`, or with the conference. */
+  ended: undefined;
+  /** A failure in the background. */
+  error: RoomkeyError;
+}
+
+/** @internal */
+export interface SrtpUse {
+  readonly conference: number;
+  /** Has the media worker get the conference's SRTP keys for this session; answers the profile's number. */
+  readonly begin: (session: number, profile: SrtpProfile) => Promise<number>;
+  readonly end: (session: number) => Promise<void>;
+}
+
+const VIDEO: EncodingValue = { codec: "vp8", bitrate: 1_000_000, framerate: 30 };
+const AUDIO: EncodingValue = { codec: "opus", bitrate: 32_000, framerate: 0 };
+
+/** @internal See `Conference.srtp`. */
+export async function beginSrtp(link: MediaLink, use: SrtpUse, { profile = "SRTP_AEAD_AES_128_GCM", mki = true }: SrtpOptions): Promise<SrtpSession> {
+  return SrtpSession.begin(link, use, profile, mki);
+}
+
+type Ask = SrtpRequest extends infer R ? (R extends SrtpRequest ? Omit<R, "kind" | "session"> : never) : never;
+
+/** Media of a conference in SRTP packets: see `Conference.srtp`. */
+export class SrtpSession extends TypedEventTarget<SrtpSessionEvents> {
+  readonly profile: SrtpProfile;
+  readonly #link: MediaLink;
+  readonly #use: SrtpUse;
+  readonly #number: number;
+  readonly #ways = new Map<RTCDataChannel | MessagePort, number>();
+  readonly #outgoing = new Map<number, SrtpOutgoing>();
+  readonly #opening = new Map<number, { resolve(ssrc: number): void; reject(error: RoomkeyError): void }>();
+  readonly #incoming = new Map<number, SrtpIncoming>();
+  readonly #counting: ((counts: SrtpCounts | undefined) => void)[] = [];
+  #nextWay = 1;
+  #nextStream = 1;
+  #ended = false;
+
+  private constructor(link: MediaLink, use: SrtpUse, profile: SrtpProfile) {
+    super();
+    this.profile = profile;
+    this.#link = link;
+    this.#use = use;
+    this.#number = link.addSession((report) => this.#hear(report));
+  }
+
+  /** @internal */
+  static async begin(link: MediaLink, use: SrtpUse, name: SrtpProfile, mki: boolean): Promise<SrtpSession> {
+    const session = new SrtpSession(link, use, name);
+    try {
+      const profile = await use.begin(session.#number, name);
+      session.#ask({ ask: "start", conference: use.conference, profile, mki });
+    } catch (error) {
+      link.removeSession(session.#number);
+      throw error;
+    }
+    return session;
+  }
+
+  /** What members send that packets have come of. */
+  get streams(): readonly SrtpIncoming[] {
+    return [...this.#incoming.values()];
+  }
+
+  /** Whether it is over. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /**
+   * Sends and takes packets by this channel from now on: one to a member's page (`from`), or to a relay. It is to be made with
+   * `{ ordered: false, maxRetransmits: 0 }` and connected in the same task: then it goes to the worker, where the browser can do that
+   * (Chromium), and is of no use here any more. Else packets pass through this page, protected. Of a port, each message is one packet.
+   *
+   * Throws "bad-argument", "closed".
+   */
+  connect(channel: RTCDataChannel | MessagePort, { from }: SrtpConnectOptions = {}): void {
+    this.#expectOpen();
+    const isChannel = channel instanceof RTCDataChannel;
+    if (!isChannel && !(channel instanceof MessagePort)) throw wrong("channel", "an RTCDataChannel or MessagePort");
+    if (this.#ways.has(channel)) throw wrong("channel", "one that is not connected yet");
+    const way = this.#nextWay++;
+    const request = { ask: "connect", way, from: from?.slice() } as const;
+    try {
+      this.#ask({ ...request, channel }, [channel as unknown as Transferable]);
+    } catch (error) {
+      if (!isChannel || !(error instanceof DOMException || error instanceof TypeError)) throw error;
+      const port = relayed(channel, () => this.disconnect(channel)); // this browser, or this channel, cannot be transferred
+      this.#ask({ ...request, channel: port }, [port]);
+    }
+    this.#ways.set(channel, way);
+  }
+
+  /** Uses a channel no more. One that is not connected is no error. */
+  disconnect(channel: RTCDataChannel | MessagePort): void {
+    const way = this.#ways.get(channel);
+    if (way !== undefined && !this.#ended) this.#ask({ ask: "disconnect", way });
+    this.#ways.delete(channel);
+  }
+
+  /**
+   * Sends a track, or frames as they come (WebCodecs; the stream goes to the worker), on all ways, to all members. Resolves when it is
+   * announced; others see it from their next packet on.
+   *
+   * Rejects with "browser-too-old" (`details.missing`), "bad-argument" for a codec that is none of ours, "closed".
+   */
+  async send(
+    source: MediaStreamTrack | ReadableStream<VideoFrame> | ReadableStream<AudioData>,
+    options: SrtpSendOptions & { readonly kind?: "audio" | "video" } = {},
+  ): Promise<SrtpOutgoing> {
+    this.#expectOpen();
+    options.signal?.throwIfAborted();
+    const isTrack = source instanceof MediaStreamTrack;
+    if (!isTrack && !(source instanceof ReadableStream)) throw wrong("source", "a MediaStreamTrack or a ReadableStream of frames");
+    const kind = isTrack ? (source.kind as "audio" | "video") : (options.kind ?? "video");
+    const defaults = kind === "audio" ? AUDIO : VIDEO;
+    const encoding = {
+      codec: options.codec ?? defaults.codec,
+      bitrate: options.bitrate ?? defaults.bitrate,
+      framerate: options.framerate ?? defaults.framerate,
+    };
+    const stream = this.#nextStream++;
+    const frames = isTrack ? trackFrames(source) : source;
+    if (frames === undefined && kind === "audio") {
+      throw publicError(new Failure("browser-too-old", "expected MediaStreamTrackProcessor", { missing: "MediaStreamTrackProcessor" }));
+    }
+    const opened = new Promise<number>((resolve, reject) => this.#opening.set(stream, { resolve, reject }));
+    this.#ask({ ask: "send", stream, encoding, source: frames }, frames === undefined ? [] : [frames as unknown as Transferable]);
+    const ssrc = await opened;
+    const outgoing = new SrtpOutgoing(kind, encoding.codec, ssrc, () => this.#unsend(stream));
+    this.#outgoing.set(stream, outgoing);
+    if (frames === undefined) {
+      const end = await pumpVideo(source as MediaStreamTrack, (frame) => this.#ask({ ask: "frame", stream, frame }, [frame as unknown as Transferable]));
+      outgoing.addEventListener("ended", end, { once: true });
+    }
+    return outgoing;
+  }
+
+  /** How many packets were sent, taken, and refused, by reason: "replayed", "not-authentic", "unknown-stream", ... Rejects with "closed". */
+  counts(): Promise<SrtpCounts> {
+    this.#expectOpen();
+    return new Promise((resolve, reject) => {
+      this.#counting.push((counts) => (counts === undefined ? reject(closed()) : resolve(counts)));
+      this.#ask({ ask: "counts" });
+    });
+  }
+
+  /** Nothing is sent or taken any more, and the keys are forgotten. */
+  async stop(): Promise<void> {
+    if (this.#ended) return;
+    this.#ask({ ask: "stop" });
+    this.#end();
+    await this.#use.end(this.#number);
+  }
+
+  #unsend(stream: number): void {
+    if (!this.#ended) this.#ask({ ask: "unsend", stream });
+  }
+
+  #hear(report: SrtpReport): void {
+    if (report.told === "stream") {
+      const { stream, ssrc, codec } = report;
+      const show = (target: Extract<Ask, { ask: "show" }>["target"]): void => {
+        this.#expectOpen();
+        this.#ask({ ask: "show", stream, target }, [target as unknown as Transferable]);
+      };
+      const incoming = new SrtpIncoming(toMember(report.member), report.media, codec, ssrc, show);
+      this.#incoming.set(stream, incoming);
+      this.emit("stream", incoming);
+    } else if (report.told === "stream-ended") {
+      const incoming = this.#incoming.get(report.stream);
+      this.#incoming.delete(report.stream);
+      if (incoming !== undefined) this.emit("gone", incoming);
+    } else if (report.told === "sending") {
+      this.#opening.get(report.stream)?.resolve(report.ssrc);
+      this.#opening.delete(report.stream);
+    } else if (report.told === "unsent") {
+      this.#unsent(report.stream, report.error === undefined ? undefined : new RoomkeyError(report.error));
+    } else if (report.told === "counts") {
+      this.#counting.shift()?.(Object.freeze(report.counts));
+    } else if (report.told === "error") {
+      this.emit("error", new RoomkeyError(report.error));
+    } else if (!this.#ended) {
+      this.#end();
+    }
+  }
+
+  #unsent(stream: number, error: RoomkeyError | undefined): void {
+    this.#opening.get(stream)?.reject(error ?? closed());
+    this.#opening.delete(stream);
+    const outgoing = this.#outgoing.get(stream);
+    this.#outgoing.delete(stream);
+    outgoing?.emit("ended", { error });
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.#link.removeSession(this.#number);
+    for (const stream of [...this.#opening.keys(), ...this.#outgoing.keys()]) this.#unsent(stream, undefined);
+    for (const settle of this.#counting.splice(0)) settle(undefined);
+    for (const [number, incoming] of this.#incoming) {
+      this.#incoming.delete(number);
+      this.emit("gone", incoming);
+    }
+    this.emit("ended", undefined);
+  }
+
+  #expectOpen(): void {
+    if (this.#ended) throw closed();
+  }
+
+  #ask(ask: Ask, transfer: Transferable[] = []): void {
+    this.#link.ask({ kind: "srtp", session: this.#number, ...ask } as SrtpRequest, transfer);
+  }
+}
+
+/** Stops at the end of an `await using` block. */
+export interface SrtpSession extends AsyncDisposable {}
+disposable(SrtpSession, "stop");
+
+const wrong = (field: string, expected: string): RoomkeyError => publicError(new Failure("bad-argument", `${field}: expected ${expected}`, { field }));
+const closed = (): RoomkeyError => publicError(new Failure("closed", "expected a session that goes on"));

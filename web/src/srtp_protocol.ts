@@ -1,0 +1,62 @@
+/** What the page and the media worker say to each other about SRTP: ways, sources and targets of media, never keys. */
+import type { PlainError } from "./protocol.js";
+import type { Member, Wire } from "./values.js";
+
+/** Which media a stream has. */
+export type MediaKind = "audio" | "video";
+
+/** How a source is encoded. */
+export interface EncodingValue {
+  /** A name of srtp_formats.ts. */
+  readonly codec: string;
+  /** Bits a second. */
+  readonly bitrate: number;
+  /** Pictures a second. */
+  readonly framerate: number;
+}
+
+/** Where what is decoded goes. */
+export type MediaTarget = OffscreenCanvas | WritableStream<VideoFrame> | WritableStream<AudioData>;
+
+/** Page to media worker. `session` is a number of the page's, which the roomkey worker's keys name, too. */
+export type SrtpRequest = { readonly kind: "srtp"; readonly session: number } & (
+  | { readonly ask: "start"; readonly conference: number; readonly profile: number; readonly mki: boolean }
+  | { readonly ask: "stop" }
+  /** A way for packets; `from`: the client at its other end, if it is one. */
+  | { readonly ask: "connect"; readonly way: number; readonly channel: RTCDataChannel | MessagePort; readonly from: Uint8Array | undefined }
+  | { readonly ask: "disconnect"; readonly way: number }
+  /** Frames come by the stream, or one by one ("frame"). */
+  | {
+      readonly ask: "send";
+      readonly stream: number;
+      readonly encoding: EncodingValue;
+      readonly source: ReadableStream<VideoFrame> | ReadableStream<AudioData> | undefined;
+    }
+  | { readonly ask: "frame"; readonly stream: number; readonly frame: VideoFrame | AudioData }
+  | { readonly ask: "unsend"; readonly stream: number }
+  /** What a member sends goes to a target from now on, and to none before. */
+  | { readonly ask: "show"; readonly stream: number; readonly target: MediaTarget }
+  | { readonly ask: "counts" }
+);
+
+/** How many packets were sent, taken, and refused by reason. */
+export interface CountsValue {
+  readonly sent: number;
+  readonly received: number;
+  readonly refused: Readonly<Record<string, number>>;
+}
+
+/** Media worker to page. */
+export type SrtpReport = { readonly kind: "srtp"; readonly session: number } & (
+  /** A member's stream; its number is the worker's. */
+  | { readonly told: "stream"; readonly stream: number; readonly member: Wire<Member>; readonly ssrc: number; readonly media: MediaKind; readonly codec: string }
+  | { readonly told: "stream-ended"; readonly stream: number }
+  /** A stream of ours is announced; its number is the page's. */
+  | { readonly told: "sending"; readonly stream: number; readonly ssrc: number }
+  /** A stream of ours is no more; with an error where nobody asked for that. */
+  | { readonly told: "unsent"; readonly stream: number; readonly error: PlainError | undefined }
+  | { readonly told: "counts"; readonly counts: CountsValue }
+  | { readonly told: "error"; readonly error: PlainError }
+  /** The conference has ended, or its handle has. */
+  | { readonly told: "ended" }
+);
