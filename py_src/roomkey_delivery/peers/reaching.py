@@ -1,7 +1,8 @@
 """One request to another domain's service: bounded, and never to an address inside (attack S14).
 
 1. Where the operator did not configure the address, it is https, its name resolves here, every address must be public,
-   and the connection goes to the address that was checked.
+   and the connection goes to the address that was checked. It serves this request alone: a certificate was shown for
+   this name, and connections are kept by address, which other names may lead to.
 2. No redirects, nothing packed, bytes and seconds limited.
 """
 
@@ -59,7 +60,7 @@ async def exchange(
         async with asyncio.timeout(seconds):
             if public:
                 host, url = await _public(url)
-                fields["host"] = host
+                fields |= {"host": host, "connection": "close"}
                 extensions["sni_hostname"] = str(urlsplit(f"//{host}").hostname)
             request = http.build_request(
                 method, url, headers=fields, content=content, extensions=extensions, timeout=seconds
