@@ -37,21 +37,33 @@ def begins(person: Person, name: str, **options: Any) -> None:
     person.do("await srtp.begin(values.name, values.options)", {"name": name, "options": options})
 
 
-def connects(one: Person, other: Person, name: str, *, middle: str | None = None, bound: bool = False) -> None:
+def connects(
+    one: Person, other: Person, name: str, *, middle: str | None = None, bound: bool = False, again: str = ""
+) -> None:
     """A data channel between two sessions of this name. `middle`: what the first one's page does to packets on the way.
 
-    `bound`: each end takes packets of the other's client alone.
+    `bound`: each end takes packets of the other's client alone. `again` tells it from an earlier one.
     """
-    pc = f"{name} {one.name} {other.name}"
+    pc = f"{name} {one.name} {other.name} {again}"
     for person, far, spoilt in ((one, other, middle), (other, one, None)):
         options: dict[str, Any] = {} if spoilt is None else {"middle": spoilt}
         if bound:
             options["from"] = client_of(person, name, far)
-        values = {"name": name, "pc": pc, "options": options}
-        person.do("await srtp.channel(values.name, values.pc, values.options)", values)
+        person.do("await srtp.channel(...values)", [name, pc, options])
+    negotiate(one, other, pc)
+
+
+def negotiate(one: Person, other: Person, pc: str) -> None:
+    """Connects two ends of a channel."""
     offer = one.do("srtp.offer(values)", pc)
     answer = other.do("srtp.answer(values.pc, values.offer)", {"pc": pc, "offer": offer})
     one.do("await srtp.answered(values.pc, values.answer)", {"pc": pc, "answer": answer})
+
+
+def passed(person: Person, name: str, way: str = "past") -> dict[str, Any]:
+    """The RTP packets that passed a person's middle, or (`way` "came") came to it: count and epochs."""
+    found: dict[str, Any] = person.do("srtp.passed(...values)", [name, way])
+    return found
 
 
 def client_of(person: Person, call: str, other: Person) -> list[int]:

@@ -3,6 +3,7 @@
 const sessions = {};
 const pcs = {};
 const outgoing = {};
+const relays = {};
 const OPTIONS = { ordered: false, maxRetransmits: 0, negotiated: true, id: 0 };
 
 /** A page in the middle: what it does to the packets of a port pair, and what it has seen of them. */
@@ -36,6 +37,7 @@ async function watch(entry, incoming) {
 globalThis.srtp = {
   sessions,
   outgoing,
+  relays,
   /** Begins; what others send is looked at frame by frame, drawn on a canvas, or played as a track. */
   begin: async (name, { conference, take = "frames", ...options }) => {
     const session = await globalThis.calls[conference].srtp(options);
@@ -75,7 +77,7 @@ globalThis.srtp = {
   /** Packets of a session pass through the page here, which does with them what `middle` says. */
   between: (name, channel, middle) => {
     const { port1, port2 } = new MessageChannel();
-    const state = { past: [], mode: middle };
+    const state = { past: [], came: [], mode: middle };
     middles[name] = state;
     channel.binaryType = "arraybuffer";
     const out = (packet) => channel.readyState === "open" && channel.send(packet);
@@ -89,14 +91,21 @@ globalThis.srtp = {
       return [packet];
     };
     port1.onmessage = ({ data }) => pass(new Uint8Array(data)).forEach(out);
-    channel.onmessage = ({ data }) => port1.postMessage(new Uint8Array(data));
+    channel.onmessage = ({ data }) => {
+      state.came.push(new Uint8Array(data));
+      port1.postMessage(new Uint8Array(data));
+    };
     sessions[name].session.connect(port2);
   },
   mode: (name, mode) => {
     middles[name].mode = mode;
   },
-  /** Packets that passed a middle. */
-  passed: (name) => middles[name].past.map((packet) => Array.from(packet)),
+  /** The RTP packets that passed a middle, or came back to it: how many, and the epochs that they name. */
+  passed: (name, way = "past") => {
+    const packets = middles[name][way].filter(([, type]) => type < 192 || type > 223);
+    const epochs = new Set(packets.map((packet) => packet.at(-2) * 256 + packet.at(-1))); // of AES-GCM the MKI is the end
+    return { count: packets.length, epochs: [...epochs].sort((left, right) => left - right) };
+  },
   offer: async (pc) => {
     await pcs[pc].setLocalDescription();
     return gathered(pcs[pc]);
@@ -121,6 +130,17 @@ globalThis.srtp = {
     const at = entry.at.splice(0, Math.max(0, entry.at.length - 1));
     const gaps = at.slice(1).map((time, place) => time - at[place]);
     return { frames: at.length, colours: entry.colours.splice(0), longest: Math.max(0, ...gaps) };
+  },
+  /** Comes into a room of a relay: "", or the code of why not. */
+  relay: async (name, url, hash) => {
+    try {
+      const relay = await sessions[name].session.relay(url, { certificateHashes: hash.length === 0 ? [] : [new Uint8Array(hash)] });
+      relays[name] = { relay, events: [] };
+      relay.addEventListener("ended", ({ detail }) => relays[name].events.push(detail.error?.code ?? "closed"));
+      return "";
+    } catch (error) {
+      return error.code ?? String(error);
+    }
   },
   counts: (name) => sessions[name].session.counts(),
   state: (name) => ({ ended: sessions[name].session.ended, errors: sessions[name].errors, events: sessions[name].events }),

@@ -70,6 +70,11 @@ export class SrtpRoom<M extends Occupant> {
     return this.#refused;
   }
 
+  /** Whether others know of us. */
+  get begun(): boolean {
+    return this.#asking !== undefined;
+  }
+
   /** Who is not among these is gone: also to be said before the keys of a new epoch are derived. */
   retain(members: readonly M[]): void {
     this.#conference.retain(members);

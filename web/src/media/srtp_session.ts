@@ -8,12 +8,14 @@ import type { EncodingValue, MediaTarget, SrtpReport, SrtpRequest } from "../srt
 import type { Bytes } from "../worker/crypto_keys.js";
 import type { KeyPort, SrtpListener, WireMember } from "./key_port.js";
 import { type ClosingTransport, DataChannelTransport, PortTransport } from "./packet_transport.js";
+import { RelayTransport } from "./relay_transport.js";
 import { SrtpConference } from "./srtp_conference.js";
 import { CODECS, type MediaFrame } from "./srtp_formats.js";
 import { SessionKeys, SRTP_PROFILES } from "./srtp_kdf.js";
 import { type HeardStream, SrtpRoom } from "./srtp_room.js";
 import { Shown } from "./srtp_shown.js";
 import { Sending } from "./srtp_sending.js";
+import { encodeStreams } from "./srtp_streams.js";
 
 /** Streams of one conference, ever: they share the low bits of an SSRC. */
 const MAX_STREAMS_EVER = 2n ** 20n;
@@ -44,7 +46,6 @@ export class SrtpSessions implements SrtpListener {
     const { session } = request;
     if (request.ask !== "start") {
       this.#sessions.get(session)?.hear(request);
-      if (request.ask === "stop") this.end(session);
       return;
     }
     if (this.#keys === undefined || this.#sessions.has(session)) return;
@@ -78,6 +79,8 @@ class SrtpSession {
   readonly #tell: (told: Told) => void;
   readonly #room: SrtpRoom<WireMember>;
   readonly #ways = new Map<number, ClosingTransport>();
+  /** Relays that have not answered yet. */
+  readonly #opening = new Set<number>();
   readonly #sending = new Map<number, Sending>();
   readonly #shown = new Map<HeardStream<WireMember>, Shown>();
   readonly #begun: Promise<void>;
@@ -120,12 +123,21 @@ class SrtpSession {
 
   hear(request: SrtpRequest): void {
     if (request.ask === "connect") this.#connect(request);
+    else if (request.ask === "relay") void this.#relay(request);
     else if (request.ask === "disconnect") this.#disconnect(request.way);
     else if (request.ask === "send") void this.#send(request);
     else if (request.ask === "frame") this.#pass(request);
     else if (request.ask === "unsend") this.#unsend(request.stream, undefined);
     else if (request.ask === "show") this.#show(request.stream, request.target);
     else if (request.ask === "counts") this.#count();
+    else if (request.ask === "stop") this.#leave();
+  }
+
+  /** The others are told that there is nothing of us any more; the port keeps order, so that no earlier word comes after it. */
+  #leave(): void {
+    if (this.#ended) return;
+    if (this.#room.begun) this.#port.announce(this.conference, encodeStreams([])).catch(() => undefined); // who is gone shows by itself, too
+    this.end();
   }
 
   end(): void {
@@ -134,6 +146,7 @@ class SrtpSession {
     this.#room.end();
     for (const sending of this.#sending.values()) sending.end();
     this.#sending.clear();
+    for (const way of this.#ways.values()) way.close?.();
     this.#ways.clear();
     this.#tell({ told: "ended" });
   }
@@ -147,9 +160,33 @@ class SrtpSession {
     void transport.closed.then(() => this.#disconnect(way));
   }
 
+  async #relay({ way, url, hashes }: Asked<"relay">): Promise<void> {
+    this.#opening.add(way);
+    try {
+      const transport = await RelayTransport.open(url, hashes);
+      if (this.#ended || !this.#opening.delete(way)) {
+        transport.close();
+        return;
+      }
+      this.#ways.set(way, transport);
+      this.#room.connect(transport);
+      this.#tell({ told: "relaying", way });
+      await transport.closed;
+      if (this.#ended || !this.#ways.has(way)) return; // the page wanted that
+      this.#disconnect(way);
+      throw new Failure("relay-unreachable", "expected the relay to go on, it ended", { origin: new URL(url).origin });
+    } catch (error) {
+      this.#opening.delete(way);
+      this.#tell({ told: "relay-ended", way, error: failure(error).plain() });
+    }
+  }
+
   #disconnect(way: number): void {
+    this.#opening.delete(way);
     const transport = this.#ways.get(way);
-    if (transport !== undefined) this.#room.disconnect(transport);
+    if (transport === undefined) return;
+    this.#room.disconnect(transport);
+    transport.close?.();
     this.#ways.delete(way);
   }
 

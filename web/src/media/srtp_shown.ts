@@ -39,9 +39,19 @@ export class Shown {
     this.#seeking = false;
     this.#decoder ??= this.#codec.decoder(
       (decoded) => (this.#put === undefined ? decoded.close() : this.#put(decoded)),
-      () => this.#needKeyFrame(),
+      () => this.#seek(),
     );
-    this.#decoder.decode(frame);
+    try {
+      this.#decoder.decode(frame);
+    } catch (error) {
+      if (!(error instanceof DOMException)) throw error;
+      this.#seek(); // a member may send anything
+    }
+  }
+
+  #seek(): void {
+    this.#seeking = true;
+    this.#needKeyFrame();
   }
 
   end(): void {
