@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,15 @@ class Told:
 
     def end(self, conference: int) -> None:
         self.ended.append(conference)
+
+    def srtp(self, value: dict[str, Any], keys: Sequence[tuple[bytes, bytes]]) -> None:
+        raise AssertionError("no SRTP here")
+
+    def srtp_end(self, session: int) -> None:
+        raise AssertionError("no SRTP here")
+
+    def streams(self, conference: int, client: bytes, data: bytes) -> None:
+        raise AssertionError("no SRTP here")
 
     @property
     def last(self) -> dict[str, Any]:
