@@ -209,6 +209,9 @@ CODES: dict[str, Code] = {
     "service-unreachable": Code(
         "service", True, "The delivery service does not answer; check the address and your connection."
     ),
+    "relay-unreachable": Code(
+        "service", True, "The relay for sound and pictures does not answer; check its address and your connection."
+    ),
     "origin-not-allowed": Code("service", False, "The delivery service does not accept requests from this website."),
     "timeout": Code("service", True, "The delivery service took too long to answer."),
     "in-use-in-another-tab": Code(

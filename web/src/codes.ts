@@ -114,6 +114,7 @@ export type RoomkeyErrorCode =
   | "no-such-member"
   | "no-such-message"
   | "service-unreachable"
+  | "relay-unreachable"
   | "origin-not-allowed"
   | "timeout"
   | "in-use-in-another-tab"
@@ -243,6 +244,7 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "no-such-member": { fault: "caller", retryable: false, sentence: "This person is not in the conference." },
   "no-such-message": { fault: "caller", retryable: false, sentence: "This message is not stored here." },
   "service-unreachable": { fault: "service", retryable: true, sentence: "The delivery service does not answer; check the address and your connection." },
+  "relay-unreachable": { fault: "service", retryable: true, sentence: "The relay for sound and pictures does not answer; check its address and your connection." },
   "origin-not-allowed": { fault: "service", retryable: false, sentence: "The delivery service does not accept requests from this website." },
   "timeout": { fault: "service", retryable: true, sentence: "The delivery service took too long to answer." },
   "in-use-in-another-tab": { fault: "caller", retryable: true, sentence: "This identity is open already, perhaps in another tab; close it there first." },

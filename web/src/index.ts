@@ -43,6 +43,7 @@ export type {
 } from "./conference_values.js";
 export type { FrameSample, ProtectedStream, ProtectOptions, Protection, ProtectionEvents } from "./protection.js";
 export type { SrtpConnectOptions, SrtpOptions, SrtpSendOptions, SrtpSession, SrtpSessionEvents } from "./srtp.js";
+export type { SrtpRelay, SrtpRelayEvents, SrtpRelayOptions } from "./srtp_relay.js";
 export type { SrtpCounts, SrtpIncoming, SrtpOutgoing, SrtpOutgoingEvents } from "./srtp_media.js";
 export type {
   ClientInfo,

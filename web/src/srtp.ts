@@ -12,6 +12,7 @@ import { relayed } from "./packet_relay.js";
 import type { CallOptions } from "./roomkey.js";
 import { type SrtpCounts, SrtpIncoming, SrtpOutgoing } from "./srtp_media.js";
 import type { EncodingValue, SrtpReport, SrtpRequest } from "./srtp_protocol.js";
+import { SrtpRelay, type SrtpRelayOptions } from "./srtp_relay.js";
 import { toMember } from "./values.js";
 
 /** How a session's packets are protected: the same for all members. */
@@ -78,6 +79,8 @@ export class SrtpSession extends TypedEventTarget<SrtpSessionEvents> {
   readonly #outgoing = new Map<number, SrtpOutgoing>();
   readonly #opening = new Map<number, { resolve(ssrc: number): void; reject(error: RoomkeyError): void }>();
   readonly #incoming = new Map<number, SrtpIncoming>();
+  readonly #relays = new Map<number, SrtpRelay>();
+  readonly #entering = new Map<number, { resolve(): void; reject(error: RoomkeyError): void }>();
   readonly #counting: ((counts: SrtpCounts | undefined) => void)[] = [];
   #nextWay = 1;
   #nextStream = 1;
@@ -143,6 +146,35 @@ export class SrtpSession extends TypedEventTarget<SrtpSessionEvents> {
     const way = this.#ways.get(channel);
     if (way !== undefined && !this.#ended) this.#ask({ ask: "disconnect", way });
     this.#ways.delete(channel);
+  }
+
+  /**
+   * Sends and takes packets through a room of a relay (`roomkey-relay`) from now on, over WebTransport. The address names the room, such
+   * as `https://relay.example:8444/v1/rooms/NAME`, with a name of 22 or more characters of base64url that members alone know. The relay
+   * sees protected packets, and who is in which room. A page's connect-src must allow its origin.
+   *
+   * Rejects with "relay-unreachable", "blocked-by-csp", "browser-too-old" (`details.missing`), "bad-argument", "closed".
+   */
+  async relay(url: string, { certificateHashes = [], signal }: SrtpRelayOptions = {}): Promise<SrtpRelay> {
+    this.#expectOpen();
+    signal?.throwIfAborted();
+    if (!URL.canParse(url) || new URL(url).protocol !== "https:") throw wrong("url", "the https address of a room");
+    const hashes = certificateHashes.map((hash) => hash.slice());
+    if (hashes.some(({ length }) => length !== 32)) throw wrong("certificateHashes", "32 bytes each");
+    const way = this.#nextWay++;
+    const relay = new SrtpRelay(url, () => this.#leaveRelay(way, undefined));
+    const entered = new Promise<void>((resolve, reject) => this.#entering.set(way, { resolve, reject }));
+    const abort = (): void => this.#leaveRelay(way, signal?.reason as RoomkeyError);
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+      this.#ask({ ask: "relay", way, url, hashes });
+      await entered;
+    } finally {
+      signal?.removeEventListener("abort", abort);
+      this.#entering.delete(way);
+    }
+    this.#relays.set(way, relay);
+    return relay;
   }
 
   /**
@@ -223,6 +255,10 @@ export class SrtpSession extends TypedEventTarget<SrtpSessionEvents> {
       this.#opening.delete(report.stream);
     } else if (report.told === "unsent") {
       this.#unsent(report.stream, report.error === undefined ? undefined : new RoomkeyError(report.error));
+    } else if (report.told === "relaying") {
+      this.#entering.get(report.way)?.resolve();
+    } else if (report.told === "relay-ended") {
+      this.#relayEnded(report.way, report.error === undefined ? undefined : new RoomkeyError(report.error));
     } else if (report.told === "counts") {
       this.#counting.shift()?.(Object.freeze(report.counts));
     } else if (report.told === "error") {
@@ -230,6 +266,18 @@ export class SrtpSession extends TypedEventTarget<SrtpSessionEvents> {
     } else if (!this.#ended) {
       this.#end();
     }
+  }
+
+  #leaveRelay(way: number, reason: RoomkeyError | undefined): void {
+    if (!this.#ended) this.#ask({ ask: "disconnect", way });
+    this.#relayEnded(way, reason);
+  }
+
+  #relayEnded(way: number, error: RoomkeyError | undefined): void {
+    this.#entering.get(way)?.reject(error ?? closed());
+    const relay = this.#relays.get(way);
+    this.#relays.delete(way);
+    relay?.emit("ended", { error });
   }
 
   #unsent(stream: number, error: RoomkeyError | undefined): void {
@@ -244,6 +292,7 @@ export class SrtpSession extends TypedEventTarget<SrtpSessionEvents> {
     this.#ended = true;
     this.#link.removeSession(this.#number);
     for (const stream of [...this.#opening.keys(), ...this.#outgoing.keys()]) this.#unsent(stream, undefined);
+    for (const way of [...this.#entering.keys(), ...this.#relays.keys()]) this.#relayEnded(way, undefined);
     for (const settle of this.#counting.splice(0)) settle(undefined);
     for (const [number, incoming] of this.#incoming) {
       this.#incoming.delete(number);

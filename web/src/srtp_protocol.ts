@@ -24,6 +24,8 @@ export type SrtpRequest = { readonly kind: "srtp"; readonly session: number } & 
   | { readonly ask: "stop" }
   /** A way for packets; `from`: the client at its other end, if it is one. */
   | { readonly ask: "connect"; readonly way: number; readonly channel: RTCDataChannel | MessagePort; readonly from: Uint8Array | undefined }
+  /** A room of a relay as a way; `hashes` of its certificate. */
+  | { readonly ask: "relay"; readonly way: number; readonly url: string; readonly hashes: readonly Uint8Array<ArrayBuffer>[] }
   | { readonly ask: "disconnect"; readonly way: number }
   /** Frames come by the stream, or one by one ("frame"). */
   | {
@@ -55,6 +57,9 @@ export type SrtpReport = { readonly kind: "srtp"; readonly session: number } & (
   | { readonly told: "sending"; readonly stream: number; readonly ssrc: number }
   /** A stream of ours is no more; with an error where nobody asked for that. */
   | { readonly told: "unsent"; readonly stream: number; readonly error: PlainError | undefined }
+  /** A relay's room is open as a way; or is no way any more, or never was, with an error where nobody asked for that. */
+  | { readonly told: "relaying"; readonly way: number }
+  | { readonly told: "relay-ended"; readonly way: number; readonly error: PlainError | undefined }
   | { readonly told: "counts"; readonly counts: CountsValue }
   | { readonly told: "error"; readonly error: PlainError }
   /** The conference has ended, or its handle has. */

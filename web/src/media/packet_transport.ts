@@ -11,6 +11,8 @@ export interface PacketTransport {
 /** A transport whose end is heard: once, also where it ended already. */
 export interface ClosingTransport extends PacketTransport {
   readonly closed: Promise<void>;
+  /** Ends it, where it is ours to end. */
+  close?(): void;
 }
 
 /** What a channel for packets is made with: a lost one is not sent again, and none waits for it. */

@@ -3,13 +3,12 @@
  * caller's; a body that grows beyond the limit is refused while it comes.
  */
 import { Failure } from "../failure.js";
+import { type Violations, watchViolations } from "./violations.js";
 
 /** Largest body read whole: a claim of sets for a hundred people, with room; larger answers are hostile. */
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
 /** The second look at a service that refused us; it only decides which error is told. */
 const PROBE_MILLISECONDS = 5_000;
-/** A violation report follows its failed fetch in a task of its own. */
-const REPORT_MILLISECONDS = 50;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -124,8 +123,7 @@ async function send(
 /** Why a fetch was refused without a status: the page's own policy, the service's answer to this origin, or nobody there. */
 async function explain(url: string, violations: Violations, cause: unknown): Promise<Failure> {
   const service = origin(url);
-  await new Promise((resolve) => setTimeout(resolve, REPORT_MILLISECONDS));
-  if (violations.seen(service)) {
+  if (await violations.seen(service)) {
     return new Failure("blocked-by-csp", `expected connect-src to allow ${service}`, { origin: service }, cause);
   }
   if (await answers(service, "cors")) {
@@ -146,25 +144,6 @@ async function answers(service: string, mode: "cors" | "no-cors"): Promise<boole
   } catch {
     return false;
   }
-}
-
-interface Violations {
-  seen(origin: string): boolean;
-  stop(): void;
-}
-
-/** Listens for what the worker's own Content Security Policy blocks. */
-function watchViolations(): Violations {
-  const blocked = new Set<string>();
-  const listener = (event: Event): void => {
-    const uri = (event as SecurityPolicyViolationEvent).blockedURI;
-    if (URL.canParse(uri)) blocked.add(new URL(uri).origin);
-  };
-  self.addEventListener("securitypolicyviolation", listener);
-  return {
-    seen: (wanted) => blocked.has(wanted),
-    stop: () => self.removeEventListener("securitypolicyviolation", listener),
-  };
 }
 
 async function readBody(response: Response, url: string): Promise<Bytes> {
