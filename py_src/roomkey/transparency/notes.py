@@ -57,7 +57,9 @@ class VerifierKey(NamedTuple):
             raw = base64.b64decode(material, validate=True)
         except (binascii.Error, ValueError):
             raw = b""
-        if not is_name(name) or len(raw) != 33 or raw[0] not in (ED25519, COSIGNATURE):
+        # What does not print could pass for another name, or steer a terminal: people read these, and hand them on.
+        is_text = is_name(name) and name.isprintable()
+        if not is_text or len(raw) != 33 or raw[0] not in (ED25519, COSIGNATURE):
             raise RoomkeyError("bad-argument", "expected a verifier key of an Ed25519 key, name+id+key")
         key = cls(name, raw[0], raw[1:])
         if key.id.hex() != key_id or key.encode() != text:
