@@ -32,6 +32,8 @@ TARGETS: dict[str, str] = {
     "bridge-arguments": "service_targets",
     "log-texts": "log_targets",
     "log-structs": "log_targets",
+    "log-heads": "head_targets",
+    "manifest-pages": "page_targets",
     "codec": "codec_targets",
 }
 
