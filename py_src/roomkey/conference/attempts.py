@@ -13,7 +13,8 @@ the commit that stands there says by whom it is, in its authenticated data, and 
 
 All who look see the same, whenever they do. A member who founds without telling costs the others one attempt's wait;
 what a member spoils costs them a request each, and that member what the service's limits allow. There is no last
-attempt, so whoever keeps the rules has one in the end.
+attempt, so whoever keeps the rules has one in the end. The service itself can say without end that attempts are
+spoilt; so few are passed over at a time, and in between members speak and leave.
 
 A Welcome belongs to the founding if its group has the token whose hash was submitted with it: nobody who founded one
 group, and nobody else, can show somebody another one of the same id.
@@ -37,6 +38,9 @@ from roomkey.mls.framing import MLSMessage, PrivateMessage
 from roomkey.mls.group import Group
 from roomkey.tls import U32, Opaque, Struct
 
+# Spoilt attempts that one look passes over; two requests each, while nothing else of the conference can go on.
+MAX_PASSED = 32
+
 _LABEL = b"RoomkeyFounding"
 
 
@@ -58,13 +62,16 @@ async def look(session: Session) -> Founding | None:
     """The founding that `session.attempt` holds, after passing over what was spoilt; None while the attempt is open,
     and then its register is.
 
-    Errors: the ordering service's.
+    Errors: the ordering service's; "service-unavailable" after MAX_PASSED attempts, and the next look goes on there.
     """
     what, old = succession.due(session), session.live
     if what is None:
         return None
     service, crypto = session.ordering_service(), session.around.crypto
+    last = session.attempt + MAX_PASSED
     while session.attempt not in session.founded:
+        if session.attempt == last:
+            raise RoomkeyError("service-unavailable", f"expected an attempt among {MAX_PASSED} that was not spoilt")
         group_id = succession.successor_id(old, what, session.attempt)
         commits = await _register(service, group_id, succession.founding_token(old, group_id))
         if commits == ():
