@@ -20,6 +20,19 @@ ASSETS = (MANIFEST, *SCRIPTS, *DATA)
 STALL_MILLISECONDS = 1500
 INSECURE = "http://insecure.example/"
 POLICY = "Content-Security-Policy"
+STALE = """
+self.addEventListener("install", () => self.skipWaiting());
+self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+self.addEventListener("fetch", (event) => {
+  if (new URL(event.request.url).pathname === "/roomkey/NAME") event.respondWith(fetch("/old/NAME"));
+});
+"""
+SETTLE = """async (script) => {
+  const { serviceWorker } = navigator;
+  const controlled = new Promise((resolve) => serviceWorker.addEventListener("controllerchange", resolve));
+  await serviceWorker.register(script);
+  if (serviceWorker.controller === null) await controlled;
+}"""
 LOAD = """async (options) => {
   const { load, RoomkeyError } = await import("/roomkey/index.js");
   try {
@@ -145,6 +158,25 @@ def test_one_changed_byte_is_named(site: Site, page: Page, name: str) -> None:
     site.files[f"/roomkey/{name}"] = bytes(content)
     error = load(page, site.address)
     assert (error["code"], error["details"]["asset"]) == ("asset-altered", name)
+
+
+@pytest.mark.parametrize("name", [MANIFEST, WORKER, "roomkey.zip"])
+def test_a_stale_service_worker_is_told(site: Site, page: Page, name: str) -> None:
+    """The page's own origin has a service worker that goes on answering with a file of an earlier build."""
+    content = bytearray(site.files[f"/roomkey/{name}"])
+    content[len(content) // 2] ^= 1
+    site.files[f"/old/{name}"] = bytes(content)
+    site.headers[f"/old/{name}"] = site.headers_of(f"/roomkey/{name}")
+    site.files["/stale.js"] = STALE.replace("NAME", name).encode()
+    site.files["/before"] = b"<!doctype html><title>an earlier page, without a policy</title>"
+    site.headers["/before"] = {POLICY: ""}
+    page.goto(f"{site.address}before")
+    page.evaluate(SETTLE, "/stale.js")
+    error = load(page, site.address)
+    assert (error["code"], error["details"]["asset"]) == ("asset-altered", name)
+    assert f"/old/{name}" in site.asked
+    page.evaluate("async () => { for (const it of await navigator.serviceWorker.getRegistrations()) it.unregister(); }")
+    assert load(page, site.address)["code"] == "none"
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
