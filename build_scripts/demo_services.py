@@ -67,7 +67,6 @@ class Services:
 
     def __enter__(self) -> Services:
         try:
-            self.codes = {person: self._enrol(person) for person in PEOPLE}
             proxy = LyingProxy(f"http://127.0.0.1:{self._inner_port}", self.malice)
             port = next(_port(service.url) for service in self.all if service.domain == MALICIOUS)
             self._before.enter_context(running(proxy, port))
@@ -75,6 +74,7 @@ class Services:
                 self._running[service] = self._serve(service)
             for service in self.all:
                 self._await(service)
+            self.codes = {person: self._enrol(person) for person in PEOPLE}
         except BaseException:
             self.stop()
             raise

@@ -145,6 +145,16 @@ class FirefoxPage:
             raise FirefoxError(answer["error"])
         return answer["value"]
 
+    def evaluate_in(self, frame: str, source: str, argument: object = None) -> Any:
+        """`evaluate` in the frame that a selector finds in the page, of whatever origin."""
+        self._firefox.switch_to(self._window)
+        found = self._firefox.command("WebDriver:FindElement", using="css selector", value=frame)["value"]
+        self._firefox.command("WebDriver:SwitchToFrame", element=next(iter(found.values())))
+        try:
+            return self.evaluate(source, argument)
+        finally:
+            self._firefox.command("WebDriver:SwitchToFrame", id=None)
+
     def wait_for_timeout(self, milliseconds: float) -> None:
         time.sleep(milliseconds / 1000)
 
