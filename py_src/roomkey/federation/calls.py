@@ -28,6 +28,7 @@ from roomkey.host.interface import Host, HttpResponse, HttpStream
 CALL_TIMEOUT = 10.0  # seconds (wire.md section 5)
 MAX_DOMAIN = 253  # characters (RFC 1035 section 2.3.4, without the root)
 MAX_ERROR_BODY = 65536  # bytes of an error that we read; ours have under 300
+LAST_TIME = 1 << 40  # Unix seconds that a service's clock may show; JSON also has NaN, Infinity and 400 digits
 
 # What a delivery service may say of a request. No other code is taken from it, so that it cannot speak for our own
 # checks.
@@ -172,6 +173,8 @@ class ServiceCaller:
         answer = _problem(body)
         time = answer.get("time")
         if answer.get("code") != "clock-skew" or isinstance(time, bool) or not isinstance(time, int | float):
+            return False
+        if not 0 <= time < LAST_TIME:
             return False
         self._offset = float(time) - self.host.now()
         return True

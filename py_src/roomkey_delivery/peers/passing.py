@@ -15,6 +15,7 @@ from typing import Final
 
 import httpx
 from roomkey.errors import RoomkeyError
+from roomkey.federation.calls import LAST_TIME
 from roomkey.federation.requests import sign_as_domain
 from roomkey.host.native_crypto import NativeCrypto
 
@@ -23,7 +24,6 @@ from roomkey_delivery.peers.peers import Peers
 from roomkey_delivery.peers.reaching import Answer, exchange
 
 MAX_IN_FLIGHT: Final = 16  # requests that wait for one domain's service
-LAST_TIME: Final = 1 << 40  # Unix seconds that a service's clock may show; JSON also has NaN and Infinity
 # Statuses that tell of the request itself. The others speak of our signature, or of nothing that a client knows.
 ABOUT_THE_REQUEST: Final = frozenset({200, 201, 400, 403, 404, 409, 413, 422, 429, 503, 507})
 
