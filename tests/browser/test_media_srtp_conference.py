@@ -54,7 +54,9 @@ def test_a_stream_runs_on_through_epochs(run: RunCheck, profile: int, mode: str)
     assert run("epochs", {"profile": profile, "mode": mode}) == 1
 
 
-@pytest.mark.parametrize("check", ["oldKeys", "removal", "streams", "successor", "exhausted", "junk"])
+@pytest.mark.parametrize(
+    "check", ["oldKeys", "removal", "streams", "reloads", "lapses", "condition", "successor", "exhausted", "junk"]
+)
 def test_rules(run: RunCheck, check: str) -> None:
     assert run(check, {}) == 1
 

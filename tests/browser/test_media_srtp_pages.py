@@ -134,6 +134,41 @@ def test_a_page_that_alters_and_repeats_packets_shows_no_forged_picture(people: 
     assert all(is_colour(colour, RED) for colour in watched(bob, CALL, alice)["colours"])
 
 
+def test_the_page_hears_what_is_wrong_with_a_stream(people: list[Person]) -> None:
+    alice, bob, _ = people
+    for person in (alice, bob):
+        begins(person, CALL, conference=CALL)
+    connects(alice, bob, CALL, middle="pass")
+    sends(alice, CALL, RED)
+    sees(bob, CALL, alice, RED)
+    for mode, expected in (("drop", "silent"), ("tamper", "refused"), ("strange", "no-key"), ("pass", "protected")):
+        alice.do("srtp.mode(...values)", [CALL, mode])
+        until(f"bob to hear of {mode}", lambda expected=expected: seen(bob, CALL)[-1]["state"] == expected)  # type: ignore[misc]
+    assert dict(seen(bob, CALL)[-1]["states"]) == {
+        "silent": None, "refused": "not-authentic", "no-key": "unknown-key", "protected": None,
+    }  # fmt: skip
+    sees(bob, CALL, alice, RED)
+
+
+def test_a_packet_is_shown_on_both_sides_of_its_protection(people: list[Person]) -> None:
+    alice, bob, _ = people
+    for person in (alice, bob):
+        begins(person, CALL, conference=CALL)
+    connects(alice, bob, CALL, middle="pass")
+    sends(alice, CALL, RED)
+    sees(bob, CALL, alice, RED)
+    for packet, wire in (_sample(alice, "sampleSent"), _sample(bob, "sampleHeard")):
+        assert len(wire) == len(packet) + 16 + 2  # AES-GCM's tag and the MKI
+        assert wire[:12] == packet[:12]  # the header stays clear
+        assert wire[-2:] == alice.look(CALL)["epoch"].to_bytes(2, "big")
+        assert packet[12:] not in wire
+
+
+def _sample(person: Person, name: str) -> tuple[bytes, bytes]:
+    sample = person.do(f"srtp.{name}(values)", CALL)
+    return bytes.fromhex(sample["packet"]), bytes.fromhex(sample["wire"])
+
+
 def test_a_way_of_one_member_takes_no_packets_of_another(people: list[Person]) -> None:
     alice, bob, carol = people
     for person in people:

@@ -28,7 +28,8 @@ import { readMessages } from "./messages.js";
 import { type ProtectOptions, type Protection, protectConnection } from "./protection.js";
 import type { PlainError } from "./protocol.js";
 import type { CallOptions } from "./roomkey.js";
-import { beginSrtp, type SrtpOptions, type SrtpSession, type SrtpUse } from "./srtp.js";
+import { beginSrtp, type SrtpSession, type SrtpUse } from "./srtp.js";
+import type { SrtpOptions } from "./srtp_values.js";
 import { type Member, type Message, type Suite, toMember, toMessage, type Wire } from "./values.js";
 
 /** A group of identities that share keys which no server holds. */

@@ -21,3 +21,10 @@ export class Failure extends Error {
     return { code: this.code, text: this.message, details: this.details };
   }
 }
+
+/** An error as a failure of ours; of what is none, only its kind is told. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof Failure) return error;
+  const name = error instanceof Error ? error.name : typeof error;
+  return new Failure("internal-error", `expected no failure but those that have codes, got ${name}`, {}, error);
+}

@@ -42,9 +42,18 @@ export type {
   Verification,
 } from "./conference_values.js";
 export type { FrameSample, ProtectedStream, ProtectOptions, Protection, ProtectionEvents } from "./protection.js";
-export type { SrtpConnectOptions, SrtpOptions, SrtpSendOptions, SrtpSession, SrtpSessionEvents } from "./srtp.js";
+export type { SrtpSession, SrtpSessionEvents } from "./srtp.js";
 export type { SrtpRelay, SrtpRelayEvents, SrtpRelayOptions } from "./srtp_relay.js";
-export type { SrtpCounts, SrtpIncoming, SrtpOutgoing, SrtpOutgoingEvents } from "./srtp_media.js";
+export type {
+  PacketSample,
+  SrtpCounts,
+  SrtpIncoming,
+  SrtpIncomingEvents,
+  SrtpOutgoing,
+  SrtpOutgoingEvents,
+  SrtpState,
+} from "./srtp_media.js";
+export type { SrtpConnectOptions, SrtpOptions, SrtpSendOptions } from "./srtp_values.js";
 export type {
   ClientInfo,
   Device,

@@ -9,35 +9,11 @@ import { Failure } from "./failure.js";
 import { pumpVideo, trackFrames } from "./frame_source.js";
 import type { MediaLink } from "./media_link.js";
 import { relayed } from "./packet_relay.js";
-import type { CallOptions } from "./roomkey.js";
 import { type SrtpCounts, SrtpIncoming, SrtpOutgoing } from "./srtp_media.js";
-import type { EncodingValue, SrtpReport, SrtpRequest } from "./srtp_protocol.js";
+import type { SrtpReport, SrtpRequest } from "./srtp_protocol.js";
 import { SrtpRelay, type SrtpRelayOptions } from "./srtp_relay.js";
+import { encodingOf, type SrtpConnectOptions, type SrtpOptions, type SrtpSendOptions } from "./srtp_values.js";
 import { toMember } from "./values.js";
-
-/** How a session's packets are protected: the same for all members. */
-export interface SrtpOptions extends CallOptions {
-  /** By default "SRTP_AEAD_AES_128_GCM". */
-  readonly profile?: SrtpProfile;
-  /** Whether packets name their epoch (RFC 3711's MKI, two bytes); by default they do. Without it for endpoints that know none. */
-  readonly mki?: boolean;
-}
-
-/** Whose way it is. */
-export interface SrtpConnectOptions {
-  /** The client (`Member.clientId`) at the other end, if it is one: packets of others' streams are refused. Without it: of any member. */
-  readonly from?: Uint8Array;
-}
-
-/** How media of ours is encoded. */
-export interface SrtpSendOptions extends CallOptions {
-  /** By default "vp8", of sound "opus". */
-  readonly codec?: string;
-  /** Bits a second; by default 1,000,000, of sound 32,000. */
-  readonly bitrate?: number;
-  /** Pictures a second, by default 30. */
-  readonly framerate?: number;
-}
 
 /** Events of a session. */
 export interface SrtpSessionEvents {
@@ -58,9 +34,6 @@ export interface SrtpUse {
   readonly begin: (session: number, profile: SrtpProfile) => Promise<number>;
   readonly end: (session: number) => Promise<void>;
 }
-
-const VIDEO: EncodingValue = { codec: "vp8", bitrate: 1_000_000, framerate: 30 };
-const AUDIO: EncodingValue = { codec: "opus", bitrate: 32_000, framerate: 0 };
 
 /** @internal See `Conference.srtp`. */
 export async function beginSrtp(link: MediaLink, use: SrtpUse, { profile = "SRTP_AEAD_AES_128_GCM", mki = true }: SrtpOptions): Promise<SrtpSession> {
@@ -185,19 +158,14 @@ export class SrtpSession extends TypedEventTarget<SrtpSessionEvents> {
    */
   async send(
     source: MediaStreamTrack | ReadableStream<VideoFrame> | ReadableStream<AudioData>,
-    options: SrtpSendOptions & { readonly kind?: "audio" | "video" } = {},
+    options: SrtpSendOptions = {},
   ): Promise<SrtpOutgoing> {
     this.#expectOpen();
     options.signal?.throwIfAborted();
     const isTrack = source instanceof MediaStreamTrack;
     if (!isTrack && !(source instanceof ReadableStream)) throw wrong("source", "a MediaStreamTrack or a ReadableStream of frames");
     const kind = isTrack ? (source.kind as "audio" | "video") : (options.kind ?? "video");
-    const defaults = kind === "audio" ? AUDIO : VIDEO;
-    const encoding = {
-      codec: options.codec ?? defaults.codec,
-      bitrate: options.bitrate ?? defaults.bitrate,
-      framerate: options.framerate ?? defaults.framerate,
-    };
+    const encoding = encodingOf(kind, options);
     const stream = this.#nextStream++;
     const frames = isTrack ? trackFrames(source) : source;
     if (frames === undefined && kind === "audio") {
@@ -206,7 +174,10 @@ export class SrtpSession extends TypedEventTarget<SrtpSessionEvents> {
     const opened = new Promise<number>((resolve, reject) => this.#opening.set(stream, { resolve, reject }));
     this.#ask({ ask: "send", stream, encoding, source: frames }, frames === undefined ? [] : [frames as unknown as Transferable]);
     const ssrc = await opened;
-    const outgoing = new SrtpOutgoing(kind, encoding.codec, ssrc, () => this.#unsend(stream));
+    const outgoing = new SrtpOutgoing(kind, encoding.codec, ssrc, {
+      stop: () => this.#ended || this.#ask({ ask: "unsend", stream }),
+      sample: () => this.#ask({ ask: "sample", direction: "send", stream }),
+    });
     this.#outgoing.set(stream, outgoing);
     if (frames === undefined) {
       const end = await pumpVideo(source as MediaStreamTrack, (frame) => this.#ask({ ask: "frame", stream, frame }, [frame as unknown as Transferable]));
@@ -232,10 +203,6 @@ export class SrtpSession extends TypedEventTarget<SrtpSessionEvents> {
     await this.#use.end(this.#number);
   }
 
-  #unsend(stream: number): void {
-    if (!this.#ended) this.#ask({ ask: "unsend", stream });
-  }
-
   #hear(report: SrtpReport): void {
     if (report.told === "stream") {
       const { stream, ssrc, codec } = report;
@@ -243,13 +210,17 @@ export class SrtpSession extends TypedEventTarget<SrtpSessionEvents> {
         this.#expectOpen();
         this.#ask({ ask: "show", stream, target }, [target as unknown as Transferable]);
       };
-      const incoming = new SrtpIncoming(toMember(report.member), report.media, codec, ssrc, show);
+      const sample = (): void => this.#ask({ ask: "sample", direction: "receive", stream });
+      const incoming = new SrtpIncoming(toMember(report.member), report.media, codec, ssrc, { show, sample });
       this.#incoming.set(stream, incoming);
       this.emit("stream", incoming);
     } else if (report.told === "stream-ended") {
-      const incoming = this.#incoming.get(report.stream);
-      this.#incoming.delete(report.stream);
-      if (incoming !== undefined) this.emit("gone", incoming);
+      this.#gone(report.stream);
+    } else if (report.told === "state") {
+      this.#incoming.get(report.stream)?.became(report.state, report.reason, new Date(report.since));
+    } else if (report.told === "sample") {
+      const streams: ReadonlyMap<number, SrtpIncoming | SrtpOutgoing> = report.direction === "send" ? this.#outgoing : this.#incoming;
+      streams.get(report.stream)?.sampled(Object.freeze(report.sample));
     } else if (report.told === "sending") {
       this.#opening.get(report.stream)?.resolve(report.ssrc);
       this.#opening.delete(report.stream);
@@ -285,7 +256,15 @@ export class SrtpSession extends TypedEventTarget<SrtpSessionEvents> {
     this.#opening.delete(stream);
     const outgoing = this.#outgoing.get(stream);
     this.#outgoing.delete(stream);
-    outgoing?.emit("ended", { error });
+    outgoing?.end(error);
+  }
+
+  #gone(stream: number): void {
+    const incoming = this.#incoming.get(stream);
+    if (incoming === undefined) return;
+    this.#incoming.delete(stream);
+    incoming.end();
+    this.emit("gone", incoming);
   }
 
   #end(): void {
@@ -294,10 +273,7 @@ export class SrtpSession extends TypedEventTarget<SrtpSessionEvents> {
     for (const stream of [...this.#opening.keys(), ...this.#outgoing.keys()]) this.#unsent(stream, undefined);
     for (const way of [...this.#entering.keys(), ...this.#relays.keys()]) this.#relayEnded(way, undefined);
     for (const settle of this.#counting.splice(0)) settle(undefined);
-    for (const [number, incoming] of this.#incoming) {
-      this.#incoming.delete(number);
-      this.emit("gone", incoming);
-    }
+    for (const stream of [...this.#incoming.keys()]) this.#gone(stream);
     this.emit("ended", undefined);
   }
 

@@ -15,6 +15,20 @@ export interface EncodingValue {
   readonly framerate: number;
 }
 
+/**
+ * How a stream of somebody's does. "protected": packets come and are good. Of a second without a good one: "no-key", "refused", or
+ * "silent", when none came at all.
+ */
+export type SrtpState = "protected" | "no-key" | "refused" | "silent";
+
+/** One packet on both sides of its protection. */
+export interface PacketSampleValue {
+  /** RTP (RFC 3550). */
+  readonly packet: Uint8Array;
+  /** SRTP (RFC 3711), as it travels. */
+  readonly wire: Uint8Array;
+}
+
 /** Where what is decoded goes. */
 export type MediaTarget = OffscreenCanvas | WritableStream<VideoFrame> | WritableStream<AudioData>;
 
@@ -38,6 +52,8 @@ export type SrtpRequest = { readonly kind: "srtp"; readonly session: number } & 
   | { readonly ask: "unsend"; readonly stream: number }
   /** What a member sends goes to a target from now on, and to none before. */
   | { readonly ask: "show"; readonly stream: number; readonly target: MediaTarget }
+  /** Shows the next packet of a stream, by the page's number to send, by the worker's to receive. */
+  | { readonly ask: "sample"; readonly direction: "send" | "receive"; readonly stream: number }
   | { readonly ask: "counts" }
 );
 
@@ -53,6 +69,9 @@ export type SrtpReport = { readonly kind: "srtp"; readonly session: number } & (
   /** A member's stream; its number is the worker's. */
   | { readonly told: "stream"; readonly stream: number; readonly member: Wire<Member>; readonly ssrc: number; readonly media: MediaKind; readonly codec: string }
   | { readonly told: "stream-ended"; readonly stream: number }
+  /** `since`: Unix milliseconds. */
+  | { readonly told: "state"; readonly stream: number; readonly state: SrtpState; readonly reason: string | undefined; readonly since: number }
+  | { readonly told: "sample"; readonly direction: "send" | "receive"; readonly stream: number; readonly sample: PacketSampleValue }
   /** A stream of ours is announced; its number is the page's. */
   | { readonly told: "sending"; readonly stream: number; readonly ssrc: number }
   /** A stream of ours is no more; with an error where nobody asked for that. */

@@ -1,6 +1,7 @@
 // SRTP of a conference: keys that come and go, streams that are announced, and a relay that does what it likes.
 
 import { OLD_EPOCH, OLD_KEY, MOVE_AFTER } from "../../../web/src/media/conference_keys.ts";
+import { BAD_AFTER, StreamCondition } from "../../../web/src/media/srtp_condition.ts";
 import { HOLD, MAX_HELD, SrtpConference } from "../../../web/src/media/srtp_conference.ts";
 import { importMasterKey, SessionKeys, SRTP_PROFILES } from "../../../web/src/media/srtp_kdf.ts";
 import { decodeStreams, encodeStreams, MAX_STREAMS } from "../../../web/src/media/srtp_streams.ts";
@@ -163,17 +164,76 @@ export async function streams() {
   await refused(() => bob.receive(next, member(2).clientId, 1_000), "not-authentic", "by another's way");
   equal((await bob.receive(next, member(0).clientId, 1_000)).member.leafIndex, 0, "by its own");
   equal(await bob.receive(await alice.protect(rtp(SSRC, 7), 1_000), member(1).clientId, 1_000), undefined, "by a way of no sender");
-  // A profile that is not ours, an SSRC too many, somebody unknown: no stream.
+  // A profile that is not ours, one that was forgotten for others, somebody unknown: no stream.
   bob.announced(member(2).clientId, encodeStreams([{ ssrc: 99, profile: 1, rollover: 0 }]));
   for (let from = 100; from < 200; from += MAX_STREAMS) {
     bob.announced(member(2).clientId, encodeStreams(Array.from({ length: MAX_STREAMS }, (_, at) => ({ ssrc: from + at, profile: 7, rollover: 0 }))));
   }
   bob.announced(member(9).clientId, encodeStreams([{ ssrc: 98, profile: 7, rollover: 0 }]));
-  for (const ssrc of [98, 99, 190]) equal(await bob.receive(rtp(ssrc, 1, new Uint8Array(20)), undefined, 2_000), undefined, `${ssrc}`);
+  for (const ssrc of [98, 99, 100]) equal(await bob.receive(rtp(ssrc, 1, new Uint8Array(20)), undefined, 2_000), undefined, `${ssrc}`);
   for (let count = 0; count < 2 * MAX_HELD; count += 1) await bob.receive(rtp(97, count, new Uint8Array(20)), undefined, 2_000);
   equal(bob.waiting, MAX_HELD, "held at most");
   bob.tick(2_000 + HOLD);
   equal(bob.waiting, 0, "held no longer");
+  return 1;
+}
+
+/** Who comes back again and again has other streams each time: the latest are good, the last few before them still, none comes twice. */
+export async function reloads() {
+  const all = await people([0, 1]);
+  const bob = all.get(1);
+  const packets = [];
+  for (let start = 0; start < 3 * MAX_STREAMS; start += 1) {
+    const alice = new SrtpConference(7);
+    alice.add(await epochOf({ epoch: 1, reason: "start", leaves: [0, 1], own: 0 }), 0);
+    alice.open(start, 0);
+    const said = bob.announced(member(0).clientId, alice.announcement());
+    equal(`${said.fresh} ${[...said.ssrcs]}`, `true ${start}`, "new to him");
+    equal(bob.announced(member(0).clientId, alice.announcement()).fresh, false, "known then");
+    packets.push(await alice.protect(rtp(start, 5), 0));
+    await hears(bob, packets[start], rtp(start, 5), 0, 0, `start ${start}`);
+    if (start > 0) await refused(() => bob.receive(packets[start - 1], undefined, 0), "replayed", `of start ${start - 1}`);
+  }
+  equal(await bob.receive(packets[0], undefined, 0), undefined, "of a stream that is forgotten");
+  equal((await bob.release(0)).length, 0, "and stays so");
+  equal(bob.announced(member(9).clientId, encodeStreams([])), undefined, "of no member");
+  return 1;
+}
+
+/** Packets whose keys never come are counted; those of no stream are not. */
+export async function lapses() {
+  const all = await people([0, 1]);
+  const [alice, bob] = [all.get(0), all.get(1)];
+  alice.open(SSRC, 0);
+  announce(0, alice, bob);
+  alice.add(await epochOf({ epoch: 2, reason: "remove", leaves: [0, 1], own: 0 }), 0);
+  equal(await bob.receive(await alice.protect(rtp(SSRC, 1), 0), undefined, 0), undefined, "of an epoch that has not come");
+  equal(await bob.receive(rtp(99, 1, new Uint8Array(20)), undefined, 0), undefined, "of no stream");
+  bob.tick(HOLD - 1);
+  equal(bob.lapsed, 0, "in time");
+  bob.tick(HOLD);
+  equal(`${bob.lapsed} ${bob.waiting}`, "1 0", "in vain");
+  return 1;
+}
+
+/** How a stream is said to do: the table of srtp_condition.ts. */
+export function condition() {
+  const made = new StreamCondition(0);
+  const looks = (now, expected, what) => {
+    const found = made.look(now);
+    equal(found === undefined ? "same" : `${found.state} ${found.reason} ${found.since}`, expected, what);
+  };
+  looks(BAD_AFTER - 1, "same", "protected");
+  looks(BAD_AFTER, "silent undefined 0", "nothing came");
+  made.bad("not-authentic", 1_500);
+  looks(1_500, "refused not-authentic 0", "forged ones came");
+  made.bad("unknown-key", 1_600);
+  looks(1_600, "no-key unknown-key 0", "of keys that are not here");
+  looks(1_600 + BAD_AFTER, "silent undefined 0", "nothing came again");
+  made.good(3_000);
+  made.bad("replayed", 3_001);
+  looks(3_002, "protected undefined 3000", "good ones, whatever else");
+  looks(3_500, "same", "still");
   return 1;
 }
 

@@ -53,6 +53,7 @@ const actions = {
     room = new SrtpRoom(new SrtpConference(profile, mode), {
       frame: heard,
       ended: () => undefined,
+      condition: () => undefined,
       announce: () => report({ kind: "streams", data: room.announcement() }),
       keyFrame: () => (out?.askKeyFrame(), report({ kind: "asked" })),
       lacking: () => undefined,

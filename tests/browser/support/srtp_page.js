@@ -47,7 +47,8 @@ globalThis.srtp = {
     session.addEventListener("ended", () => seen.events.push("ended"));
     session.addEventListener("gone", ({ detail }) => seen.streams.filter(({ incoming }) => incoming === detail).forEach((entry) => (entry.gone = true)));
     session.addEventListener("stream", ({ detail }) => {
-      const entry = { incoming: detail, frames: 0, colour: null, colours: [], at: [], gone: false };
+      const entry = { incoming: detail, frames: 0, colour: null, colours: [], at: [], gone: false, states: [] };
+      detail.addEventListener("state", () => entry.states.push([detail.state, detail.reason ?? null]));
       seen.streams.push(entry);
       if (take === "frames") void watch(entry, detail);
       if (take === "canvas") {
@@ -84,6 +85,8 @@ globalThis.srtp = {
     const alter = (packet) => packet.map((byte, at) => (at === packet.length - 20 ? byte ^ 1 : byte));
     const pass = (packet) => {
       state.past.push(packet);
+      if (state.mode === "drop") return [];
+      if (state.mode === "strange") return [new Uint8Array([...packet.subarray(0, -2), 0xff, 0xff])]; // an epoch that nobody has
       if (state.mode === "tamper") return [alter(packet)];
       if (state.mode === "replay") return [packet, packet, state.past[Math.floor(Math.random() * state.past.length)]];
       if (state.mode === "swap") return [new Uint8Array([...packet.subarray(0, 12), ...state.past[0].subarray(12)])];
@@ -117,11 +120,11 @@ globalThis.srtp = {
   },
   answered: (pc, answer) => pcs[pc].setRemoteDescription(answer),
   seen: async (name) =>
-    sessions[name].streams.map(({ incoming, frames, colour, gone, canvas, video }) => {
+    sessions[name].streams.map(({ incoming, frames, colour, gone, canvas, video, states }) => {
       if (canvas !== undefined && canvas.width > 0) colour = colourOf(canvas, canvas.width, canvas.height);
       if (video !== undefined && video.videoWidth > 0) [colour, frames] = [colourOf(video, video.videoWidth, video.videoHeight), video.getVideoPlaybackQuality().totalVideoFrames];
-      const { member, ssrc, codec, kind } = incoming;
-      return { from: member.identity, ssrc, codec, kind, frames, colour, gone };
+      const { member, ssrc, codec, kind, state } = incoming;
+      return { from: member.identity, ssrc, codec, kind, frames, colour, gone, state, states };
     }),
   /** All colours that were seen of somebody, and the longest time between two frames, in milliseconds; counted from now on again. */
   watched: (name, from) => {
@@ -142,6 +145,9 @@ globalThis.srtp = {
       return error.code ?? String(error);
     }
   },
+  /** The same packet as its sender, the way and its receiver have it; the last is found by its SRTP bytes. */
+  sampleSent: async (name) => outgoing[name].sent.sample(),
+  sampleHeard: async (name) => sessions[name].streams.findLast(({ gone }) => !gone).incoming.sample(),
   counts: (name) => sessions[name].session.counts(),
   state: (name) => ({ ended: sessions[name].session.ended, errors: sessions[name].errors, events: sessions[name].events }),
   stop: (name) => sessions[name].session.stop(),

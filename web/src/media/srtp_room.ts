@@ -7,26 +7,26 @@ import { type Occupant, OLD_EPOCH } from "./conference_keys.js";
 import type { PacketTransport } from "./packet_transport.js";
 import { type Reason, Refused } from "./refused.js";
 import { encodePli, readPli } from "./rtcp_pli.js";
-import { RtpIncoming } from "./rtp_incoming.js";
 import { type EncodedFrame, RtpOutgoing } from "./rtp_outgoing.js";
 import { decodeRtp } from "./rtp_packet.js";
 import type { PayloadFormat } from "./rtp_payload.js";
-import { HOLD, type MemberPacket, type SrtpConference, type SrtpEpoch } from "./srtp_conference.js";
-import { CODECS_BY_TYPE, type MediaCodec } from "./srtp_formats.js";
+import { parseRtp } from "./srtp.js";
+import type { SrtpCondition } from "./srtp_condition.js";
+import { HOLD, isRtcp, type MemberPacket, type SrtpConference, type SrtpEpoch } from "./srtp_conference.js";
+import { CODECS_BY_TYPE } from "./srtp_formats.js";
+import { type HeardStream, Listening } from "./srtp_listening.js";
 
-/** Milliseconds between two requests for a key frame of one stream. */
-const KEY_FRAME_PAUSE = 500;
+/** Milliseconds between two looks at how streams do. */
+const LOOK = 250;
 
-/** A stream of somebody's, whose first packet has come. */
-export interface HeardStream<M> {
-  readonly member: M;
-  readonly ssrc: number;
-  readonly codec: MediaCodec;
-}
+/** Hears of one packet, clear and as it travels. */
+export type Sampled = (packet: Bytes, wire: Bytes) => void;
 
 export interface RoomHooks<M> {
   /** `stream`: the same object for all frames of a stream. `timestamp`: microseconds. */
   frame(stream: HeardStream<M>, frame: EncodedFrame): void;
+  /** It does otherwise than before. */
+  condition(stream: HeardStream<M>, condition: SrtpCondition): void;
   /** Its sender has it no more, or is gone. */
   ended(stream: HeardStream<M>): void;
   /** All members, or one client that knows nothing of us yet, are to be told of our streams (`announcement`). */
@@ -35,13 +35,6 @@ export interface RoomHooks<M> {
   keyFrame(ssrc: number): void;
   /** Packets waited in vain for keys: perhaps a commit has not come. */
   lacking(): void;
-}
-
-interface Listening<M> extends HeardStream<M> {
-  readonly incoming: RtpIncoming;
-  member: M;
-  asked: number;
-  timer: ReturnType<typeof setTimeout> | undefined;
 }
 
 export class SrtpRoom<M extends Occupant> {
@@ -53,9 +46,11 @@ export class SrtpRoom<M extends Occupant> {
   readonly #streams = new Map<string, Listening<M>>();
   readonly #refused = new Map<Reason, number>();
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
+  readonly #samples = new Map<number | HeardStream<M>, Sampled>();
+  #looking: ReturnType<typeof setInterval> | undefined;
   /** The stream under which we ask for key frames; it has no packets but those. */
   #asking: number | undefined;
-  #looking = false;
+  #waiting = false;
   #ended = false;
   sent = 0;
   received = 0;
@@ -126,6 +121,7 @@ export class SrtpRoom<M extends Occupant> {
   begin(ssrc: number): void {
     this.#conference.open(ssrc, performance.now());
     this.#asking = ssrc;
+    this.#looking = setInterval(() => this.#look(), LOOK);
     this.#hooks.announce();
   }
 
@@ -149,23 +145,32 @@ export class SrtpRoom<M extends Occupant> {
     if (stream === undefined) throw new Refused("unknown-stream", "expected a stream that was opened");
     // All places are taken before the first await, so packets of two frames keep their order.
     const now = performance.now();
-    const sealing = stream.packets(frame).map((packet) => this.#conference.protect(packet, now));
-    for (const packet of await Promise.all(sealing)) this.#broadcast(packet);
+    const packets = stream.packets(frame);
+    const sealed = await Promise.all(packets.map((packet) => this.#conference.protect(packet, now)));
+    for (const packet of sealed) this.#broadcast(packet);
+    this.#show(ssrc, packets[0], sealed[0]);
   }
 
   /** Asks for a key frame of somebody's stream, unless that was done a moment ago. */
   needKeyFrame(stream: HeardStream<M>): void {
-    const listening = stream as Listening<M>;
-    const now = performance.now();
-    if (now < listening.asked + KEY_FRAME_PAUSE) return;
-    listening.asked = now;
-    void this.#ask(listening.ssrc);
+    (stream as Listening<M>).needKeyFrame();
+  }
+
+  /** Shows the next packet of a stream of ours. */
+  sampleSent(ssrc: number, give: Sampled): void {
+    this.#samples.set(ssrc, give);
+  }
+
+  /** Shows the next packet of somebody's stream. */
+  sampleHeard(stream: HeardStream<M>, give: Sampled): void {
+    this.#samples.set(stream, give);
   }
 
   /** Lets go of everything. */
   end(): void {
     this.#ended = true;
     this.#conference.end();
+    clearInterval(this.#looking);
     for (const timer of this.#timers) clearTimeout(timer);
     for (const [name, stream] of this.#streams) this.#drop(name, stream);
     for (const transport of this.#transports) this.disconnect(transport);
@@ -180,10 +185,11 @@ export class SrtpRoom<M extends Occupant> {
   async #hear(packet: Bytes, from: Uint8Array | undefined): Promise<void> {
     try {
       const opened = await this.#conference.receive(packet, from, performance.now());
-      if (opened !== undefined) this.#take(opened);
-      else this.#look();
+      if (opened !== undefined) this.#take(opened, packet);
+      else this.#wait(packet, from);
     } catch (error) {
       this.#count(error);
+      if (error instanceof Refused) this.#blame(packet, from, error.reason);
     }
   }
 
@@ -198,18 +204,44 @@ export class SrtpRoom<M extends Occupant> {
   }
 
   /** Sees a little later whether keys have come for what waits. */
-  #look(): void {
-    if (this.#looking) return;
-    this.#looking = true;
+  #wait(packet: Bytes, from: Uint8Array | undefined): void {
+    this.#blame(packet, from, "unknown-key"); // of a stream that we know, it is its keys that have not come
+    if (this.#waiting) return;
+    this.#waiting = true;
     const before = this.#conference.lapsed;
     this.#later(HOLD, () => {
-      this.#looking = false;
+      this.#waiting = false;
       this.#conference.tick(performance.now());
       if (this.#conference.lapsed > before) this.#hooks.lacking();
     });
   }
 
-  #take({ kind, packet, member }: MemberPacket<M>): void {
+  /** Notes a packet that was not taken with the streams that it says to be of: anybody may have sent it. */
+  #blame(packet: Bytes, from: Uint8Array | undefined, reason: Reason): void {
+    if (reason === "malformed" || isRtcp(packet)) return;
+    const { ssrc } = parseRtp(packet);
+    for (const stream of this.#streams.values()) {
+      const possible = from === undefined || from.join() === stream.member.clientId.join();
+      if (stream.ssrc === ssrc && possible) stream.condition.bad(reason, performance.now());
+    }
+  }
+
+  #look(): void {
+    for (const stream of this.#streams.values()) {
+      const condition = stream.condition.look(performance.now());
+      if (condition !== undefined) this.#hooks.condition(stream, condition);
+    }
+  }
+
+  #show(stream: number | HeardStream<M>, packet: Bytes | undefined, wire: Bytes | undefined): void {
+    const give = this.#samples.get(stream);
+    if (give === undefined || packet === undefined || wire === undefined) return;
+    this.#samples.delete(stream);
+    give(packet, wire);
+  }
+
+  /** `wire`: as it came, where that is at hand. */
+  #take({ kind, packet, member }: MemberPacket<M>, wire?: Bytes): void {
     if (this.#ended) return;
     this.received += 1;
     if (kind === "rtcp") {
@@ -223,32 +255,24 @@ export class SrtpRoom<M extends Occupant> {
     const name = `${member.clientId.join()} ${rtp.ssrc}`;
     const stream = this.#streams.get(name) ?? this.#listen(name, { member, ssrc: rtp.ssrc, codec });
     stream.member = member;
-    stream.incoming.push(rtp, performance.now());
-    this.#drain(stream);
+    stream.push(rtp);
+    this.#show(stream, packet, wire);
   }
 
   #listen(name: string, heard: HeardStream<M>): Listening<M> {
-    const stream = { ...heard, incoming: new RtpIncoming(heard.codec.format), asked: -Infinity, timer: undefined };
+    const stream: Listening<M> = new Listening(heard, {
+      frame: (frame) => this.#hooks.frame(stream, frame),
+      ask: () => void this.#ask(heard.ssrc),
+    });
     this.#streams.set(name, stream);
     return stream;
   }
 
   #drop(name: string, stream: Listening<M>): void {
-    clearTimeout(stream.timer);
+    stream.end();
     this.#streams.delete(name);
+    this.#samples.delete(stream);
     this.#hooks.ended(stream);
-  }
-
-  #drain(stream: Listening<M>): void {
-    const { incoming, codec } = stream;
-    const now = performance.now();
-    for (const { data, keyFrame, ticks } of incoming.take(now)) {
-      this.#hooks.frame(stream, { data, keyFrame, timestamp: Math.round((ticks * 1e6) / codec.format.clockRate) });
-    }
-    if (incoming.needsKeyFrame) this.needKeyFrame(stream);
-    clearTimeout(stream.timer);
-    const due = incoming.due();
-    stream.timer = due === undefined ? undefined : setTimeout(() => this.#drain(stream), Math.max(0, due - now) + 1);
   }
 
   async #ask(ssrc: number): Promise<void> {

@@ -2,20 +2,21 @@
  * SRTP sessions of pages, in the media worker: keys and announcements by the port to the roomkey worker, ways and media by the page.
  * Each moves in one order, so that an announcement meets the epoch that it was made in.
  */
-import { Failure } from "../failure.js";
+import { Failure, failureOf } from "../failure.js";
 import type { SrtpEpochValue, SrtpMasterKey } from "../media_protocol.js";
 import type { EncodingValue, MediaTarget, SrtpReport, SrtpRequest } from "../srtp_protocol.js";
 import type { Bytes } from "../worker/crypto_keys.js";
 import type { KeyPort, SrtpListener, WireMember } from "./key_port.js";
-import { type ClosingTransport, DataChannelTransport, PortTransport } from "./packet_transport.js";
-import { RelayTransport } from "./relay_transport.js";
+import type { SrtpCondition } from "./srtp_condition.js";
 import { SrtpConference } from "./srtp_conference.js";
 import { CODECS, type MediaFrame } from "./srtp_formats.js";
 import { SessionKeys, SRTP_PROFILES } from "./srtp_kdf.js";
-import { type HeardStream, SrtpRoom } from "./srtp_room.js";
+import type { HeardStream } from "./srtp_listening.js";
+import { SrtpRoom } from "./srtp_room.js";
 import { Shown } from "./srtp_shown.js";
 import { Sending } from "./srtp_sending.js";
 import { encodeStreams } from "./srtp_streams.js";
+import { SrtpWays } from "./srtp_ways.js";
 
 /** Streams of one conference, ever: they share the low bits of an SSRC. */
 const MAX_STREAMS_EVER = 2n ** 20n;
@@ -78,9 +79,7 @@ class SrtpSession {
   readonly #port: KeyPort;
   readonly #tell: (told: Told) => void;
   readonly #room: SrtpRoom<WireMember>;
-  readonly #ways = new Map<number, ClosingTransport>();
-  /** Relays that have not answered yet. */
-  readonly #opening = new Set<number>();
+  readonly #ways: SrtpWays;
   readonly #sending = new Map<number, Sending>();
   readonly #shown = new Map<HeardStream<WireMember>, Shown>();
   readonly #begun: Promise<void>;
@@ -99,7 +98,12 @@ class SrtpSession {
       ended: (stream) => this.#hide(stream),
       announce: (to) => void this.#announce(to),
       keyFrame: (ssrc) => this.#sendingOf(ssrc)?.askKeyFrame(),
+      condition: (stream, condition) => this.#say(stream, condition),
       lacking: () => this.#port.resync(this.conference, performance.now()),
+    });
+    this.#ways = new SrtpWays(this.#room, {
+      relaying: (way) => tell({ told: "relaying", way }),
+      relayEnded: (way, error) => tell({ told: "relay-ended", way, error: error.plain() }),
     });
   }
 
@@ -122,13 +126,14 @@ class SrtpSession {
   }
 
   hear(request: SrtpRequest): void {
-    if (request.ask === "connect") this.#connect(request);
-    else if (request.ask === "relay") void this.#relay(request);
-    else if (request.ask === "disconnect") this.#disconnect(request.way);
+    if (request.ask === "connect") this.#ways.connect(request);
+    else if (request.ask === "relay") void this.#ways.relay(request);
+    else if (request.ask === "disconnect") this.#ways.disconnect(request.way);
     else if (request.ask === "send") void this.#send(request);
     else if (request.ask === "frame") this.#pass(request);
     else if (request.ask === "unsend") this.#unsend(request.stream, undefined);
     else if (request.ask === "show") this.#show(request.stream, request.target);
+    else if (request.ask === "sample") this.#sample(request);
     else if (request.ask === "counts") this.#count();
     else if (request.ask === "stop") this.#leave();
   }
@@ -146,48 +151,8 @@ class SrtpSession {
     this.#room.end();
     for (const sending of this.#sending.values()) sending.end();
     this.#sending.clear();
-    for (const way of this.#ways.values()) way.close?.();
-    this.#ways.clear();
+    this.#ways.end();
     this.#tell({ told: "ended" });
-  }
-
-  // -- ways --
-
-  #connect({ way, channel, from }: Asked<"connect">): void {
-    const transport = channel instanceof MessagePort ? new PortTransport(channel) : new DataChannelTransport(channel);
-    this.#ways.set(way, transport);
-    this.#room.connect(transport, from);
-    void transport.closed.then(() => this.#disconnect(way));
-  }
-
-  async #relay({ way, url, hashes }: Asked<"relay">): Promise<void> {
-    this.#opening.add(way);
-    try {
-      const transport = await RelayTransport.open(url, hashes);
-      if (this.#ended || !this.#opening.delete(way)) {
-        transport.close();
-        return;
-      }
-      this.#ways.set(way, transport);
-      this.#room.connect(transport);
-      this.#tell({ told: "relaying", way });
-      await transport.closed;
-      if (this.#ended || !this.#ways.has(way)) return; // the page wanted that
-      this.#disconnect(way);
-      throw new Failure("relay-unreachable", "expected the relay to go on, it ended", { origin: new URL(url).origin });
-    } catch (error) {
-      this.#opening.delete(way);
-      this.#tell({ told: "relay-ended", way, error: failure(error).plain() });
-    }
-  }
-
-  #disconnect(way: number): void {
-    this.#opening.delete(way);
-    const transport = this.#ways.get(way);
-    if (transport === undefined) return;
-    this.#room.disconnect(transport);
-    transport.close?.();
-    this.#ways.delete(way);
   }
 
   // -- what we send --
@@ -209,7 +174,7 @@ class SrtpSession {
       this.#tell({ told: "sending", stream, ssrc });
       if (source !== undefined) void sending.run(source as ReadableStream<MediaFrame>);
     } catch (error) {
-      this.#unsent(stream, failure(error));
+      this.#unsent(stream, failureOf(error));
     }
   }
 
@@ -252,7 +217,7 @@ class SrtpSession {
         await this.#port.announce(this.conference, this.#room.announcement(), to);
         return;
       } catch (error) {
-        const failed = failure(error);
+        const failed = failureOf(error);
         if (failed.code === "no-such-member") return; // gone meanwhile, and nothing to be told
         if (failed.code !== "too-many-signals") {
           this.#tell({ told: "error", error: failed.plain() });
@@ -287,6 +252,19 @@ class SrtpSession {
     this.#tell({ told: "stream-ended", stream: shown.number });
   }
 
+  #say(stream: HeardStream<WireMember>, { state, reason, since }: SrtpCondition): void {
+    const shown = this.#shown.get(stream);
+    const time = Date.now() - (performance.now() - since);
+    if (shown !== undefined) this.#tell({ told: "state", stream: shown.number, state, reason, since: time });
+  }
+
+  #sample({ direction, stream }: Asked<"sample">): void {
+    const tell = (packet: Bytes, wire: Bytes): void => this.#tell({ told: "sample", direction, stream, sample: { packet, wire } });
+    const sending = this.#sending.get(stream);
+    if (direction === "send" && sending !== undefined) this.#room.sampleSent(sending.ssrc, tell);
+    for (const [heard, shown] of this.#shown) if (direction === "receive" && shown.number === stream) this.#room.sampleHeard(heard, tell);
+  }
+
   #count(): void {
     const { sent, received, refused } = this.#room;
     this.#tell({ told: "counts", counts: { sent, received, refused: Object.fromEntries(refused) } });
@@ -299,15 +277,8 @@ class SrtpSession {
       try {
         await work();
       } catch (error) {
-        this.#tell({ told: "error", error: failure(error).plain() });
+        this.#tell({ told: "error", error: failureOf(error).plain() });
       }
     });
   }
-}
-
-/** As a failure of ours; what is none says its kind alone. */
-function failure(error: unknown): Failure {
-  if (error instanceof Failure) return error;
-  const name = error instanceof Error ? error.name : typeof error;
-  return new Failure("internal-error", `expected the session to go on, got ${name}`, {}, error);
 }
