@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from roomkey.client.log_records import MANIFESTS, LogFork, ProvedManifest
+from roomkey.client.log_view import ShownBy
 from roomkey.client.logs import RECENT, STANDS_IN, Proof
 from roomkey.errors import RoomkeyError
 from roomkey.transparency.exchange import Answers, AnswersRequest
@@ -54,7 +55,7 @@ async def test_a_recent_proof_is_no_way_around_a_fork_or_a_doubt(alice: Device, 
     proofs = await logs.prove([BOB], within=RECENT, stands_in=STANDS_IN)
     assert isinstance(proofs[BOB], ProvedManifest)
     newer = view.head._replace(checkpoint=view.head.checkpoint._replace(size=view.head.checkpoint.size + 9))
-    view.pending.append(newer)
+    view.pending[ShownBy(BOB)] = newer
     for _ in range(2):  # at first it was shown, then it is in doubt
         proof = (await logs.prove([BOB], within=RECENT, stands_in=STANDS_IN))[BOB]
         assert isinstance(proof, RoomkeyError)
