@@ -111,7 +111,7 @@ class Pool:
         failed".
         """
         async with self._topping:
-            made = [record for record in self._sets.values() if record.status == MADE]
+            made = self._made()
             stock = await self._publish(service, made) if made else await service.stock()
             missing = max(0, target - stock.sets)
             while missing > 0:
@@ -168,6 +168,13 @@ class Pool:
         for index, keys in enumerate(record.private.join_keys()):
             self._encryption.add(keys.leaf.encryption.public)
             self._by_ref[_ref(keys)] = (set_id, index)
+
+    def _made(self) -> list[SetRecord]:
+        """What is still to be published. Not what was made by a clock that was wrong, or too long ago: a service takes
+        all of an upload or nothing, so one such set would hold up all others for good.
+        """
+        now = self._now()
+        return [item for item in self._sets.values() if item.status == MADE and item.private.set.is_valid_at(now)]
 
     def _last_resort_is_old(self) -> bool:
         return not any(

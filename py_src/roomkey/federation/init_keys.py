@@ -62,6 +62,11 @@ class InitKeySet(Limited):
         """Unix seconds: when the first of its KeyPackages ends; 0 for a set without lifetimes."""
         return min((p.leaf_node.lifetime.not_after for p in self.key_packages if p.leaf_node.lifetime), default=0)
 
+    def is_valid_at(self, now: float) -> bool:
+        """Whether all lifetimes in it hold at a time, Unix seconds."""
+        lifetimes = [package.leaf_node.lifetime for package in self.key_packages]
+        return all(life is not None and life.not_before <= now < life.not_after for life in lifetimes)
+
     @property
     def last_resort(self) -> bool:
         return any(package.last_resort for package in self.key_packages)
