@@ -1,8 +1,9 @@
-"""ffmpeg plays SRTP from a UDP port: keys by SDP (RFC 4568), frames out as raw pixels."""
+"""ffmpeg plays RTP or SRTP from a UDP port: keys by SDP (RFC 4568), frames out as raw pixels."""
 
 from __future__ import annotations
 
 import base64
+import signal
 import socket
 import subprocess
 import time
@@ -16,30 +17,35 @@ WIDTH, HEIGHT = 320, 240
 FRAME_SIZE = 3 * WIDTH * HEIGHT
 # Seconds that ffmpeg gets for what takes one.
 DEADLINE = 60.0
+# In which ffmpeg is through with what it was sent.
+PLAYED_SECONDS = 0.5
 # RFC 3711's only profile that ffmpeg 5 has with tags of 80 bits; it knows no MKI.
 SUITE = "AES_CM_128_HMAC_SHA1_80"
 
 
-def session_description(port: int, codec: str, payload_type: int, keys: SrtpKeys) -> str:
-    """What the stream is and what opens it. It holds keys: it goes to the one who plays, and nobody else."""
-    inline = base64.b64encode(keys.master_key + keys.master_salt).decode()
-    lines = (
+def session_description(port: int, codec: str, payload_type: int, keys: SrtpKeys | None) -> str:
+    """What the stream is and what opens it, if it is sealed. It holds keys: it goes to the one who plays, and nobody
+    else.
+    """
+    lines = [
         "v=0",
         "o=- 0 0 IN IP4 127.0.0.1",
         "s=roomkey",
         "c=IN IP4 127.0.0.1",
         "t=0 0",
-        f"m=video {port} RTP/SAVP {payload_type}",
+        f"m=video {port} {'RTP/AVP' if keys is None else 'RTP/SAVP'} {payload_type}",
         f"a=rtpmap:{payload_type} {codec}/90000",
-        f"a=crypto:1 {SUITE} inline:{inline}",
-    )
+    ]
+    if keys is not None:
+        inline = base64.b64encode(keys.master_key + keys.master_salt).decode()
+        lines.append(f"a=crypto:1 {SUITE} inline:{inline}")
     return "\r\n".join(lines) + "\r\n"
 
 
 class Player:
     """A running ffmpeg that writes what it sees to a file."""
 
-    def __init__(self, ffmpeg: Path, folder: Path, codec: str, payload_type: int, keys: SrtpKeys) -> None:
+    def __init__(self, ffmpeg: Path, folder: Path, codec: str, payload_type: int, keys: SrtpKeys | None) -> None:
         self._port = free_port()
         description, self._out = folder / "stream.sdp", folder / "frames.rgb"
         description.write_text(session_description(self._port, codec, payload_type, keys))
@@ -47,6 +53,7 @@ class Player:
         command = [
             *(str(ffmpeg), "-nostdin", "-loglevel", "warning", "-protocol_whitelist", "file,udp,rtp,srtp,crypto"),
             *("-analyzeduration", "500000", "-i", str(description), "-fps_mode", "passthrough"),
+            *("-vf", f"scale={WIDTH}:{HEIGHT}"),
             *("-f", "rawvideo", "-pix_fmt", "rgb24", "-flush_packets", "1", str(self._out)),
         ]
         self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
@@ -74,7 +81,11 @@ class Player:
         for number, packets in enumerate(frames):
             time.sleep(max(0.0, begin + number / rate - time.monotonic()))
             for packet in packets:
-                self._socket.sendto(packet, ("127.0.0.1", self._port))
+                self.pass_on(packet)
+
+    def pass_on(self, packet: bytes) -> None:
+        """Sends one packet to the port."""
+        self._socket.sendto(packet, ("127.0.0.1", self._port))
 
     def written(self) -> int:
         """How many frames it has written so far."""
@@ -86,7 +97,19 @@ class Player:
         while self.written() < count:
             assert time.monotonic() < deadline, f"{self.written()} frames written"
             time.sleep(0.05)
-        data = self._out.read_bytes()
+        return self._frames()
+
+    def end(self) -> list[bytes]:
+        """Has it end as by a person's Ctrl-C, so that it writes what it still holds; all frames there are."""
+        time.sleep(PLAYED_SECONDS)
+        for _ in range(2):  # the first one asks, the second one ends its wait for another packet
+            self._process.send_signal(signal.SIGINT)
+            time.sleep(PLAYED_SECONDS)
+        self._process.wait(DEADLINE)
+        return self._frames()
+
+    def _frames(self) -> list[bytes]:
+        data = self._out.read_bytes() if self._out.exists() else b""
         return [data[at : at + FRAME_SIZE] for at in range(0, len(data) - FRAME_SIZE + 1, FRAME_SIZE)]
 
 
