@@ -14,7 +14,8 @@ from __future__ import annotations
 from roomkey.conference import commits, messages, receiving, records
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Failed
-from roomkey.conference.session import Session, members_record
+from roomkey.conference.member_records import members_record
+from roomkey.conference.session import Session
 from roomkey.errors import RoomkeyError
 from roomkey.mls import committing, state
 from roomkey.mls.proposals import Remove, proposal

@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from roomkey.conference import ordering, records, succession
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Member
-from roomkey.conference.session import Session, member_of, member_record, own_pairs
+from roomkey.conference.member_records import member_of, member_record
+from roomkey.conference.session import Session, own_pairs
 from roomkey.crypto.provider import KeyHandle
 from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery import Accepted

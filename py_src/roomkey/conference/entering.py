@@ -13,7 +13,7 @@ hold the session's lock.
 
 from __future__ import annotations
 
-from roomkey.conference import answering, commits, opening, ordering, receiving, records, tickets
+from roomkey.conference import answering, commits, opening, ordering, records, taking, tickets
 from roomkey.conference.changes import Changes
 from roomkey.conference.reading import withheld
 from roomkey.conference.session import Session, Surroundings
@@ -105,7 +105,7 @@ async def _come_in(session: Session, before: Session | None, entry: records.Pend
         if withheld(error):
             error.details["pending"] = True  # we are in, and will be told by whom else once that is proved
             raise
-        await receiving.abandon(session, session.live, error)  # of our going the others hear, and so of our coming
+        await taking.abandon(session, session.live, error)  # of our going the others hear, and so of our coming
         raise
     session.around.outbox.wake()
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from roomkey.conference import attempts, commits, receiving, records, refusing, succession
+from roomkey.conference import attempts, commits, receiving, records, refusing, succession, taking
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Failed, Member
 from roomkey.conference.reading import withheld
@@ -169,7 +169,7 @@ async def _take(session: Session, opened: OpenedWelcome, joined: Joined) -> bool
         if not awaited or withheld(error):
             raise
         opened.use_up(changes, joined=False)
-        await receiving.abandon(session, group, error, changes)
+        await taking.abandon(session, group, error, changes)
         return True
     members = tuple(sorted(proved, key=lambda member: member.leaf))
     opened.use_up(changes, joined=awaited)

@@ -16,7 +16,8 @@ from roomkey.conference import attempts, commits, ordering, records, refusing, s
 from roomkey.conference.changes import Changes
 from roomkey.conference.commits import Plan, Processor
 from roomkey.conference.events import Member
-from roomkey.conference.session import Session, better_suite, member_of, member_record, own_pairs
+from roomkey.conference.member_records import member_of, member_record
+from roomkey.conference.session import Session, better_suite, own_pairs
 from roomkey.conference.succession import Due
 from roomkey.crypto.provider import KeyHandle
 from roomkey.errors import RoomkeyError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from roomkey.conference import ordering, records
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Member
-from roomkey.conference.session import Session, Surroundings, member_of, members_record, own_pairs
+from roomkey.conference.member_records import member_of, members_record
+from roomkey.conference.session import Session, Surroundings, own_pairs
 from roomkey.errors import RoomkeyError
 from roomkey.host.interface import Store
 from roomkey.mls import state

@@ -24,19 +24,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from roomkey.conference import commits, late, messages, moving, ordering, records, refusing, signals, succession
+from roomkey.conference import commits, late, ordering, records, refusing, succession, taking
 from roomkey.conference.changes import Changes
-from roomkey.conference.events import Failed, MessageArrived
+from roomkey.conference.events import Failed
 from roomkey.conference.reading import departing, group_of, head, withheld
 from roomkey.conference.session import Session, Stuck, digest
 from roomkey.errors import RoomkeyError
 from roomkey.federation.delivery_messages import StoredCommit
-from roomkey.mls import committing, framing, processing
-from roomkey.mls.commit_processing import CommitProcessed
+from roomkey.mls import framing, processing
 from roomkey.mls.framing import MLSMessage
 from roomkey.mls.group import Group
-from roomkey.mls.processing import ApplicationMessage, ProposalReceived
-from roomkey.mls.proposals import Remove, proposal
 
 # Messages held for later epochs, per conference, and their bytes: more than a minute's worth of a lively call; a flood
 # costs the flooder's words. Anybody who knows the group's id can have something held.
@@ -62,7 +59,7 @@ async def receive(session: Session, data: bytes) -> None:
         await _hold(session, epoch, data)  # whether the group is ours is not known yet (`entering`)
     elif content_type == framing.COMMIT and epoch < group.epoch:
         if epoch >= session.record.closed:
-            await _write(session, group, session.record.replace(closed=epoch + 1), Changes())
+            await taking.write(session, group, session.record.replace(closed=epoch + 1), Changes())
     elif session.seen(data):
         return
     elif epoch > group.epoch or content_type == framing.COMMIT:
@@ -73,13 +70,13 @@ async def receive(session: Session, data: bytes) -> None:
     elif epoch == group.epoch and refusing.is_farewell(body):
         await _hold(session, epoch + 1, data)
     elif epoch == group.epoch or content_type == framing.APPLICATION:
-        await _process(session, group, data)
+        await taking.take(session, group, data)
     else:
         after, leaf = await processing.process_departure(session.around.crypto, group, data)
         record = session.marked(data)
         if epoch >= await session.new_since(leaf):
             record = departing(record, leaf)
-        await _write(session, after, record, Changes())
+        await taking.write(session, after, record, Changes())
 
 
 async def receive_strangers(session: Session) -> None:
@@ -162,7 +159,7 @@ async def process_commits(session: Session, winners: Sequence[StoredCommit]) -> 
             body = MLSMessage.decode(winner.commit).body
             if head(body) != (winner.epoch, framing.COMMIT):
                 raise RoomkeyError("malformed", "expected a commit of the epoch asked for")
-            await _process(session, group, winner.commit)
+            await taking.take(session, group, winner.commit)
         except RoomkeyError as error:
             if withheld(error):
                 if error.code != "storage-failed":
@@ -221,123 +218,3 @@ async def _hold(session: Session, epoch: int, data: bytes) -> None:
     await session.around.store.write(
         {} if name in evicted else {name: data}, [item for item in evicted if item != name]
     )
-
-
-async def _process(session: Session, group: Group, data: bytes) -> None:
-    processed = await processing.process(session.around.crypto, group, data)
-    event = processed.event
-    if isinstance(event, ApplicationMessage) and signals.is_signal(event.authenticated_data):
-        await _hear(session, processed.group, event, data)
-    elif isinstance(event, ApplicationMessage):
-        await _store_message(session, processed.group, event, data)
-    elif isinstance(event, ProposalReceived):
-        await _note_proposal(session, processed.group, event, data)
-    elif isinstance(event, CommitProcessed):
-        await _take_commit(session, processed.group, event, data)
-
-
-async def _store_message(session: Session, after: Group, event: ApplicationMessage, data: bytes) -> None:
-    changes = Changes()
-    sender = messages.sender_of(session, after, event)
-    if session.member_at(sender.leaf) != sender and event.epoch < session.record.closed:
-        raise RoomkeyError("wrong-epoch", "expected a message of a member, got one of somebody who is gone")
-    message, record = messages.append(session, session.marked(data), changes, sender, event.epoch, event.data)
-    await _write(session, after, record, changes)
-    session.heard(event.authenticated_data, sender)
-    session.emit(MessageArrived(message))
-
-
-async def _hear(session: Session, after: Group, event: ApplicationMessage, data: bytes) -> None:
-    """A signal: its key is used up, and nothing of it stays."""
-    await _write(session, after, session.marked(data), Changes())
-    if session.record.status == records.ACTIVE:
-        sender = messages.sender_of(session, after, event)
-        heard = session.signalling.heard(event.data, sender, session.members, session.around.now())
-        if heard is not None:
-            session.emit(heard)
-
-
-async def _write(session: Session, after: Group, record: records.ConferenceRecord, changes: Changes) -> None:
-    """One transaction with `changes`, then memory: the same epoch, keys used up."""
-    after = session.put_group(changes, after)
-    changes.put(records.conference_name(session.key), record)
-    await changes.write(session.around.store)
-    session.group, session.record = after, record
-
-
-async def _note_proposal(session: Session, after: Group, event: ProposalReceived, data: bytes) -> None:
-    """Takes a member's own leaving, which `upkeep` commits. Other members' are kept for who may commit them.
-
-    Errors: "unsupported-proposal" for a stranger's wish to be added: anybody who knows the group's id can send any
-    number of those.
-    """
-    if event.sender.sender_type == framing.NEW_MEMBER_PROPOSAL:
-        raise RoomkeyError("unsupported-proposal", "expected a proposal of a member, got one of a stranger")
-    body = event.proposal.body
-    record = session.marked(data)
-    if isinstance(body, Remove) and body.removed == event.sender.leaf_index:
-        record = departing(record, body.removed)
-    await _write(session, after, record, Changes())
-
-
-async def _take_commit(session: Session, after: Group, event: CommitProcessed, data: bytes) -> None:
-    if event.self_removed:
-        await _go(session, event)
-        return
-    if event.reinit is not None:
-        succession.check_reinit(session.live, event.reinit)
-    changes = Changes()
-    try:
-        _check_names_stay(session.live, after, event)
-        members = await session.admitted(after, changes)
-    except RoomkeyError as error:
-        if withheld(error):
-            raise
-        await abandon(session, after, error)
-        return
-    moving.check_move(session.ordering, after, members)
-    record = session.marked(data)
-    # A leaf that is new has not asked to go, also where who stood there has.
-    record = record.replace(departing=tuple(leaf for leaf in record.departing if leaf not in event.added))
-    await session.adopt(after, members, changes, record, event.sender if event.external else None)
-    session.heard(event.authenticated_data, session.member_at(event.sender))
-
-
-async def _go(session: Session, event: CommitProcessed) -> None:
-    """Ends a conference that a commit takes us out of.
-
-    Who came by themselves in our place is us, on another device or with lost state, if they have our signature key;
-    no member removed us then. Anybody else stole our name, which is a failure and not a removal.
-    """
-    if event.newcomer is None:
-        await session.end("removed", Changes(), by=session.member_at(event.sender))
-    elif event.newcomer.signature_key == session.live.leaf.signature_key:
-        await session.end("removed", Changes())
-    else:
-        stolen = RoomkeyError("identity-mismatch", "leaf: expected our key under our name, got another", step=5)
-        await session.end("failed", Changes(), error=stolen)
-
-
-def _check_names_stay(before: Group, after: Group, event: CommitProcessed) -> None:
-    """A leaf that takes its own place has the same credential (RFC 9420 section 5.3.1). Errors: "identity-mismatch"."""
-    for index in event.updated:
-        old, new = before.tree.leaf(index), after.tree.leaf(index)
-        if old is None or new is None or old.credential != new.credential:
-            raise RoomkeyError("identity-mismatch", "leaf credential: expected the one before, got another")
-
-
-async def abandon(session: Session, after: Group, error: RoomkeyError, changes: Changes | None = None) -> None:
-    """Leaves a conference in which it is not safe to go on: asks the others to remove us, and ends here. One
-    transaction with `changes`.
-    """
-    changes = Changes() if changes is None else changes
-    try:
-        _, message = await committing.propose(session.around.crypto, after, proposal(Remove(after.own_leaf)))
-    except RoomkeyError as failure:  # then they learn nothing; going is what matters
-        session.emit(Failed(failure))
-    else:
-        session.around.outbox.put(
-            changes, list(commits.deliveries(after.group_id, records.PROPOSAL, message, session.members))
-        )
-    await session.end("downgrade" if error.code == "downgrade" else "failed", changes, error=error)
-    session.around.outbox.wake()

@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from roomkey.conference import ordering, records
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Ended, EpochChanged, Event, Member, MembersChanged, UpgradeOffered
+from roomkey.conference.member_records import members_record
 from roomkey.conference.signals import Signalling
 from roomkey.conference.surroundings import Surroundings as Surroundings
 from roomkey.crypto.provider import KeyPair
@@ -291,23 +292,6 @@ def digest(message: bytes) -> bytes:
 def own_pairs(group: Group) -> tuple[KeyPair, ...]:
     """The key pairs that the group needs: of our leaf, its path and its proposed updates."""
     return (group.signature, *group.path_keys.values(), *(update.encryption for update in group.own_updates))
-
-
-def members_record(epoch: int, members: Sequence[Member]) -> records.MembersRecord:
-    return records.MembersRecord(epoch, tuple(member_record(member) for member in members))
-
-
-def member_record(member: Member) -> records.MemberRecord:
-    return records.MemberRecord(
-        member.leaf, member.identity.encode(), member.identity_key, member.client, member.by.encode(), member.since
-    )
-
-
-def member_of(record: records.MemberRecord, own_client: bytes) -> Member:
-    return Member(
-        record.identity.decode(), record.client, record.identity_key, record.leaf, record.by.decode(), record.since,
-        own=record.client == own_client,
-    )  # fmt: skip
 
 
 def better_suite(group: Group) -> int | None:

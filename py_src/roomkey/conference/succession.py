@@ -27,7 +27,8 @@ from typing import Literal, NamedTuple
 from roomkey.conference import ordering, records
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import EpochChanged, Member, MembersChanged, Succeeded
-from roomkey.conference.session import Doubt, Session, Stuck, better_suite, members_record, own_pairs
+from roomkey.conference.member_records import members_record
+from roomkey.conference.session import Doubt, Session, Stuck, better_suite, own_pairs
 from roomkey.errors import RoomkeyError
 from roomkey.mls import state
 from roomkey.mls.group import PAST_EPOCHS, Group, remains
