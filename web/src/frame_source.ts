@@ -34,7 +34,7 @@ export async function pumpVideo(track: MediaStreamTrack, give: (frame: VideoFram
   };
 }
 
-/** A track and where its frames are to go. Pictures can go by a canvas; sound only where the browser makes tracks. */
+/** A track and where its frames are to go. Pictures can go by a canvas of the page; sound only where the browser makes tracks. */
 export function newTrack(kind: "audio" | "video"): { readonly track: MediaStreamTrack; readonly target: MediaTarget } | undefined {
   const { MediaStreamTrackGenerator: Generator } = transforms;
   if (Generator !== undefined) {
@@ -43,7 +43,22 @@ export function newTrack(kind: "audio" | "video"): { readonly track: MediaStream
   }
   if (kind === "audio") return undefined;
   const canvas = document.createElement("canvas");
-  const target = canvas.transferControlToOffscreen();
+  const context = canvas.getContext("2d"); // Firefox captures no canvas that a worker draws on
   const [track] = canvas.captureStream().getVideoTracks();
-  return track === undefined ? undefined : { track, target };
+  if (context === null || track === undefined) return undefined;
+  const { readable, writable } = new TransformStream<VideoFrame, VideoFrame>();
+  void draw(readable, context);
+  return { track, target: writable };
+}
+
+async function draw(frames: ReadableStream<VideoFrame>, context: CanvasRenderingContext2D): Promise<void> {
+  const reader = frames.getReader();
+  for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) {
+    if (value === undefined) continue;
+    const { canvas } = context;
+    const { displayWidth: width, displayHeight: height } = value;
+    if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+    context.drawImage(value, 0, 0, width, height);
+    value.close();
+  }
 }
