@@ -8,8 +8,9 @@ from roomkey.crypto.suites import SUITES, suite_by_number
 from roomkey.errors import RoomkeyError
 from roomkey.host.native_crypto import NativeCrypto
 from roomkey.mls.committing import group_info
+from roomkey.mls.creation import create_group
 from roomkey.mls.framing import message
-from roomkey.mls.group import Psks, create_group
+from roomkey.mls.group import Psks
 from roomkey.mls.joining import join
 from roomkey.mls.processing import ApplicationMessage, process, protect
 

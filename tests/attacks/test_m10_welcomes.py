@@ -14,7 +14,7 @@ from roomkey.errors import RoomkeyError
 from roomkey.federation.init_keys import make_init_key_sets
 from roomkey.federation.members import check_members
 from roomkey.mls import committing
-from roomkey.mls.group import create_group
+from roomkey.mls.creation import create_group
 from roomkey.mls.leaf_node import LeafNode
 from roomkey.mls.proposals import Add, proposal
 

@@ -20,9 +20,10 @@ from roomkey.federation.negotiation import own_offer
 from roomkey.federation.trust import FirstUse
 from roomkey.mls import committing
 from roomkey.mls.committing import PendingCommit
+from roomkey.mls.creation import create_group
 from roomkey.mls.credential import Credential
 from roomkey.mls.extensions import Extension, ExtensionType
-from roomkey.mls.group import Group, create_group
+from roomkey.mls.group import Group
 from roomkey.mls.key_package import KeyPackage, PackageKeys, make_key_packages
 from roomkey.mls.leaf_node import LeafNode, Lifetime, own_capabilities
 from roomkey.mls.proposals import Add, proposal

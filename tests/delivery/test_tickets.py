@@ -13,9 +13,10 @@ from roomkey.federation.requests import base64url
 from roomkey.host.native import NativeHost
 from roomkey.host.native_crypto import NativeCrypto
 from roomkey.mls import committing
+from roomkey.mls.creation import create_group
 from roomkey.mls.external import ExternalCommit, external_commit
 from roomkey.mls.framing import COMMIT, NEW_MEMBER_COMMIT, MLSMessage, PublicMessage
-from roomkey.mls.group import Group, create_group
+from roomkey.mls.group import Group
 from roomkey.mls.policy import EXTERNAL_JOINS
 
 from tests.delivery.local import Local

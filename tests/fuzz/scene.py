@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from roomkey.crypto.suites import SUITES
 from roomkey.mls.commit import Commit
 from roomkey.mls.committing import PendingCommit, commit, propose, propose_update
+from roomkey.mls.creation import create_group
 from roomkey.mls.credential import BASIC, Credential
 from roomkey.mls.extensions import Extension, ExtensionType, ExternalSender, ExternalSenders, RequiredCapabilities
 from roomkey.mls.framing import (
@@ -30,7 +31,7 @@ from roomkey.mls.framing import (
     member,
     message,
 )
-from roomkey.mls.group import Group, JoinKeys, Policy, Psks, create_group
+from roomkey.mls.group import Group, JoinKeys, Policy, Psks
 from roomkey.mls.joining import join
 from roomkey.mls.leaf_node import Capabilities, own_capabilities
 from roomkey.mls.processing import process, protect

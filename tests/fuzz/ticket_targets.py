@@ -8,10 +8,11 @@ from roomkey.conference.ordering import RoomkeyGroup
 from roomkey.conference.tickets import make_ticket, read_ticket
 from roomkey.errors import RoomkeyError
 from roomkey.mls.committing import commit, group_info
+from roomkey.mls.creation import create_group
 from roomkey.mls.extensions import Extension, ExtensionType
 from roomkey.mls.external import external_commit
 from roomkey.mls.framing import MLSMessage, message
-from roomkey.mls.group import JoinKeys, create_group
+from roomkey.mls.group import JoinKeys
 from roomkey.mls.policy import EXTERNAL_JOINS, policy_extension
 from roomkey.mls.proposals import Add, proposal
 from roomkey.mls.state import decode_group, encode_group

@@ -12,11 +12,12 @@ from roomkey.errors import RoomkeyError
 from roomkey.host.native_crypto import NativeCrypto
 from roomkey.mls.commit_processing import CommitProcessed
 from roomkey.mls.committing import commit, group_info, propose, propose_update
+from roomkey.mls.creation import create_group
 from roomkey.mls.credential import BASIC, Credential
 from roomkey.mls.extensions import Extension, ExtensionType
 from roomkey.mls.external import external_commit, propose_own_add, read_group_info
 from roomkey.mls.framing import PRIVATE_MESSAGE, PUBLIC_MESSAGE, message
-from roomkey.mls.group import STRICT, Group, JoinKeys, OwnKeys, Policy, Psks, create_group
+from roomkey.mls.group import STRICT, Group, JoinKeys, OwnKeys, Policy, Psks
 from roomkey.mls.joining import join
 from roomkey.mls.key_package import KeyPackage, PackageKeys, make_key_packages
 from roomkey.mls.key_schedule import external_key_pair

@@ -16,8 +16,9 @@ from roomkey.errors import RoomkeyError
 from roomkey.host.native_crypto import NativeCrypto
 from roomkey.mls.commit_processing import CommitProcessed
 from roomkey.mls.committing import PendingCommit
+from roomkey.mls.creation import create_group
 from roomkey.mls.extensions import Extension
-from roomkey.mls.group import MAX_PAST_AGE, PAST_EPOCHS, RESUMPTION_EPOCHS, Group, JoinKeys, Psks, create_group
+from roomkey.mls.group import MAX_PAST_AGE, PAST_EPOCHS, RESUMPTION_EPOCHS, Group, JoinKeys, Psks
 from roomkey.mls.joining import join
 from roomkey.mls.processing import ApplicationMessage, Event, process
 from roomkey.mls.secret_tree import MAX_SKIPPED_AGE

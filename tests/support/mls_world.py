@@ -10,9 +10,10 @@ from roomkey.crypto.suites import SUITES, CipherSuite
 from roomkey.host.native_crypto import NativeCrypto
 from roomkey.mls.commit_processing import CommitProcessed
 from roomkey.mls.committing import PendingCommit, commit
+from roomkey.mls.creation import create_group
 from roomkey.mls.credential import Credential
 from roomkey.mls.extensions import Extension
-from roomkey.mls.group import Group, JoinKeys, OwnKeys, create_group
+from roomkey.mls.group import Group, JoinKeys, OwnKeys
 from roomkey.mls.joining import join
 from roomkey.mls.key_package import PackageKeys, make_key_packages
 from roomkey.mls.leaf_node import Capabilities, Lifetime, own_capabilities

@@ -12,7 +12,8 @@ from roomkey.conference import records
 from roomkey.conference.conference import Conference
 from roomkey.conference.events import MessageArrived
 from roomkey.crypto.provider import CryptoProvider
-from roomkey.mls.group import Group, JoinKeys, create_group
+from roomkey.mls.creation import create_group
+from roomkey.mls.group import Group, JoinKeys
 
 from tests.support.people import Person, call, enrol, together
 from tests.support.simulator import Simulation, origin_of, until

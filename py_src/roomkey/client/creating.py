@@ -17,7 +17,7 @@ from roomkey.conference.session import Surroundings
 from roomkey.federation.delivery import DeliveryService
 from roomkey.federation.identity import domain_of
 from roomkey.federation.init_keys import ClientKeys, make_init_key_sets
-from roomkey.mls.group import create_group
+from roomkey.mls.creation import create_group
 from roomkey.mls.policy import MEMBERS_ONLY
 
 GROUP_ID_BYTES = 32

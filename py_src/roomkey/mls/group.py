@@ -14,33 +14,31 @@ forgotten only when the old value is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from operator import is_
 from typing import NamedTuple
 
-from roomkey.crypto.provider import CryptoProvider, KeyPair
-from roomkey.crypto.suites import CipherSuite, suite_by_number
+from roomkey.crypto.provider import KeyPair
+from roomkey.crypto.suites import CipherSuite
 from roomkey.errors import RoomkeyError
 from roomkey.mls import key_schedule
-from roomkey.mls.extensions import Extension
 from roomkey.mls.framing import Sender
 from roomkey.mls.group_context import GroupContext
-from roomkey.mls.key_package import KeyPackage, check_key_package
+from roomkey.mls.key_package import KeyPackage
 from roomkey.mls.key_schedule import EpochSecrets
-from roomkey.mls.leaf_node import LeafNode, requirements
+from roomkey.mls.leaf_node import LeafNode
 from roomkey.mls.policy import STRICT as STRICT
 from roomkey.mls.policy import Policy as Policy
-from roomkey.mls.policy import policy_name
 from roomkey.mls.proposals import Proposal, ReInit
+from roomkey.mls.psk import NO_PSKS as NO_PSKS
 from roomkey.mls.psk import PSK_EXTERNAL, PreSharedKeyID
+from roomkey.mls.psk import Psks as Psks
 from roomkey.mls.ratchet_tree import RatchetTree
 from roomkey.mls.secret_tree import SecretTree
-from roomkey.mls.transcript import confirmation_tag, interim_transcript_hash
-from roomkey.mls.tree_hash import tree_hash
+from roomkey.mls.transcript import interim_transcript_hash
 from roomkey.mls.treekem import PathKeys
 from roomkey.mls.validation import violation
-from roomkey.mls.version import MLS10
 
 # Epochs whose application messages can still be read: those on their way while a commit is made. Each keeps a secret
 # tree.
@@ -108,31 +106,6 @@ class PastEpoch(NamedTuple):
 
     def __repr__(self) -> str:
         return "<PastEpoch>"
-
-
-class Psks(NamedTuple):
-    """Pre-shared keys that the caller offers: external ones by psk_id, resumption ones of other groups by (group id,
-    epoch).
-    """
-
-    external: Mapping[bytes, bytes] = {}
-    resumption: Mapping[tuple[bytes, int], bytes] = {}
-
-    def key(self, psk_id: PreSharedKeyID) -> bytes:
-        """The key behind an id. Errors: "psk-unknown"."""
-        if psk_id.psktype == PSK_EXTERNAL:
-            found = self.external.get(psk_id.psk_id or b"")
-        else:
-            found = self.resumption.get((psk_id.psk_group_id or b"", psk_id.psk_epoch or 0))
-        if found is None:
-            raise violation("psk-unknown")
-        return found
-
-    def __repr__(self) -> str:
-        return "<Psks>"
-
-
-NO_PSKS = Psks()
 
 
 @dataclass(frozen=True, repr=False)
@@ -301,33 +274,3 @@ def begin_epoch(
         past=() if before is None else past_epochs(before),
         reinit=reinit,
     )
-
-
-async def create_group(
-    crypto: CryptoProvider,
-    key_package: JoinKeys,
-    group_id: bytes,
-    now: float | None,
-    *,
-    extensions: Sequence[Extension] = (),
-) -> Group:
-    """A new group with us as its only member, in epoch 0 (RFC 9420 section 11).
-
-    Args:
-        key_package: one of ours, never published: its leaf becomes ours, its suite the group's.
-        group_id: unique, chosen by the caller; 32 random bytes are a good choice.
-        now: Unix seconds; None leaves the leaf's lifetime unchecked.
-        extensions: of the group context.
-    Errors: "invalid-key-package", "invalid-leaf-node" with `rule`, if our own leaf lacks what the extensions require;
-    "unsupported-policy".
-    """
-    package, _, keys = key_package
-    policy_name(extensions)
-    suite = suite_by_number(package.cipher_suite)
-    check_key_package(suite, package, now=now, needs=requirements(extensions))
-    tree = RatchetTree.of(suite, package.leaf_node)
-    context = GroupContext(MLS10, suite.number, group_id, 0, tree_hash(tree), b"", tuple(extensions))
-    encryption_secret, secrets = key_schedule.epoch_secrets(suite, crypto.random(suite.nh))
-    epoch = key_schedule.NewEpoch(b"", b"", encryption_secret, secrets)
-    tag = confirmation_tag(suite, secrets.confirmation_key, b"")
-    return begin_epoch(suite, context, tree, 0, keys.signature, {0: keys.encryption}, epoch, tag)

@@ -18,9 +18,10 @@ from collections.abc import Callable, Hashable, Sequence
 from roomkey.crypto.provider import CryptoProvider
 from roomkey.errors import RoomkeyError
 from roomkey.mls.committing import Delivery, PendingCommit, conclude
+from roomkey.mls.creation import create_group
 from roomkey.mls.extensions import Extension
 from roomkey.mls.framing import member
-from roomkey.mls.group import NO_PSKS, Group, JoinKeys, Psks, ReceivedProposal, create_group
+from roomkey.mls.group import NO_PSKS, Group, JoinKeys, Psks, ReceivedProposal
 from roomkey.mls.group_context import GroupContext
 from roomkey.mls.key_package import KeyPackage
 from roomkey.mls.leaf_node import MAX_LIFETIME, LeafNode
