@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, NamedTuple
 
 from roomkey.crypto.labels import expand_with_label, extract
 from roomkey.crypto.suites import CipherSuite
@@ -55,6 +55,31 @@ def external_psk(psk_id: bytes, nonce: bytes) -> PreSharedKeyID:
 def resumption_psk(usage: int, group_id: bytes, epoch: int, nonce: bytes) -> PreSharedKeyID:
     """The id of an earlier epoch's `resumption_psk`; `nonce` as for `external_psk`."""
     return PreSharedKeyID(PSK_RESUMPTION, None, usage, group_id, epoch, nonce)
+
+
+class Psks(NamedTuple):
+    """Pre-shared keys that the caller offers: external ones by psk_id, resumption ones of other groups by (group id,
+    epoch).
+    """
+
+    external: Mapping[bytes, bytes] = {}
+    resumption: Mapping[tuple[bytes, int], bytes] = {}
+
+    def key(self, psk_id: PreSharedKeyID) -> bytes:
+        """The key behind an id. Errors: "psk-unknown"."""
+        if psk_id.psktype == PSK_EXTERNAL:
+            found = self.external.get(psk_id.psk_id or b"")
+        else:
+            found = self.resumption.get((psk_id.psk_group_id or b"", psk_id.psk_epoch or 0))
+        if found is None:
+            raise violation("psk-unknown")
+        return found
+
+    def __repr__(self) -> str:
+        return "<Psks>"
+
+
+NO_PSKS = Psks()
 
 
 class PSKLabel(Struct):
