@@ -2,7 +2,7 @@
 judge them by their manifests:
 
 1. One of the last hour is good, if it lists the member; else the log is asked.
-2. While the log does not answer, one of the last day serves, if it lists the member.
+2. While the log does not answer, or takes too long (`patience`), one of the last day serves, if it lists the member.
 3. What is not proved so is "log-unproven", with the member in details `identity`: it is neither believed nor refused,
    and what brought it is taken up again. So is what a log says and does not prove: that is the log's doing, and no word
    about the member.
@@ -19,6 +19,7 @@ from typing import Final
 from roomkey.client.judging import ByIdentity, ByManifest
 from roomkey.client.log_records import PIN, ProvedManifest
 from roomkey.client.logs import RECENT, STANDS_IN, Logs, Proof
+from roomkey.client.patience import Patience
 from roomkey.conference.changes import Changes
 from roomkey.conference.events import Member
 from roomkey.crypto.provider import CryptoProvider
@@ -60,12 +61,17 @@ class Admitting:
     ) -> None:
         self._crypto = crypto
         self._logs = logs
+        self._patience = Patience(logs)
         self._now = now
         self._policy = policy
         self._own = own
         self._own_manifest = own_manifest
         self._own_newest = own_newest
         self._pin = pin
+
+    async def close(self) -> None:
+        """Asks logs no further."""
+        await self._patience.close()
 
     async def admit(self, group: Group, leaves: Sequence[tuple[int, LeafNode]], changes: Changes) -> list[Member]:
         """Proves who these leaves are; see `Admission.admit`. Our own leaf is ours because we hold its keys."""
@@ -123,12 +129,12 @@ class Admitting:
             ours = [client.public_key for client in clients.pop(self._own)]
             manifests[self._own] = await self._own_manifest(ours)
         # 1. and 2.
-        proofs = await self._logs.prove(clients, within=RECENT, stands_in=STANDS_IN)
+        proofs = await self._patience.prove(clients, within=RECENT, stands_in=STANDS_IN)
         old = [
             name for name, proof in proofs.items() if not _is_of(proof, now) and not _lists(proof, clients[name], now)
         ]
         # 3. and 4.
-        proofs |= await self._logs.prove(old)
+        proofs |= await self._patience.prove(old)
         failures = {proof.code: (who, proof) for who, proof in proofs.items() if isinstance(proof, RoomkeyError)}
         for code in _TOLD:
             if code in failures:

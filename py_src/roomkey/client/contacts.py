@@ -119,6 +119,7 @@ class Contacts:
         for claim in list(self._claims):
             claim.cancel()
         await asyncio.gather(*self._claims, return_exceptions=True)
+        await self._admitting.close()
 
     # -- fetching --
 

@@ -90,6 +90,7 @@ class LogView:
         self.pending: dict[ShownBy, SignedCheckpoint] = {}
         self.doubts: list[SignedCheckpoint] = []
         self.fork: LogFork | None = None
+        self.owes = False  # an answer to a question that was put
         self._store = store
         self._now = now
         self._told = told
@@ -178,7 +179,12 @@ class LogView:
     ) -> Answers:
         size = 0 if known is None else known.checkpoint.size
         asked = [AnswerRequest(q.identity.encode("ascii"), 0 if q.pin is None else q.pin.version) for q in questions]
-        data = await service.ask(ANSWERS_PATH, AnswersRequest(size, tuple(asked)).encode(), LOG_ANSWERS, LOG_ANSWERS)
+        self.owes = True
+        try:
+            body = AnswersRequest(size, tuple(asked)).encode()
+            data = await service.ask(ANSWERS_PATH, body, LOG_ANSWERS, LOG_ANSWERS)
+        finally:
+            self.owes = False
         try:
             answers = Answers.decode(data)
         except RoomkeyError as error:

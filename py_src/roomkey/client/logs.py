@@ -155,7 +155,7 @@ class Logs:
         proofs: dict[str, Proof] = {}
         asked: dict[str, list[str]] = {}
         for identity in dict.fromkeys(identities):
-            known = await self._known(identity, within) if within and await self._is_whole(identity) else None
+            known = await self.recent(identity, within) if within else None
             if isinstance(known, ProvedManifest):
                 proofs[identity] = known
             else:
@@ -164,10 +164,13 @@ class Logs:
             proofs |= part
         for identity, proof in proofs.items():
             # A log in doubt has not merely failed to answer: what it proved before may be what is in doubt.
-            late = isinstance(proof, RoomkeyError) and proof.code == "log-unproven"
-            if late and await self._is_whole(identity):
-                proofs[identity] = await self._known(identity, stands_in) or proof
+            if isinstance(proof, RoomkeyError) and proof.code == "log-unproven":
+                proofs[identity] = await self.recent(identity, stands_in) or proof
         return proofs
+
+    async def recent(self, identity: str, seconds: float) -> Proof | None:
+        """What a log proved of an identity in the last so many seconds, if nothing speaks against the log by now."""
+        return await self._known(identity, seconds) if await self._is_whole(identity) else None
 
     async def ask(self, identity: str, pin: Manifest | None) -> Outcome:
         """What the log says of an identity, held against `pin`; nothing but the head is kept.
