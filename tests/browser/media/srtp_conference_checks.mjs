@@ -189,13 +189,15 @@ export async function reloads() {
     alice.open(start, 0);
     const said = bob.announced(member(0).clientId, alice.announcement());
     equal(`${said.fresh} ${[...said.ssrcs]}`, `true ${start}`, "new to him");
-    equal(bob.announced(member(0).clientId, alice.announcement()).fresh, false, "known then");
+    alice.open(1_000 + start, 0);
+    equal(bob.announced(member(0).clientId, alice.announcement()).fresh, false, "one more of somebody known");
     packets.push(await alice.protect(rtp(start, 5), 0));
     await hears(bob, packets[start], rtp(start, 5), 0, 0, `start ${start}`);
     if (start > 0) await refused(() => bob.receive(packets[start - 1], undefined, 0), "replayed", `of start ${start - 1}`);
   }
   equal(await bob.receive(packets[0], undefined, 0), undefined, "of a stream that is forgotten");
   equal((await bob.release(0)).length, 0, "and stays so");
+  equal(bob.announced(member(0).clientId, encodeStreams([])).fresh, false, "who stops has not begun");
   equal(bob.announced(member(9).clientId, encodeStreams([])), undefined, "of no member");
   return 1;
 }

@@ -50,7 +50,7 @@ interface Peer<M> {
 
 /** What came of an announcement. */
 export interface Announced {
-  /** Whether it names streams that were not known: its sender has just begun, and may know nothing of ours. */
+  /** Whether it names streams, and none that was known: its sender has just begun, and may know nothing of ours. */
   readonly fresh: boolean;
   /** All that the member has now, of our profile. */
   readonly ssrcs: ReadonlySet<number>;
@@ -174,7 +174,7 @@ export class SrtpConference<M extends Occupant> {
     const peer = this.#peers.get(name(clientId));
     if (peer === undefined) return undefined;
     const ssrcs = new Set(streams.map(({ ssrc }) => ssrc));
-    const fresh = [...ssrcs].some((ssrc) => !peer.ssrcs.has(ssrc));
+    const fresh = ssrcs.size > 0 && ![...ssrcs].some((ssrc) => peer.ssrcs.has(ssrc));
     for (const { ssrc, rollover } of streams) {
       peer.ssrcs.add(ssrc);
       peer.receiver.announce(ssrc, rollover);
