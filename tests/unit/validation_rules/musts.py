@@ -111,7 +111,7 @@ MUSTS: Final[tuple[Must, ...]] = (
          place="py_src/roomkey/federation/negotiation.py::check_not_downgraded",
          test=f"{_UNIT}/test_conference_failures.py::test_a_group_of_a_worse_suite_is_not_joined",
          note="Asks the creator; who joins checks it too."),
-    Must("11", "the creator takes the steps listed", place=f"{_MLS}/group.py::create_group",
+    Must("11", "the creator takes the steps listed", place=f"{_MLS}/creation.py::create_group",
          test=f"{_UNIT}/test_mls_group.py::test_three_people", note="Asks the creator."),
     Must("11.1", "a GroupContextExtensions does not require what a current member lacks", ("context-extensions",)),
     Must("11.1", "new members support what is required", _LEAF_IN_GROUP),
