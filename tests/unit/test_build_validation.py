@@ -9,7 +9,7 @@ from build_scripts import validation_table
 from tests.unit.validation_rules.musts import MUSTS, Must
 
 GOOD = Must("7.3", "a leaf is signed", ("leaf-signature",))
-PLACE = "py_src/roomkey/mls/group.py::create_group"
+PLACE = "py_src/roomkey/mls/creation.py::create_group"
 
 
 def test_the_tables_lack_nothing() -> None:
@@ -53,6 +53,6 @@ def test_links_lead_to_lines() -> None:
     path, line = validation_table.line_of(PLACE)
     assert path.read_text().splitlines()[line - 1].startswith("async def create_group(")
     document = validation_table.make_document()
-    assert f"[group.py:{line}](../../py_src/roomkey/mls/group.py#L{line})" in document
+    assert f"[creation.py:{line}](../../py_src/roomkey/mls/creation.py#L{line})" in document
     for rule in RULES:
         assert f'<a id="{rule}"></a>' in document
