@@ -23,7 +23,7 @@ import type { Connection } from "./connection.js";
 import { publicError, RoomkeyError } from "./errors.js";
 import { disposable, TypedEventTarget } from "./events.js";
 import { Failure } from "./failure.js";
-import type { InitKeys } from "./identity.js";
+import type { InitKeys } from "./init_keys.js";
 import { readMessages } from "./messages.js";
 import { type ProtectOptions, type Protection, protectConnection } from "./protection.js";
 import type { PlainError } from "./protocol.js";

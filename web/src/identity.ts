@@ -3,24 +3,19 @@ import type { ConferencePolicy, ConferenceValue } from "./conference_values.js";
 import type { Connection } from "./connection.js";
 import { RoomkeyError } from "./errors.js";
 import { disposable, TypedEventTarget } from "./events.js";
+import { type FetchedInitKeys, InitKeys, type InitKeysValue } from "./init_keys.js";
+import { Invitation, type InvitationValue } from "./invitation.js";
 import type { PlainError } from "./protocol.js";
 import type { CallOptions } from "./roomkey.js";
 import {
-  type ClientInfo,
   type Device,
   type ForkEvidence,
-  type Member,
   type Service,
   type Stock,
   type Suite,
-  toClient,
-  toDate,
   toDevice,
-  toMember,
   toTraffic,
-  toVerified,
   type Traffic,
-  type Verified,
   type Wire,
 } from "./values.js";
 
@@ -33,19 +28,6 @@ export interface IdentityValue {
   readonly suites: readonly Suite[];
   readonly service: Service;
 }
-
-/** @internal */
-export type InitKeysValue = Wire<{
-  handle: number;
-  identity: string;
-  clients: ClientInfo[];
-  absent: Uint8Array[];
-  verified: Verified;
-  service: Service;
-}>;
-
-/** @internal */
-export type InvitationValue = Wire<{ handle: number; from: Member | null; members: Member[]; name: string; received: Date }>;
 
 /** Events of an identity. */
 export interface IdentityEvents {
@@ -62,72 +44,6 @@ export interface IdentityEvents {
   error: RoomkeyError;
   /** Something travelled. */
   traffic: Traffic;
-}
-
-/** The outcome of fetching: whom keys were proved for, and whom not and why. */
-export interface FetchedInitKeys {
-  readonly keys: InitKeys[];
-  readonly missing: { readonly identity: string; readonly error: RoomkeyError }[];
-}
-
-/** The proved init keys of one identity's clients, good for one invitation. */
-export class InitKeys {
-  readonly identity: string;
-  readonly clients: readonly ClientInfo[];
-  /**
-   * Ids of clients whose keys did not come, though the log lists them or they are known: they will not be invited. Their keys may be used
-   * up, or somebody holds a device back.
-   */
-  readonly absent: readonly Uint8Array[];
-  readonly verified: Verified;
-  /** The service that they came from. */
-  readonly service: Service;
-  /** @internal */
-  readonly handle: number;
-
-  /** @internal */
-  constructor(connection: Connection, value: InitKeysValue) {
-    this.handle = value.handle;
-    this.identity = value.identity;
-    this.clients = Object.freeze(value.clients.map(toClient));
-    this.absent = Object.freeze([...value.absent]);
-    this.verified = toVerified(value.verified);
-    this.service = value.service;
-    Object.defineProperty(this, "handle", { enumerable: false });
-    connection.releaseWith(this, value.handle);
-  }
-}
-
-/** A conference that somebody asks this identity to join. It waits, also over a reload, until it is accepted or declined. */
-export class Invitation {
-  /** Undefined where the inviter has left since. */
-  readonly from: Member | undefined;
-  readonly members: readonly Member[];
-  readonly name: string;
-  readonly received: Date;
-  readonly #connection: Connection;
-  readonly #handle: number;
-
-  /** @internal */
-  constructor(connection: Connection, value: InvitationValue) {
-    this.#connection = connection;
-    this.#handle = value.handle;
-    this.from = value.from == null ? undefined : toMember(value.from);
-    this.members = Object.freeze(value.members.map(toMember));
-    this.name = value.name;
-    this.received = toDate(value.received);
-  }
-
-  /** Joins. */
-  async accept(options: CallOptions = {}): Promise<Conference> {
-    const value = await this.#connection.call<ConferenceValue>("invitation.accept", { handle: this.#handle }, options.signal);
-    return Conference.of(this.#connection, value);
-  }
-
-  /** Forgets it. */
-  async decline(): Promise<void> {
-    await this.#connection.call("invitation.decline", { handle: this.#handle });
-  }
 }
 
 /** How a conference is made. */

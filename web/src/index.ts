@@ -15,14 +15,9 @@ export {
   type Roomkey,
   type RoomkeyEvents,
 } from "./roomkey.js";
-export {
-  type ConferenceOptions,
-  type FetchedInitKeys,
-  type Identity,
-  type IdentityEvents,
-  type InitKeys,
-  type Invitation,
-} from "./identity.js";
+export type { ConferenceOptions, Identity, IdentityEvents } from "./identity.js";
+export type { FetchedInitKeys, InitKeys } from "./init_keys.js";
+export type { Invitation } from "./invitation.js";
 export type { Call } from "./call/call.js";
 export type { CallEvents, CallSetup, Lock, MediaChoice, Tile } from "./call/call_values.js";
 export type { Conference } from "./conference.js";
