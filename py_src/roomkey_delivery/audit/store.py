@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
-from roomkey.errors import RoomkeyError
 from roomkey.transparency.checkpoints import Checkpoint
 from roomkey.transparency.identity_map import MapLeaf
 
 from roomkey_delivery.audit.frontier import Frontier
-from roomkey_delivery.store.files import connect
+from roomkey_delivery.store.files import connect_wal, storing, transaction
 
 CACHE_KILOBYTES: Final = 64 << 10  # an epoch's leaves lie all over the table, which has 100 MB for a million
 HEADS_KEPT: Final = 10_000  # of each log, 4 MB; an hour's heads at the highest rate, months at a usual one
@@ -56,9 +54,7 @@ class AuditStore:
     """The tables of `schema.sql` in the file `path`."""
 
     def __init__(self, path: Path) -> None:
-        self._db = connect(path)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
+        self._db = connect_wal(path)
         self._db.execute(f"PRAGMA cache_size = -{CACHE_KILOBYTES}")
         schema = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
         self._db.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
@@ -76,7 +72,7 @@ class AuditStore:
 
     def advance(self, before: Standing, head: Checkpoint, note: bytes) -> bool:
         """Makes `head`, whose note this is, the log's head if that is still `before.head`; whether it was."""
-        with _transaction(self._db) as db:
+        with storing(), transaction(self._db) as db:
             number = _number(db, head.origin)
             done = db.execute(
                 "UPDATE audited_logs SET size = ?, root = ?, note = ?"
@@ -99,7 +95,7 @@ class AuditStore:
         """Moves the replay from `epochs` to `tree`, with the leaves set since and their epochs; whether it stood
         there.
         """
-        with _transaction(self._db) as db:
+        with storing(), transaction(self._db) as db:
             number = _number(db, origin)
             done = db.execute(
                 "UPDATE audited_logs SET epochs = ?, peaks = ?, time = ?"
@@ -117,7 +113,7 @@ class AuditStore:
         """Hands what stands of a log, and the leaves that epochs from `since` on set, in order of index, to `take`:
         both are of the same moment. Returns what it returns.
         """
-        with _transaction(self._db, "DEFERRED"):
+        with storing(), transaction(self._db, "DEFERRED"):
             rows = self._db.execute(
                 "SELECT place, version, commitment FROM audited_leaves"
                 " WHERE log = (SELECT number FROM audited_logs WHERE origin = ?) AND epoch >= ? ORDER BY place",
@@ -136,7 +132,7 @@ class AuditStore:
 
     def refuse(self, origin: str, reason: str, evidence: str | None = None) -> bool:
         """Ends the cosigning of a log for good. Who refused it first is right; whether this was the first."""
-        with _transaction(self._db) as db:
+        with storing(), transaction(self._db) as db:
             done = db.execute(
                 "UPDATE audited_logs SET refused = ?, evidence = ? WHERE number = ? AND refused IS NULL",
                 (reason, evidence, _number(db, origin)),
@@ -156,18 +152,3 @@ def _number(db: sqlite3.Connection, origin: str) -> int:
     db.execute("INSERT OR IGNORE INTO audited_logs (origin) VALUES (?)", (origin,))
     (number,) = db.execute("SELECT number FROM audited_logs WHERE origin = ?", (origin,)).fetchone()
     return int(number)
-
-
-@contextmanager
-def _transaction(db: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
-    """Errors: "service-unavailable" for what SQLite cannot do (disk full, file read-only, busy)."""
-    try:
-        db.execute(f"BEGIN {kind}")
-        yield db
-        db.execute("COMMIT")
-    except BaseException as error:
-        if db.in_transaction:  # a full disk may have ended it already
-            db.execute("ROLLBACK")
-        if isinstance(error, sqlite3.OperationalError):
-            raise RoomkeyError("service-unavailable", f"expected to store, got {error.sqlite_errorname}") from error
-        raise

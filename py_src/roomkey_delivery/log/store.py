@@ -7,7 +7,6 @@ head of one size signs the same words.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
@@ -23,7 +22,7 @@ from roomkey.transparency.manifest import SignedManifest
 
 from roomkey_delivery.log import tiles
 from roomkey_delivery.log.keys import LogKeys
-from roomkey_delivery.store.files import connect
+from roomkey_delivery.store.files import connect_wal, storing, transaction
 
 
 class Published(NamedTuple):
@@ -73,9 +72,7 @@ class LogStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._db = connect(path)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
+        self._db = connect_wal(path)
         schema = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
         self._db.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
 
@@ -91,13 +88,13 @@ class LogStore:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """All that is read inside is of one moment."""
-        with self._transaction("DEFERRED"):
+        with storing(), transaction(self._db, "DEFERRED"):
             yield
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """All that is written inside is durable at its end, or nothing of it; nobody else writes meanwhile."""
-        with self._transaction("IMMEDIATE"):
+        with storing(), transaction(self._db):
             yield
 
     def head(self) -> Head:
@@ -217,16 +214,3 @@ class LogStore:
         """Makes the note the log's newest published one, unless that is of a larger size."""
         change = "published_size = ?, published_note = ?, published_at = ?"
         self._db.execute(f"UPDATE log_state SET {change} WHERE published_size <= ?", (size, note, now, size))
-
-    @contextmanager
-    def _transaction(self, kind: str) -> Iterator[None]:
-        try:
-            self._db.execute(f"BEGIN {kind}")
-            yield
-            self._db.execute("COMMIT")
-        except BaseException as error:
-            if self._db.in_transaction:  # a full disk may have ended it already
-                self._db.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError):
-                raise RoomkeyError("service-unavailable", f"expected to store, got {error.sqlite_errorname}") from error
-            raise

@@ -10,23 +10,17 @@ lock of the file beside, which the system lets go of when a process dies.
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import hashlib
 import sqlite3
-from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
+from typing import Final, NamedTuple
 
 from roomkey.errors import RoomkeyError
 
-from roomkey_delivery.store.files import connect
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from roomkey_delivery.store.files import connect_wal, transaction
+from roomkey_delivery.store.threads import Threaded, in_thread
 
 LIFETIME: Final = 30 * 86400  # seconds that a message waits: as long as inboxes know its hash
 _TOTAL: Final = "SELECT messages, bytes FROM relayed_total"
@@ -60,45 +54,24 @@ class Queued(NamedTuple):
     body: bytes
 
 
-def _in_thread(
-    work: Callable[Concatenate[RelayQueue, P], R],
-) -> Callable[Concatenate[RelayQueue, P], Coroutine[Any, Any, R]]:
-    """Runs a method in the queue's thread; what SQLite cannot do becomes "service-unavailable"."""
-
-    def guarded(queue: RelayQueue, *args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return work(queue, *args, **kwargs)
-        except sqlite3.OperationalError as error:  # disk full, file read-only, busy
-            raise RoomkeyError("service-unavailable", f"expected to store, got {error.sqlite_errorname}") from error
-
-    async def run(queue: RelayQueue, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        call = functools.partial(guarded, queue, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(queue._thread, call)
-
-    run.__name__, run.__doc__ = work.__name__, work.__doc__
-    return run
-
-
-class RelayQueue:
+class RelayQueue(Threaded):
     """The tables of `schema.sql` in the file `path`. Every method may raise "service-unavailable"."""
 
     def __init__(self, path: Path, limits: QueueLimits = QueueLimits()) -> None:  # noqa: B008 - a value
         self._limits = limits
-        self._thread = ThreadPoolExecutor(1, "roomkey-relay")
+        super().__init__("roomkey-relay")
         self._lock_path = path.with_name(path.name + SUFFIX)
         self._lock: sqlite3.Connection | None = None
-        self._db = connect(path)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
+        self._db = connect_wal(path)
         self._db.execute("PRAGMA secure_delete = ON")
         schema = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
         self._db.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
 
-    @_in_thread
+    @in_thread
     def put(self, domain: str, sender: bytes, identity: str, body: bytes, now: float) -> None:
         """Takes a message; one that waits already is not taken twice. Errors: "queue-full"."""
         digest = hashlib.sha256(body).digest()
-        with _transaction(self._db) as db:
+        with transaction(self._db) as db:
             waits = "SELECT 1 FROM relayed WHERE domain = ? AND sender = ? AND hash = ?"
             if db.execute(waits, (domain, sender, digest)).fetchone() is not None:
                 return
@@ -113,12 +86,12 @@ class RelayQueue:
                 (domain, sender, len(body)),
             )
 
-    @_in_thread
+    @in_thread
     def domains(self) -> list[str]:
         """The domains that something waits for."""
         return [row[0] for row in self._db.execute("SELECT DISTINCT domain FROM relayed_amounts")]
 
-    @_in_thread
+    @in_thread
     def heads(
         self, domain: str, resting: Collection[bytes], senders: int, messages: int, size: int
     ) -> list[list[Queued]]:
@@ -132,25 +105,25 @@ class RelayQueue:
         first = [row[0] for row in self._db.execute(waiting, (domain,)) if row[0] not in resting][:senders]
         return [self._of(domain, sender, messages, size) for sender in first]
 
-    @_in_thread
+    @in_thread
     def delivered(self, numbers: Sequence[int]) -> None:
         """Forgets messages that the other service has, or will never take."""
-        with _transaction(self._db) as db:
+        with transaction(self._db) as db:
             for number in numbers:
                 _delete(db, "number = ?", number)
 
-    @_in_thread
+    @in_thread
     def expire(self, now: float) -> int:
         """Forgets what waited for 30 days, and says how much that was."""
-        with _transaction(self._db) as db:
+        with transaction(self._db) as db:
             return _delete(db, "queued <= ?", now - LIFETIME)
 
-    @_in_thread
+    @in_thread
     def amount(self) -> Amount:
         """All that waits."""
         return Amount(*self._db.execute(_TOTAL).fetchone())
 
-    @_in_thread
+    @in_thread
     def take_turn(self) -> bool:
         """Whether it is we who deliver, from now on until `close`."""
         if self._lock is None:
@@ -164,10 +137,6 @@ class RelayQueue:
                 return False
             self._lock = lock
         return True
-
-    async def close(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown()
 
     def _close(self) -> None:
         if self._lock is not None:
@@ -210,15 +179,3 @@ def _delete(db: sqlite3.Connection, which: str, value: float) -> int:
         db.execute(f"UPDATE relayed_amounts SET {change} WHERE domain = ? AND sender = ?", (size, domain, sender))
         db.execute("DELETE FROM relayed_amounts WHERE domain = ? AND sender = ? AND messages = 0", (domain, sender))
     return len(gone)
-
-
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield db
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:  # a full disk may have ended it already
-            db.execute("ROLLBACK")
-        raise

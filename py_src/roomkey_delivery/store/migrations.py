@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+
 # By the version that a step starts from.
 STEPS = {
     # A group id had one chain of epochs, registered for good: all are taken for begun with epoch 0.
@@ -24,3 +27,13 @@ STEPS = {
 def script(version: int, target: int) -> str:
     """The statements that bring a database of `version` to `target`; an empty database (0) needs none."""
     return "" if version == 0 else "".join(STEPS[step] for step in range(version, target))
+
+
+def statements(script: str) -> Iterator[str]:
+    """The single statements of a script, for those that must run inside a transaction (`executescript` commits)."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

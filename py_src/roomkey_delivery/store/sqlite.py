@@ -5,31 +5,24 @@ transactions, and an acknowledgement, a claim or an accepted commit that is lost
 go through a second connection with NORMAL: they are dear to write at every request, and after a power failure the 300
 s that a request may be old are soon over.
 
-All work happens in one thread per store, so that the event loop never waits for the disk. Every writing transaction
-begins IMMEDIATE: a reader that turns writer could be refused in the middle (SQLITE_BUSY_SNAPSHOT).
+All work happens in one thread per store (`threads`), and every writing transaction begins IMMEDIATE (`files`).
 """
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import hashlib
 import sqlite3
-from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Literal
 
 from roomkey.errors import RoomkeyError
 
 from roomkey_delivery.store import migrations, queries
-from roomkey_delivery.store.files import connect
+from roomkey_delivery.store.files import connect_wal, transaction
 from roomkey_delivery.store.interface import Client, InboxLimits, Message, NewSet, OrderedCommit, StockCount
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from roomkey_delivery.store.threads import Threaded, in_thread
 
 SCHEMA_VERSION = 2
 # seconds that a message is recognised after its acknowledgement: as long as outboxes try (30 days)
@@ -37,30 +30,11 @@ HASHES_KEPT = 30 * 86400
 COMMITS_KEPT = 30 * 86400  # seconds (wire.md section 5)
 
 
-def _in_thread(
-    work: Callable[Concatenate[SqliteStore, P], R],
-) -> Callable[Concatenate[SqliteStore, P], Coroutine[Any, Any, R]]:
-    """Runs a method in the store's thread; what SQLite cannot do becomes "service-unavailable"."""
-
-    def guarded(store: SqliteStore, *args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return work(store, *args, **kwargs)
-        except sqlite3.OperationalError as error:  # disk full, file read-only, busy
-            raise RoomkeyError("service-unavailable", f"expected to store, got {error.sqlite_errorname}") from error
-
-    async def run(store: SqliteStore, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        call = functools.partial(guarded, store, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(store._thread, call)
-
-    run.__name__, run.__doc__ = work.__name__, work.__doc__
-    return run
-
-
-class SqliteStore:
+class SqliteStore(Threaded):
     """A `Store` in the file `path`, which is made if it does not exist."""
 
     def __init__(self, path: Path) -> None:
-        self._thread = ThreadPoolExecutor(1, "roomkey-store")
+        super().__init__("roomkey-store")
         self._db = _connect(path, "FULL")
         self._nonces = _connect(path, "NORMAL")
         try:
@@ -75,54 +49,54 @@ class SqliteStore:
         Errors: "bad-argument" for a database of a later version.
         """
         schema = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
-        with _transaction(self._db) as db:  # one process brings it up to date, others that start with it wait
+        with transaction(self._db) as db:  # one process brings it up to date, others that start with it wait
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version > SCHEMA_VERSION:
                 raise RoomkeyError("bad-argument", f"expected a database of version {SCHEMA_VERSION}, got {version}")
-            for statement in statements(migrations.script(version, SCHEMA_VERSION) + schema):
+            for statement in migrations.statements(migrations.script(version, SCHEMA_VERSION) + schema):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
-    @_in_thread
+    @in_thread
     def use_nonce(self, client: bytes, nonce: str, now: float, lifetime: float) -> bool:
-        with _transaction(self._nonces) as db:
+        with transaction(self._nonces) as db:
             db.execute("DELETE FROM nonces WHERE client = ? AND nonce = ? AND expires <= ?", (client, nonce, now))
             done = db.execute("INSERT OR IGNORE INTO nonces VALUES (?, ?, ?)", (client, nonce, now + lifetime))
         return done.rowcount == 1
 
     # -- enrolment --
 
-    @_in_thread
+    @in_thread
     def new_code(self, identity: str, code_hash: bytes, expires: float) -> None:
-        with _transaction(self._db) as db:
+        with transaction(self._db) as db:
             if queries.taken(db, identity):
                 raise RoomkeyError("already-enrolled", "expected a name without a client, or --reset")
             db.execute("INSERT OR REPLACE INTO codes VALUES (?, ?, ?, 0)", (identity, code_hash, expires))
 
-    @_in_thread
+    @in_thread
     def new_reset_code(self, identity: str, code_hash: bytes, expires: float) -> None:
-        with _transaction(self._db) as db:
+        with transaction(self._db) as db:
             db.execute("INSERT OR REPLACE INTO reset_codes VALUES (?, ?, ?, NULL)", (identity, code_hash, expires))
 
-    @_in_thread
+    @in_thread
     def check_code(self, client: Client, code_hash: bytes, now: float) -> bool:
         return queries.check_code(self._db, client, code_hash, now)
 
-    @_in_thread
+    @in_thread
     def bind_code(self, client: Client, code_hash: bytes) -> None:
-        with _transaction(self._db) as db:
+        with transaction(self._db) as db:
             queries.bind_code(db, client, code_hash)
 
-    @_in_thread
+    @in_thread
     def admit(self, identity: str, client: bytes, expires: float) -> None:
-        with _transaction(self._db) as db:
+        with transaction(self._db) as db:
             db.execute("INSERT OR REPLACE INTO admissions VALUES (?, ?, ?)", (client, identity, expires))
 
-    @_in_thread
+    @in_thread
     def enrol(
         self, client: Client, code_hash: bytes | None, now: float, *, unsafe_open: bool = False, listed: bool = False
     ) -> None:
-        with _transaction(self._db) as db:
+        with transaction(self._db) as db:
             known = db.execute("SELECT identity FROM clients WHERE id = ?", (client.id,)).fetchone()
             if known is not None:
                 if known[0] != client.identity:
@@ -141,7 +115,7 @@ class SqliteStore:
             columns = "id, identity, algorithm, public_key, enrolled"
             db.execute(f"INSERT INTO clients ({columns}) VALUES (?, ?, ?, ?, ?)", (*client, now))
 
-    @_in_thread
+    @in_thread
     def client(self, client: bytes) -> Client | None:
         query = "SELECT id, identity, algorithm, public_key FROM clients WHERE id = ?"
         row = self._db.execute(query, (client,)).fetchone()
@@ -149,9 +123,9 @@ class SqliteStore:
 
     # -- init-key sets --
 
-    @_in_thread
+    @in_thread
     def publish(self, client: bytes, sets: Sequence[NewSet], now: float, limit: int) -> None:
-        with _transaction(self._db) as db:
+        with transaction(self._db) as db:
             for item in sets:
                 digest = hashlib.sha256(item.body).digest()
                 known = db.execute("SELECT digest FROM sets WHERE client = ? AND id = ?", (client, item.id)).fetchone()
@@ -170,15 +144,15 @@ class SqliteStore:
             if queries.stock(db, client, now).sets > limit:
                 raise RoomkeyError("stock-full", f"expected at most {limit} sets")
 
-    @_in_thread
+    @in_thread
     def stock(self, client: bytes, now: float) -> StockCount:
         return queries.stock(self._db, client, now)
 
-    @_in_thread
+    @in_thread
     def claim(
         self, identity: str, suites: Sequence[int], now: float, only: Collection[bytes] | None = None
     ) -> list[bytes]:
-        with _transaction(self._db) as db:
+        with transaction(self._db) as db:
             query = "SELECT id FROM clients WHERE identity = ? ORDER BY enrolled, id"
             owners = db.execute(query, (identity,)).fetchall()
             asked = [owner for (owner,) in owners if only is None or owner in only]
@@ -187,11 +161,11 @@ class SqliteStore:
 
     # -- inboxes --
 
-    @_in_thread
+    @in_thread
     def deliver(self, body: bytes, clients: Sequence[bytes], now: float, limits: InboxLimits) -> list[bytes]:
         unknown, full = [], False
         digest = hashlib.sha256(body).digest()
-        with _transaction(self._db) as db:
+        with transaction(self._db) as db:
             for client in clients:
                 inbox = "SELECT last_sequence, waiting, waiting_bytes FROM clients WHERE id = ?"
                 row = db.execute(inbox, (client,)).fetchone()
@@ -218,7 +192,7 @@ class SqliteStore:
             raise RoomkeyError("inbox-full", f"expected room among {limits.messages} messages")
         return unknown
 
-    @_in_thread
+    @in_thread
     def messages(self, client: bytes, after: int, limit: int) -> list[Message]:
         rows = self._db.execute(
             "SELECT sequence, body FROM messages WHERE client = ? AND sequence > ? AND body IS NOT NULL"
@@ -227,9 +201,9 @@ class SqliteStore:
         )
         return queries.up_to(queries.MESSAGES_PER_READ, (Message(*row) for row in rows))
 
-    @_in_thread
+    @in_thread
     def acknowledge(self, client: bytes, through: int) -> None:
-        with _transaction(self._db) as db:
+        with transaction(self._db) as db:
             waiting = "client = ? AND sequence <= ? AND body IS NOT NULL"
             count, size = db.execute(
                 f"SELECT COUNT(*), COALESCE(SUM(LENGTH(body)), 0) FROM messages WHERE {waiting}", (client, through)
@@ -238,7 +212,7 @@ class SqliteStore:
             change = "waiting = waiting - ?, waiting_bytes = waiting_bytes - ?"
             db.execute(f"UPDATE clients SET {change} WHERE id = ?", (count, size, client))
 
-    @_in_thread
+    @in_thread
     def recipients_since(self, mark: int) -> tuple[int, set[bytes]]:
         rows = self._db.execute("SELECT number, client FROM messages WHERE number > ?", (mark,)).fetchall()
         if rows:
@@ -247,9 +221,9 @@ class SqliteStore:
 
     # -- the ordering register --
 
-    @_in_thread
+    @in_thread
     def register_group(self, group_id: bytes, epoch: int, token_hash: bytes, now: float) -> None:
-        with _transaction(self._db) as db:
+        with transaction(self._db) as db:
             row = (group_id, epoch, token_hash)
             known = "SELECT 1 FROM epochs WHERE group_id = ? AND epoch = ? AND token_hash = ?"
             if db.execute(known, row).fetchone() is not None:
@@ -259,11 +233,11 @@ class SqliteStore:
                 raise RoomkeyError("group-exists", "expected a group that is not registered with another token")
             queries.open_epoch(db, *row, begun=epoch)
 
-    @_in_thread
+    @in_thread
     def submit(
         self, group_id: bytes, epoch: int, token_hash: bytes, next_token_hash: bytes, commit: bytes, now: float
     ) -> list[OrderedCommit] | None:
-        with _transaction(self._db) as db:
+        with transaction(self._db) as db:
             row = queries.find_epoch(db, group_id, epoch, token_hash)
             if row.ended_by == commit:
                 return None
@@ -275,54 +249,26 @@ class SqliteStore:
             queries.open_epoch(db, group_id, epoch + 1, next_token_hash, begun=row.begun)
             return None
 
-    @_in_thread
+    @in_thread
     def commits(self, group_id: bytes, epoch: int, token_hash: bytes) -> list[OrderedCommit]:
         queries.find_epoch(self._db, group_id, epoch, token_hash)
         return queries.commits(self._db, group_id, epoch, token_hash)
 
-    @_in_thread
+    @in_thread
     def prune(self, now: float) -> None:
-        with _transaction(self._db) as db:
+        with transaction(self._db) as db:
             for table in ("nonces", "codes", "reset_codes", "admissions", "sets"):
                 used = " AND NOT used" if table == "codes" else ""  # a used code goes on telling that it is used
                 db.execute(f"DELETE FROM {table} WHERE expires <= ?{used}", (now,))
             db.execute("DELETE FROM messages WHERE body IS NULL AND received <= ?", (now - HASHES_KEPT,))
             db.execute("DELETE FROM epochs WHERE ended IS NOT NULL AND ended <= ?", (now - COMMITS_KEPT,))
 
-    async def close(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown()
-
     def _close(self) -> None:
         self._nonces.close()
         self._db.close()
 
 
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield db
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:  # a full disk may have ended it already
-            db.execute("ROLLBACK")
-        raise
-
-
-def statements(script: str) -> Iterator[str]:
-    """The single statements of a script, for those that must run inside a transaction (`executescript` commits)."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
-def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
-    db = connect(path)
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute(f"PRAGMA synchronous = {synchronous}")
+def _connect(path: Path, synchronous: Literal["FULL", "NORMAL"]) -> sqlite3.Connection:
+    db = connect_wal(path, synchronous)
     db.execute("PRAGMA secure_delete = ON")  # what was claimed or acknowledged does not linger in the file
     return db
