@@ -156,3 +156,26 @@ def test_a_hostile_relay_shows_no_forged_picture_and_the_call_recovers(ask: Ask,
     assert ask("taken", leaf=ALICE)["asked"] > 0  # for key frames, by Bob's SRTCP
     ask("hostility", percent=0)
     watch(ask, BOB, ALICE, 40)
+
+
+def test_who_lacks_keys_asks_for_them_and_says_whose_stream_stands_still(ask: Ask, epochs: list[Keys]) -> None:
+    ask("start", leaves=[ALICE, BOB], profile=7, mode="mki")
+    enter(ask, [ALICE, BOB], epochs[0], "start")
+    ask("connect", leaves=[ALICE, BOB])
+    ask("act", leaf=BOB, name="begin", ssrc=7)
+    ask("act", leaf=ALICE, name="open", ssrc=0x1234, colours=COLOURS[ALICE])
+    watch(ask, BOB, ALICE, 10)
+    assert (ask("taken", leaf=BOB)["lacking"], ask("taken", leaf=BOB)["conditions"]) == (0, [])
+    enter(ask, [ALICE], epochs[1], "remove")
+    deadline = time.monotonic() + DEADLINE
+    while ask("taken", leaf=BOB)["lacking"] == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    while ask("taken", leaf=BOB)["conditions"] != [[ALICE, "no-key"]]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    enter(ask, [BOB], epochs[1], "remove")
+    watch(ask, BOB, ALICE, 10)
+    while ask("taken", leaf=BOB)["conditions"] != [[ALICE, "no-key"], [ALICE, "protected"]]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

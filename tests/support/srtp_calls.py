@@ -9,8 +9,9 @@ from typing import Any
 
 from playwright.sync_api import Browser
 
-from tests.support.person_browser import Person, World, until
-from tests.support.protected_calls import css, is_colour, media_world
+from tests.support.person_browser import Person, World, until, world_of
+from tests.support.protected_calls import SCRIPT as CALLS
+from tests.support.protected_calls import css, is_colour
 from tests.support.protected_calls import ready as media_ready
 
 SCRIPT = Path(__file__).parent.parent / "browser" / "support" / "srtp_page.js"
@@ -18,9 +19,10 @@ Colour = tuple[int, int, int]
 
 
 @contextmanager
-def srtp_world(assets: Path, chromium: Browser, folder: Path) -> Iterator[World]:
-    """A world whose people's pages have `srtp` of srtp_page.js."""
-    with media_world(assets, chromium, folder) as world:
+def srtp_world(assets: Path, chromium: Browser, folder: Path, connect: list[str] | None = None) -> Iterator[World]:
+    """A world whose people's pages have `srtp` of srtp_page.js; `connect` as `world_of` has it."""
+    with world_of(assets, chromium, folder, connect) as world:
+        world.site.files["/call_page.js"] = CALLS.read_bytes()
         world.site.files["/srtp_page.js"] = SCRIPT.read_bytes()
         yield world
 

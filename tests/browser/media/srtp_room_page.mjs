@@ -7,13 +7,15 @@ const members = new Map();
 
 function person(leaf) {
   const worker = new Worker("/worker.js", { type: "module" });
-  const made = { leaf, worker, seen: [], asked: 0, failures: [], refused: undefined };
+  const made = { leaf, worker, seen: [], asked: 0, lacking: 0, conditions: [], failures: [], refused: undefined };
   made.alive = new Promise((resolve) => {
     worker.onmessage = ({ data }) => {
       if (data.kind === "alive") resolve();
       else if (data.kind === "streams") for (const other of members.values()) if (other !== made) tell(other, "announced", { from: leaf, data: data.data });
       if (data.kind === "seen") made.seen.push(data);
       if (data.kind === "asked") made.asked += 1;
+      if (data.kind === "lacking") made.lacking += 1;
+      if (data.kind === "condition") made.conditions.push([data.of, data.state]);
       if (data.kind === "failed" || data.kind === "unsent") made.failures.push(data.text ?? data.reason);
       if (data.kind === "refused") made.refused = data.refused;
     };
@@ -97,7 +99,7 @@ export async function hostility({ percent }) {
 /** What a member has seen since the last time, of whom. */
 export async function taken({ leaf }) {
   const made = members.get(leaf);
-  return { seen: made.seen.splice(0), asked: made.asked, failures: made.failures };
+  return { seen: made.seen.splice(0), asked: made.asked, lacking: made.lacking, conditions: made.conditions, failures: made.failures };
 }
 
 export async function refusals({ leaf }) {

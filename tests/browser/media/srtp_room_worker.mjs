@@ -53,10 +53,10 @@ const actions = {
     room = new SrtpRoom(new SrtpConference(profile, mode), {
       frame: heard,
       ended: () => undefined,
-      condition: () => undefined,
+      condition: ({ member }, { state }) => report({ kind: "condition", of: member.leafIndex, state }),
       announce: () => report({ kind: "streams", data: room.announcement() }),
       keyFrame: () => (out?.askKeyFrame(), report({ kind: "asked" })),
-      lacking: () => undefined,
+      lacking: () => report({ kind: "lacking" }),
     });
   },
   epoch,
