@@ -11,7 +11,18 @@ import pytest
 from roomkey import mls
 from roomkey.crypto.suites import suite_by_number
 from roomkey.host.native_crypto import NativeCrypto
-from roomkey.mls import committing, credential, group, joining, key_package, leaf_node, processing, proposals, state
+from roomkey.mls import (
+    committing,
+    creation,
+    credential,
+    group,
+    joining,
+    key_package,
+    leaf_node,
+    processing,
+    proposals,
+    state,
+)
 
 NOW = 1_795_000_000
 
@@ -29,7 +40,7 @@ async def test_the_example(number: int) -> None:
     if not NativeCrypto().supports(suite.scheme, suite.group, suite.aead):
         pytest.skip(f"this host has no {suite.name}")
     names: dict[str, Any] = {"NativeCrypto": NativeCrypto, "suite": suite, "group_id": b"g" * 32, "now": NOW}
-    for module in (committing, credential, group, joining, key_package, leaf_node, processing, proposals):
+    for module in (committing, creation, credential, group, joining, key_package, leaf_node, processing, proposals):
         names = vars(module) | names
     exec(compile(ast.parse(example()), "example", "exec"), names)  # noqa: S102 - our own docstring
     alice, bob, event = await names["play"]()

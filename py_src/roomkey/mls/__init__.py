@@ -1,10 +1,11 @@
 """The MLS engine (RFC 9420): groups as values, bytes in and out; the host's cryptography is handed in.
 
-    key_package, leaf_node    what a client publishes       `make_key_package`, `own_capabilities`
-    group, joining, external  ways into a group             `create_group`, `join`, `external_commit`
-    committing, processing    changes and messages          `commit`, `propose`, `process`, `protect`
-    successor, policy         what follows, what is taken   `branch_group`, `reinit_group`, `policy_extension`
-    state                     storing and loading           `encode_group`, `decode_group`
+    key_package, leaf_node       what a client publishes       `make_key_package`, `own_capabilities`
+    creation, joining, external  ways into a group             `create_group`, `join`, `external_commit`
+    group                        a member's view of it         `Group`, `JoinKeys`, `OwnKeys`
+    committing, processing       changes and messages          `commit`, `propose`, `process`, `protect`
+    successor, policy            what follows, what is taken   `branch_group`, `reinit_group`, `policy_extension`
+    state                        storing and loading           `encode_group`, `decode_group`
 
 On CPython, in an asynchronous function, with `suite = crypto.suites.suite_by_number(1)` (0xF0C1: the post-quantum one):
 

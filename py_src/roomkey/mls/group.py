@@ -4,7 +4,7 @@
 the new one takes the old one's place, and stores it first (web/docs/decisions.md). What a value no longer holds is
 forgotten only when the old value is.
 
-    create_group, join          make one                (here, `joining`)
+    create_group, join          make one                (`creation`, `joining`)
     propose, commit             change it               (`committing`)
     process                     take others' messages   (`processing`)
     protect                     application data        (`processing`)

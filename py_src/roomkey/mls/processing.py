@@ -12,13 +12,9 @@ from roomkey.mls import protection
 from roomkey.mls.commit import Commit
 from roomkey.mls.commit_processing import CommitProcessed, process_commit
 from roomkey.mls.committing import expect_active
-from roomkey.mls.extensions import external_senders
 from roomkey.mls.framing import (
     APPLICATION,
-    EXTERNAL,
     MEMBER,
-    NEW_MEMBER_COMMIT,
-    NEW_MEMBER_PROPOSAL,
     PRIVATE_MESSAGE,
     PROPOSAL,
     AuthenticatedContent,
@@ -34,10 +30,10 @@ from roomkey.mls.group import NO_PSKS, Group, Psks, ReceivedProposal
 from roomkey.mls.leaf_node import LeafNode
 from roomkey.mls.policy import STRICT, Policy, in_force
 from roomkey.mls.private_content import PAD_256, Padding
-from roomkey.mls.proposal_list import may_come_from_outside
-from roomkey.mls.proposals import Add, Proposal, Remove, proposal_ref
+from roomkey.mls.proposals import Proposal, Remove, proposal_ref
 from roomkey.mls.protection import VerifiedContent
 from roomkey.mls.selection import sound
+from roomkey.mls.senders import expect_other, sender_key
 from roomkey.mls.validation import violation
 
 
@@ -105,23 +101,7 @@ async def process(
     body = MLSMessage.decode(data).body
     if isinstance(body, PrivateMessage) and body.content_type == APPLICATION and body.epoch < group.epoch:
         return await _process_past(crypto, group, body)
-    if isinstance(body, PrivateMessage):
-        tree, content = await protection.open_private(
-            crypto,
-            group.context,
-            group.secrets.sender_data_secret,
-            group.messages,
-            body,
-            lambda i: _expect_other(group, i),
-        )
-        opened = replace(group, messages=tree)
-    elif isinstance(body, PublicMessage):
-        content = protection.open_public(group.suite, group.context, group.secrets.membership_key, body)
-        opened = group
-    else:
-        raise RoomkeyError("invalid-message", f"expected a public or private message, got {type(body).__name__}")
-    key = _sender_key(group, content.content, policy)
-    (verified,) = await protection.verify(crypto, group.suite, group.context, [(content, key)])
+    opened, verified = await _open(crypto, group, body, policy)
     framed = verified.framed
     if framed.content_type == APPLICATION:
         return Processed(opened, _application(framed, group.tree.leaf(framed.sender.leaf_index or 0)))
@@ -136,17 +116,7 @@ async def committer(crypto: CryptoProvider, group: Group, data: bytes) -> int | 
     """
     try:
         body = MLSMessage.decode(data).body
-        if isinstance(body, PrivateMessage):
-            _, content = await protection.open_private(
-                crypto, group.context, group.secrets.sender_data_secret, group.messages, body,
-                lambda i: _expect_other(group, i),
-            )  # fmt: skip
-        elif isinstance(body, PublicMessage):
-            content = protection.open_public(group.suite, group.context, group.secrets.membership_key, body)
-        else:
-            return None
-        key = _sender_key(group, content.content, in_force(group.context.extensions, STRICT))
-        (verified,) = await protection.verify(crypto, group.suite, group.context, [(content, key)])
+        _, verified = await _open(crypto, group, body, in_force(group.context.extensions, STRICT))
     except RoomkeyError:
         return None
     framed = verified.framed
@@ -229,6 +199,24 @@ async def process_departure(crypto: CryptoProvider, group: Group, data: bytes) -
     return after, index
 
 
+async def _open(crypto: CryptoProvider, group: Group, body: object, policy: Policy) -> tuple[Group, VerifiedContent]:
+    """A content of this epoch, signed by who may have sent it: the group without the message's key, and the content."""
+    if isinstance(body, PrivateMessage):
+        tree, content = await protection.open_private(
+            crypto, group.context, group.secrets.sender_data_secret, group.messages, body,
+            lambda index: expect_other(group, index),
+        )  # fmt: skip
+        opened = replace(group, messages=tree)
+    elif isinstance(body, PublicMessage):
+        content = protection.open_public(group.suite, group.context, group.secrets.membership_key, body)
+        opened = group
+    else:
+        raise RoomkeyError("invalid-message", f"expected a public or private message, got {type(body).__name__}")
+    key = sender_key(group, content.content, policy)
+    (verified,) = await protection.verify(crypto, group.suite, group.context, [(content, key)])
+    return opened, verified
+
+
 async def _process_past(crypto: CryptoProvider, group: Group, body: PrivateMessage) -> Processed:
     """Application data of an ended epoch."""
     after, framed, leaf = await _open_past(crypto, group, body)
@@ -262,43 +250,6 @@ def _application(framed: FramedContent, leaf: LeafNode | None) -> ApplicationMes
     return ApplicationMessage(
         framed.epoch, framed.sender.leaf_index or 0, leaf, framed.content, framed.authenticated_data
     )
-
-
-def _expect_other(group: Group, index: int) -> None:
-    if group.tree.leaf(index) is None:
-        raise violation("message-sender-member", f"got leaf {index}")
-    if index == group.own_leaf:
-        raise violation("message-own")
-
-
-def _sender_key(group: Group, framed: FramedContent, policy: Policy) -> bytes:
-    """The public key that a content's signature must verify with (RFC 9420 section 6.1)."""
-    sender, content = framed.sender, framed.content
-    if sender.sender_type == MEMBER:
-        index = sender.leaf_index or 0
-        _expect_other(group, index)
-        leaf = group.tree.leaf(index)
-        assert leaf is not None
-        return leaf.signature_key
-    if sender.sender_type == EXTERNAL:
-        known = external_senders(group.context.extensions)
-        if framed.content_type != PROPOSAL:
-            raise violation("message-sender-type", f"got content type {framed.content_type} from outside")
-        if sender.sender_index is None or sender.sender_index >= len(known):
-            raise violation("proposal-external-sender", f"got sender {sender.sender_index} of {len(known)}")
-        if not (isinstance(content, Proposal) and may_come_from_outside(content, policy)):
-            raise violation("proposal-external-type")
-        return known[sender.sender_index].signature_key
-    if sender.sender_type == NEW_MEMBER_PROPOSAL:
-        if not isinstance(content, Proposal) or not isinstance(content.body, Add):
-            raise violation("proposal-new-member")
-        if not policy.stranger_adds:
-            raise violation("proposal-new-member-off")
-        return content.body.key_package.leaf_node.signature_key
-    assert sender.sender_type == NEW_MEMBER_COMMIT
-    if not isinstance(content, Commit) or content.path is None:
-        raise violation("external-path" if isinstance(content, Commit) else "message-sender-type")
-    return content.path.leaf_node.signature_key
 
 
 def _remember(group: Group, verified: VerifiedContent) -> Processed:
