@@ -284,6 +284,15 @@ async def test_reconnects_and_hands_on_each_message_once() -> None:
     assert all(most / 2 <= slept <= most for slept, most in zip(host.slept, longest, strict=True))
 
 
+async def test_numbers_that_begin_again_hide_nothing() -> None:
+    """S3: a service whose old database was put back gives the numbers of messages that were read to others."""
+    first, second = (
+        Stream(item(1, b"a"), item(2, b"b")),
+        Stream(item(1, b"a"), item(2, b"c"), item(2, b"c"), item(3, b"d")),
+    )
+    assert await collect(Scripted(first, second), 4) == [(1, b"a"), (2, b"b"), (2, b"c"), (3, b"d")]
+
+
 async def test_silence_is_a_lost_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "SILENCE", 0.05)
     states: list[str | None] = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ from roomkey.tls import MAX_MESSAGE
 # seconds without a byte after which a stream counts as dead: two heartbeats and a half (wire.md section 5)
 SILENCE = 40.0
 BACKOFF = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # seconds before each try, the last one again and again
+# Messages that may wait for their acknowledgement when a stream breaks; of more, the first come again, which is seen.
+_REMEMBERED = 256
 # Neither a wait nor a new signature mends these.
 _FINAL = frozenset(
     {
@@ -44,7 +47,7 @@ async def messages(
     on_current: Callable[[], None] | None = None,
 ) -> AsyncGenerator[InboxMessage, None]:
     """See `DeliveryService.inbox`."""
-    seen = 0
+    handed: OrderedDict[int, bytes] = OrderedDict()  # what was handed on last: number -> SHA-256 of the message
     failures = 0
     while True:
         try:
@@ -58,8 +61,7 @@ async def messages(
                     heartbeats += item.sequence == 0
                     if item.sequence == 0 and heartbeats > 1 and on_current is not None:
                         on_current()
-                    if item.sequence > seen:  # heartbeats have 0; what was handed on before may come again
-                        seen = item.sequence
+                    if item.sequence and _is_new(item, handed):  # heartbeats have 0
                         yield InboxMessage(item.sequence, item.message)
             finally:
                 await stream.close()
@@ -98,6 +100,20 @@ async def _items(stream: HttpStream) -> AsyncIterator[InboxItem]:
                 break
             yield InboxItem.decode(bytes(held[: ITEM_HEAD + size]))
             del held[: ITEM_HEAD + size]
+
+
+def _is_new(item: InboxItem, handed: OrderedDict[int, bytes]) -> bool:
+    """Whether a message was not handed on yet: those not acknowledged come again with each stream. A number alone says
+    nothing, for a service whose operator put an old copy of its database back gives out the same ones anew.
+    """
+    digest = hashlib.sha256(item.message).digest()
+    if handed.get(item.sequence) == digest:
+        return False
+    handed[item.sequence] = digest
+    handed.move_to_end(item.sequence)
+    if len(handed) > _REMEMBERED:
+        handed.popitem(last=False)
+    return True
 
 
 def _spread(now: float) -> float:
