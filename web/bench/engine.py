@@ -13,8 +13,9 @@ from bench_proving import Proving
 from roomkey.crypto.suites import SUITES
 from roomkey.host.browser import BrowserCrypto
 from roomkey.mls.committing import commit
+from roomkey.mls.creation import create_group
 from roomkey.mls.credential import Credential
-from roomkey.mls.group import JoinKeys, OwnKeys, create_group
+from roomkey.mls.group import JoinKeys, OwnKeys
 from roomkey.mls.joining import join
 from roomkey.mls.key_package import KeyPackage, PackageKeys, make_key_packages
 from roomkey.mls.leaf_node import Lifetime, own_capabilities
