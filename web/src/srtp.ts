@@ -75,6 +75,7 @@ export class SrtpSession extends TypedEventTarget<SrtpSessionEvents> {
       session.#ask({ ask: "start", conference: use.conference, profile, mki });
     } catch (error) {
       link.removeSession(session.#number);
+      use.end(session.#number).catch(() => undefined); // it may have begun there though we stopped waiting; else there is none to end
       throw error;
     }
     return session;
