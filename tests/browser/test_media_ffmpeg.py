@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +16,7 @@ from roomkey.media.srtp import SrtpKeys
 from build_scripts import ffmpeg
 from tests.browser.support import media
 from tests.browser.support.media import RunCheck
-from tests.browser.support.srtp_player import Player, quarters
+from tests.browser.support.srtp_player import Player, free_port, quarters
 from tests.support import native_people
 from tests.support.people import call, enrol
 from tests.support.simulator import Simulation
@@ -25,7 +27,7 @@ COLOURS = [[200, 30, 30], [30, 160, 60], [40, 60, 200]]
 RATE, COUNT = 20, 60
 # Of 255, by which a colour may be off: Chromium makes YUV of it by BT.709, and ffmpeg RGB of that by BT.601.
 TOLERANCE = 40
-PAYLOAD_TYPES = {"VP8": 96}
+PAYLOAD_TYPES = {"VP8": 96, "VP9": 98}
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +113,49 @@ def test_ffmpeg_sees_nothing_with_other_keys(
 def replace_key(keys: SrtpKeys) -> SrtpKeys:
     """One bit of the key turned."""
     return keys._replace(master_key=bytes([keys.master_key[0] ^ 1]) + keys.master_key[1:])
+
+
+def test_we_put_ffmpegs_vp9_together(run: RunCheck, player: Path, tmp_path: Path) -> None:
+    """Packets of another's make, by RFC 9628: the frames are those that ffmpeg packed."""
+    port, ivf = free_port(), tmp_path / "picture.ivf"
+    source = ["-f", "lavfi", "-i", "testsrc=size=320x240:rate=15", "-frames:v", "30", "-c:v", "libvpx-vp9", "-g", "10"]
+    made = [
+        *(str(player), "-nostdin", "-loglevel", "error"),
+        *source,
+        "-deadline",
+        "realtime",
+        "-b:v",
+        "300k",
+        str(ivf),
+    ]
+    subprocess.run(made, check=True)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
+        heard.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        heard.bind(("127.0.0.1", port))
+        heard.settimeout(2.0)
+        to = f"rtp://127.0.0.1:{port}?pkt_size=1100"
+        copy = [str(player), "-nostdin", "-loglevel", "error", "-re", "-i", str(ivf), "-c", "copy"]
+        sending = subprocess.Popen([*copy, "-strict", "experimental", "-f", "rtp", to], stdout=subprocess.DEVNULL)
+        packets = list(iter(lambda: received(heard), b""))
+        assert sending.wait(30) == 0
+    frames = run("together", {"codec": "VP9", "packets": [packet.hex() for packet in packets]})
+    assert [frame["data"] for frame in frames] == [data.hex() for data in ivf_frames(ivf)]
+    assert [frame["keyFrame"] for frame in frames] == [number % 10 == 0 for number in range(30)]
+    assert len(packets) > len(frames)
+
+
+def received(heard: socket.socket) -> bytes:
+    """The next datagram; empty where none comes."""
+    try:
+        return heard.recv(2_000)
+    except TimeoutError:
+        return b""
+
+
+def ivf_frames(path: Path) -> Iterator[bytes]:
+    """The frames of an IVF file: 32 bytes, then each with 12 bytes before it that begin with its size."""
+    data, at = path.read_bytes(), 32
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "little")
+        yield data[at + 12 : at + 12 + size]
+        at += 12 + size

@@ -6,15 +6,17 @@ import { MAX_PAYLOAD } from "../../../web/src/media/rtp_payload.ts";
 import { MAX_HELD, RtpIncoming, WAIT } from "../../../web/src/media/rtp_incoming.ts";
 import { RtpOutgoing } from "../../../web/src/media/rtp_outgoing.ts";
 import { VP8 } from "../../../web/src/media/rtp_vp8.ts";
+import { VP9 } from "../../../web/src/media/rtp_vp9.ts";
 import { equal, hex, randomSource, refused, toHex } from "./support.mjs";
 
-const FORMATS = { VP8, OPUS };
+const FORMATS = { VP8, VP9, OPUS };
 const SSRC = 0xfeedf00d;
 
-/** A frame as the format's reader sees it: key frames have a zero bit where VP8 has it, and WebCodecs says so besides. */
-function frame(random, keyFrame, size) {
+/** A frame as the format's reader sees it: key frames say so in their first byte, and WebCodecs besides. */
+function frame(codec, random, keyFrame, size) {
   const data = random.bytes(Math.max(1, size));
-  data[0] = keyFrame ? data[0] & 0xfe : data[0] | 1;
+  if (codec === "VP9") data[0] = keyFrame ? 0x82 : 0x86;
+  else data[0] = keyFrame ? data[0] & 0xfe : data[0] | 1;
   return data;
 }
 
@@ -63,7 +65,7 @@ function sent(codec, random, count, keyEvery) {
   const stream = new RtpOutgoing(SSRC, FORMATS[codec], 2 ** 32 - 100_000 - 2 ** 15 - 3);
   return Array.from({ length: count }, (_, at) => {
     const keyFrame = codec === "OPUS" || at % keyEvery === 0;
-    const data = frame(random, keyFrame, codec === "OPUS" ? 1 + random.below(300) : random.below(keyFrame ? 9_000 : 4_000));
+    const data = frame(codec, random, keyFrame, codec === "OPUS" ? 1 + random.below(300) : random.below(keyFrame ? 9_000 : 4_000));
     return { at, keyFrame, data, packets: stream.packets({ data, keyFrame, timestamp: at * 20_000 }) };
   });
 }

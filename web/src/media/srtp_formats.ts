@@ -4,7 +4,8 @@ import { OPUS } from "./rtp_opus.js";
 import type { EncodedFrame } from "./rtp_outgoing.js";
 import type { PayloadFormat } from "./rtp_payload.js";
 import { VP8 } from "./rtp_vp8.js";
-import { VideoIn, VideoOut } from "./srtp_codecs.js";
+import { VP9 } from "./rtp_vp9.js";
+import { AudioIn, AudioOut, VideoIn, VideoOut } from "./srtp_codecs.js";
 
 /** What WebCodecs takes and gives; whoever has one last closes it. */
 export type MediaFrame = VideoFrame | AudioData;
@@ -51,9 +52,22 @@ const video = (name: string, config: string, format: PayloadFormat): MediaCodec 
   decoder: (give, needsKeyFrame) => new VideoIn({ codec: config }, give, needsKeyFrame),
 });
 
-/** By name. */
+const opus: MediaCodec = {
+  name: "opus",
+  kind: "audio",
+  format: OPUS,
+  encoder: ({ bitrate }, like, give, failed) => {
+    const { sampleRate, numberOfChannels } = like as AudioData;
+    const out = new AudioOut({ codec: "opus", sampleRate, numberOfChannels, bitrate }, give, failed);
+    return { encode: (frame) => out.encode(frame as AudioData), askKeyFrame: () => undefined, close: () => out.close() };
+  },
+  // Opus says by itself how many channels it has; what has one is given twice (RFC 7587 section 4.1: receivers take both).
+  decoder: (give) => new AudioIn({ codec: "opus", sampleRate: OPUS.clockRate, numberOfChannels: 2 }, give),
+};
+
+/** By name. VP9's is of profile 0, level 4, 8 bits (VP codec ISO binding, section "Codecs Parameter String"). */
 export const CODECS: ReadonlyMap<string, MediaCodec> = new Map(
-  [video("vp8", "vp8", VP8), { name: "opus", kind: "audio", format: OPUS } as const].map((codec) => [codec.name, codec]),
+  [video("vp8", "vp8", VP8), video("vp9", "vp09.00.40.08", VP9), opus].map((codec) => [codec.name, codec]),
 );
 
 /** By payload type. */
