@@ -2,7 +2,8 @@
 
 Messages are processed one by one, in order: a Welcome becomes an invitation, everything else goes to its conference. A
 message is acknowledged once its effect is durable; a bad one is reported and acknowledged, for it would only come
-again. One of a group that we do not know waits for a while, because its Welcome may come by another way.
+again. One whose conference waits for its ordering service holds up no other's (`late_messages`). One of a group that we
+do not know waits for a while, because its Welcome may come by another way.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from roomkey.client import invitations
 from roomkey.client.awaited import BACKOFF, AwaitedWelcomes
 from roomkey.client.events import Event, Invited
 from roomkey.client.heirs import Heirs
+from roomkey.client.late_messages import LateMessages
 from roomkey.client.stock import Pool
 from roomkey.client.traffic import Traffic
 from roomkey.client.work import internal_error
@@ -53,6 +55,7 @@ class Inbox:
         self._heirs = heirs
         self._conferences = conferences
         self._awaited = AwaitedWelcomes(around.store, self._take_awaited, lambda error: emit(Failed(error)))
+        self._late = LateMessages(around.store, around.spawn, lambda error: emit(Failed(error)))
         self._waits = asyncio.Event()  # something may be taken up again
         self._home = home
         self._emit = emit
@@ -77,6 +80,7 @@ class Inbox:
             await asyncio.gather(self._reader, return_exceptions=True)
         async with self._taking:
             pass
+        await self._late.close()
 
     async def shown(self) -> None:
         """Waits until everything that waited for us has been taken. Errors: why the inbox cannot be read."""
@@ -132,8 +136,12 @@ class Inbox:
             await store.write({}, old)
 
     async def _read_on(self) -> None:
+        took_up = False
         while True:
             try:
+                if not took_up:
+                    await self._late.take_up(self.take)
+                    took_up = True
                 await self._read_once()
             except RoomkeyError as error:
                 self._told(error)
@@ -205,7 +213,7 @@ class Inbox:
             message = records.Stranger.decode(item).message
             if head(MLSMessage.decode(message).body)[0] >= conference.epoch:
                 try:
-                    await conference.receive(message)
+                    await self._late.take(conference.ordering, message, conference.receive(message))
                 except RoomkeyError as error:
                     if error.code == "storage-failed":
                         raise
@@ -225,7 +233,8 @@ class Inbox:
         known = [item for item in known if item.answers_to(link.psk_group_id or b"")]
         if not known:
             return False
-        await min(known, key=lambda item: item.status != records.ACTIVE).receive_successor(data)
+        conference = min(known, key=lambda item: item.status != records.ACTIVE)
+        await self._late.take(conference.ordering, data, conference.receive_successor(data))
         return True
 
     async def _process_framed(self, group_id: bytes, epoch: int, data: bytes) -> None:
@@ -237,7 +246,7 @@ class Inbox:
         failures: list[RoomkeyError] = []
         for conference in known:
             try:
-                await conference.receive(data)
+                await self._late.take(conference.ordering, data, conference.receive(data))
             except RoomkeyError as error:
                 if error.code == "storage-failed":
                     raise

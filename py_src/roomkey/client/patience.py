@@ -33,12 +33,32 @@ class _Left(NamedTuple):
     at: float
 
 
+class Budget:
+    """Seconds that each domain has left. Times are of the loop's clock."""
+
+    def __init__(self) -> None:
+        self._left: dict[str, _Left] = {}
+
+    def left(self, domain: str, now: float) -> float:
+        """0 or enough to be worth the waiting."""
+        left = self._left.get(domain)
+        if left is None:
+            return PATIENCE
+        seconds = min(PATIENCE, left.seconds + (now - left.at) * COMES_BACK)
+        return seconds if seconds >= _LOOK else 0.0
+
+    def spend(self, domain: str, seconds: float, now: float) -> None:
+        """Of what was left; a negative amount is none."""
+        if seconds > 0:
+            self._left[domain] = _Left(max(0.0, self.left(domain, now) - seconds), now)
+
+
 class Patience:
     """See the module."""
 
     def __init__(self, logs: Logs) -> None:
         self._logs = logs
-        self._left: dict[str, _Left] = {}
+        self._budget = Budget()
         self._asking: set[asyncio.Task[dict[str, Proof]]] = set()
 
     async def prove(
@@ -63,7 +83,7 @@ class Patience:
 
     async def _prove_at(self, domain: str, people: Sequence[str], within: float, stands_in: float) -> dict[str, Proof]:
         views, clock = await self._logs.views(people), asyncio.get_running_loop().time
-        left, owed = self._now_left(domain, clock()), 0.0
+        left, owed = self._budget.left(domain, clock()), 0.0
         if left == 0 and any(view.owes for view in views):
             return await self._late(people, within, stands_in)
         asking = asyncio.ensure_future(self._logs.prove(people, within=within, stands_in=stands_in))
@@ -75,20 +95,13 @@ class Patience:
             await asyncio.wait([asking], timeout=min(_LOOK, allowed - owed))
             if any(view.owes for view in views):
                 owed += clock() - begun
-        self._left[domain] = _Left(max(0.0, self._now_left(domain, clock()) - max(0.0, owed - FREE)), clock())
+        self._budget.spend(domain, owed - FREE, clock())
         return asking.result() if asking.done() else await self._late(people, within, stands_in)
 
     async def _late(self, people: Sequence[str], within: float, stands_in: float) -> dict[str, Proof]:
         late = RoomkeyError("log-unproven", "expected an answer of the log soon, got none yet", reason="timeout")
         since = max(within, stands_in)
         return {identity: await self._logs.recent(identity, since) or late for identity in people}
-
-    def _now_left(self, domain: str, now: float) -> float:
-        left = self._left.get(domain)
-        if left is None:
-            return PATIENCE
-        seconds = min(PATIENCE, left.seconds + (now - left.at) * COMES_BACK)
-        return seconds if seconds >= _LOOK else 0.0
 
     def _asked(self, asking: asyncio.Task[dict[str, Proof]]) -> None:
         self._asking.discard(asking)
