@@ -173,7 +173,7 @@ export class SrtpSession extends TypedEventTarget<SrtpSessionEvents> {
       throw publicError(new Failure("browser-too-old", "expected MediaStreamTrackProcessor", { missing: "MediaStreamTrackProcessor" }));
     }
     const opened = new Promise<number>((resolve, reject) => this.#opening.set(stream, { resolve, reject }));
-    this.#ask({ ask: "send", stream, encoding, source: frames }, frames === undefined ? [] : [frames as unknown as Transferable]);
+    this.#ask({ ask: "send", stream, media: kind, encoding, source: frames }, frames === undefined ? [] : [frames as unknown as Transferable]);
     const ssrc = await opened;
     const outgoing = new SrtpOutgoing(kind, encoding.codec, ssrc, {
       stop: () => this.#ended || this.#ask({ ask: "unsend", stream }),

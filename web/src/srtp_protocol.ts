@@ -45,6 +45,7 @@ export type SrtpRequest = { readonly kind: "srtp"; readonly session: number } & 
   | {
       readonly ask: "send";
       readonly stream: number;
+      readonly media: MediaKind;
       readonly encoding: EncodingValue;
       readonly source: ReadableStream<VideoFrame> | ReadableStream<AudioData> | undefined;
     }

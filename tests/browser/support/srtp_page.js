@@ -22,6 +22,19 @@ function colourOf(source, width, height) {
   return Array.from(context.getImageData(width / 2, height / 2, 1, 1).data.slice(0, 3));
 }
 
+/** Hears what comes of a stream: how loud it is, and the tone, by how often the wave rises through zero. */
+async function listen(entry, incoming) {
+  for await (const sound of incoming.frames()) {
+    const wave = new Float32Array(sound.numberOfFrames);
+    sound.copyTo(wave, { planeIndex: 0, format: "f32-planar" });
+    let rises = 0;
+    for (let at = 1; at < wave.length; at += 1) if (wave[at - 1] < 0 && wave[at] >= 0) rises += 1;
+    entry.frames += 1;
+    entry.tones.push([rises, wave.length / sound.sampleRate, Math.sqrt(wave.reduce((sum, value) => sum + value * value, 0) / wave.length)]);
+    sound.close();
+  }
+}
+
 /** Looks at each frame that comes of a stream. */
 async function watch(entry, incoming) {
   for await (const frame of incoming.frames()) {
@@ -47,10 +60,11 @@ globalThis.srtp = {
     session.addEventListener("ended", () => seen.events.push("ended"));
     session.addEventListener("gone", ({ detail }) => seen.streams.filter(({ incoming }) => incoming === detail).forEach((entry) => (entry.gone = true)));
     session.addEventListener("stream", ({ detail }) => {
-      const entry = { incoming: detail, frames: 0, colour: null, colours: [], at: [], gone: false, states: [] };
+      const entry = { incoming: detail, frames: 0, colour: null, colours: [], at: [], gone: false, states: [], tones: [] };
       detail.addEventListener("state", () => entry.states.push([detail.state, detail.reason ?? null]));
       seen.streams.push(entry);
-      if (take === "frames") void watch(entry, detail);
+      if (take === "frames" && detail.kind === "audio") void listen(entry, detail);
+      else if (take === "frames") void watch(entry, detail);
       if (take === "canvas") {
         entry.canvas = document.body.appendChild(document.createElement("canvas"));
         detail.show(entry.canvas);
@@ -67,6 +81,24 @@ globalThis.srtp = {
     sent.addEventListener("ended", ({ detail }) => events.push(detail.error?.code ?? "ended"));
     outgoing[name] = { sent, events };
     return { ssrc: sent.ssrc, codec: sent.codec, kind: sent.kind };
+  },
+  /** Sends a tone. */
+  sendTone: async (name, frequency, options = {}) => {
+    const context = new AudioContext();
+    const [oscillator, out] = [context.createOscillator(), context.createMediaStreamDestination()];
+    oscillator.frequency.value = frequency;
+    oscillator.connect(out);
+    oscillator.start();
+    await context.resume();
+    const sent = await sessions[name].session.send(out.stream.getAudioTracks()[0], options);
+    return { ssrc: sent.ssrc, codec: sent.codec, kind: sent.kind };
+  },
+  /** The tone that came of somebody lately, in Hz, and how loud it is. */
+  heard: (name, from) => {
+    const entry = sessions[name].streams.findLast(({ incoming, gone }) => incoming.member.identity === from && incoming.kind === "audio" && !gone);
+    const lately = entry?.tones.slice(-50) ?? [];
+    const sum = (place) => lately.reduce((total, item) => total + item[place], 0);
+    return { pieces: entry?.frames ?? 0, frequency: sum(0) / Math.max(sum(1), 0.001), loud: sum(2) / Math.max(lately.length, 1) };
   },
   /** A connection whose channel is the session's, or a middle's. */
   channel: async (name, pc, { from, middle } = {}) => {

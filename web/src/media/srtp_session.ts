@@ -157,10 +157,10 @@ class SrtpSession {
 
   // -- what we send --
 
-  async #send({ stream, encoding, source }: Asked<"send">): Promise<void> {
+  async #send({ stream, media, encoding, source }: Asked<"send">): Promise<void> {
     const codec = CODECS.get(encoding.codec);
-    if (codec?.encoder === undefined) {
-      this.#unsent(stream, new Failure("bad-argument", "codec: expected one that this browser encodes", { field: "codec" }));
+    if (codec?.encoder === undefined || codec.kind !== media) {
+      this.#unsent(stream, new Failure("bad-argument", `codec: expected one for ${media} that we have`, { field: "codec" }));
       return;
     }
     await this.#begun;
