@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from roomkey.crypto import labels
 from roomkey.crypto.provider import CryptoProvider, KeyPair
 from roomkey.mls.commit import Commit
-from roomkey.mls.committing import expect_active, spent_keys
+from roomkey.mls.committing import spent_keys
 from roomkey.mls.framing import (
     NEW_MEMBER_COMMIT,
     FramedContent,
@@ -18,6 +18,7 @@ from roomkey.mls.group import Group, Psks, ReceivedProposal, begin_epoch
 from roomkey.mls.key_schedule import external_key_pair, next_epoch, take_external_init
 from roomkey.mls.leaf_node import COMMIT as COMMIT_SOURCE
 from roomkey.mls.leaf_node import LeafNode, check_leaf, leaf_signed
+from roomkey.mls.own_content import expect_active
 from roomkey.mls.policy import Policy
 from roomkey.mls.proposal_list import Changes, apply_proposals
 from roomkey.mls.proposals import ReInit

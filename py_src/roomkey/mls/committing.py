@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from roomkey.crypto.provider import CryptoProvider, KeyPair
-from roomkey.errors import RoomkeyError
 from roomkey.mls import protection
 from roomkey.mls.commit import Commit
 from roomkey.mls.extensions import Extension, ExtensionType, ExternalPub
@@ -15,10 +14,7 @@ from roomkey.mls.framing import (
     COMMIT,
     PRIVATE_MESSAGE,
     PROPOSAL,
-    PUBLIC_MESSAGE,
     AuthenticatedContent,
-    Content,
-    FramedContent,
     member,
     message,
 )
@@ -26,6 +22,7 @@ from roomkey.mls.group import NO_PSKS, Group, OwnUpdate, Psks, ReceivedProposal,
 from roomkey.mls.key_schedule import external_key_pair, next_epoch
 from roomkey.mls.leaf_node import COMMIT as COMMIT_SOURCE
 from roomkey.mls.leaf_node import UPDATE, LeafNode, check_leaf, requirements, sign_leaf
+from roomkey.mls.own_content import expect_active, frame, protect_content
 from roomkey.mls.own_leaf import UNCHANGED, LeafChange
 from roomkey.mls.policy import STRICT, Policy
 from roomkey.mls.private_content import PAD_256, Padding
@@ -161,7 +158,7 @@ async def conclude(
         update_path = await seal_path(crypto, new, changes.added_indexes, provisional.encode())
 
     refs = [by_reference(i.reference) if i.reference else by_value(i.proposal) for i in items]
-    framed = _frame(group, delivery.authenticated_data, COMMIT, Commit(tuple(refs), update_path))
+    framed = frame(group, delivery.authenticated_data, COMMIT, Commit(tuple(refs), update_path))
     asked = (group.signature, delivery.wire_format, framed)
     (signed,) = await protection.sign(crypto, suite, group.context, [asked])
     confirmed = confirmed_transcript_hash(suite, group.interim_transcript_hash, delivery.wire_format, framed, signed)
@@ -171,7 +168,7 @@ async def conclude(
     tag = confirmation_tag(suite, epoch.secrets.confirmation_key, confirmed)
 
     content = AuthenticatedContent(delivery.wire_format, framed, signed, tag)
-    current, encoded = await _protect(crypto, group, content, delivery.padding)
+    current, encoded = await protect_content(crypto, group, content, delivery.padding)
     after = begin_epoch(
         suite, context, tree, group.own_leaf, signature, keys, epoch, tag, before=current, reinit=changes.reinit
     )
@@ -202,11 +199,11 @@ async def propose(
     "group-ended".
     """
     expect_active(group)
-    framed = _frame(group, authenticated_data, PROPOSAL, item)
+    framed = frame(group, authenticated_data, PROPOSAL, item)
     (signature,) = await protection.sign(crypto, group.suite, group.context, [(group.signature, wire_format, framed)])
     content = AuthenticatedContent(wire_format, framed, signature)
     reference = proposal_ref(group.suite, content.encode())
-    current, encoded = await _protect(crypto, group, content, padding)
+    current, encoded = await protect_content(crypto, group, content, padding)
     return current.with_proposal(ReceivedProposal(reference, member(group.own_leaf), item)), encoded
 
 
@@ -264,34 +261,11 @@ async def group_info(
     )
 
 
-def expect_active(group: Group) -> None:
-    """Errors: "group-ended" once a ReInit is committed (RFC 9420 section 11.2)."""
-    if group.reinit is not None:
-        raise RoomkeyError("group-ended", "expected a group that goes on, got one that was reinitialised")
-
-
 def spent_keys(before: Group, after: Group) -> tuple[KeyPair, ...]:
     """Pairs behind handles that only the group before needs."""
     kept = {pair.public for pair in after.path_keys.values()}
     ours = [before.path_keys[2 * before.own_leaf], *(update.encryption for update in before.own_updates)]
     return tuple(pair for pair in ours if pair.public not in kept)
-
-
-def _frame(group: Group, authenticated_data: bytes, content_type: int, content: Content) -> FramedContent:
-    return FramedContent(group.group_id, group.epoch, member(group.own_leaf), authenticated_data, content_type, content)
-
-
-async def _protect(
-    crypto: CryptoProvider, group: Group, content: AuthenticatedContent, padding: Padding
-) -> tuple[Group, bytes]:
-    """The group without the message key it took, and the encoded message."""
-    if content.wire_format == PUBLIC_MESSAGE:
-        public = protection.protect_public(group.suite, group.context, group.secrets.membership_key, content)
-        return group, message(public).encode()
-    tree, (private,) = await protection.protect_private(
-        crypto, group.context, group.secrets.sender_data_secret, group.messages, [content], padding
-    )
-    return replace(group, messages=tree), message(private).encode()
 
 
 def _joiners(after: Group, changes: Changes, new: NewPath | None) -> list[Joiner]:

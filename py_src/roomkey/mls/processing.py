@@ -11,7 +11,6 @@ from roomkey.errors import RoomkeyError
 from roomkey.mls import protection
 from roomkey.mls.commit import Commit
 from roomkey.mls.commit_processing import CommitProcessed, process_commit
-from roomkey.mls.committing import expect_active
 from roomkey.mls.framing import (
     APPLICATION,
     MEMBER,
@@ -23,11 +22,11 @@ from roomkey.mls.framing import (
     PrivateMessage,
     PublicMessage,
     Sender,
-    member,
     message,
 )
 from roomkey.mls.group import NO_PSKS, Group, Psks, ReceivedProposal
 from roomkey.mls.leaf_node import LeafNode
+from roomkey.mls.own_content import expect_active, frame
 from roomkey.mls.policy import STRICT, Policy, in_force
 from roomkey.mls.private_content import PAD_256, Padding
 from roomkey.mls.proposals import Proposal, Remove, proposal_ref
@@ -166,10 +165,7 @@ async def protect_all(
         count = len(await sound(crypto, group, group.proposals, policy))
         if count:
             raise RoomkeyError("commit-first", f"expected that no proposal waits for a commit, got {count}")
-    sender = member(group.own_leaf)
-    framed = [
-        FramedContent(group.group_id, group.epoch, sender, authenticated_data, APPLICATION, data) for data in texts
-    ]
+    framed = [frame(group, authenticated_data, APPLICATION, data) for data in texts]
     asked = [(group.signature, PRIVATE_MESSAGE, content) for content in framed]
     signatures = await protection.sign(crypto, group.suite, group.context, asked)
     contents = [AuthenticatedContent(PRIVATE_MESSAGE, f, s) for f, s in zip(framed, signatures, strict=True)]

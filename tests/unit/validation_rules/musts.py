@@ -224,7 +224,7 @@ MUSTS: Final[tuple[Must, ...]] = (
     Must("12.4.2", "the leaf's encryption_key differs from the committer's current one", ("path-keys-fresh",)),
     Must("12.4.2", "no public key of the path appears in the new tree", ("path-keys-fresh",)),
     Must("12.4.2", "the confirmation tag holds", ("commit-confirmation",)),
-    Must("12.4.2", "after a ReInit the group is not used to send", place=f"{_MLS}/committing.py::expect_active",
+    Must("12.4.2", "after a ReInit the group is not used to send", place=f"{_MLS}/own_content.py::expect_active",
          test=f"{_UNIT}/test_mls_successor.py::test_a_group_is_reinitialised"),
     Must("12.4.2", "after a ReInit a Welcome is waited for that meets 11.2",
          ("successor-committed", "successor-parameters", "successor-members")),
