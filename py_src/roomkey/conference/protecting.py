@@ -1,9 +1,12 @@
 """A conference's media for a program that handles encoded frames itself: what browsers do in their media worker.
 
-protection = await Protection.begin(conference, NativeFrameCipher(), time.monotonic)
-stream = await protection.stream("VP8")
-wire = stream.protect(frame)                    to be cut into packets as if it were the frame
-opened = protection.open("VP8", wire, client)
+    protection = await Protection.begin(conference, NativeFrameCipher(), time.monotonic)
+    protection.on_event(event)                      for every event that the conference's listener hears
+    stream = await protection.stream("VP8")
+    wire = stream.protect(frame)                    to be cut into packets as if it were the frame
+    opened = protection.open("VP8", wire, client)
+
+It knows no packets and no codec: what makes and shows frames stays the program's own.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from roomkey.media.frames import FrameCipher, FrameRefused, FrameSender
 
 
 class Protection:
-    """Follows a conference's epochs for as long as it lasts."""
+    """The keys of a conference's epochs, for as long as it lasts."""
 
     def __init__(self, conference: Conference, cipher: FrameCipher, now: Callable[[], float]) -> None:
         """See `begin`."""
@@ -27,7 +30,6 @@ class Protection:
         self.keys = FrameKeys(cipher)
         self._conference = conference
         self._last: MediaEpoch | None = None
-        conference.listen(self._on_event)
         self._tell()
 
     @classmethod
@@ -66,7 +68,8 @@ class Protection:
         except FrameRefused:
             return False
 
-    def _on_event(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
+        """Follows the conference: a conference has one listener, which passes on every event."""
         if isinstance(event, Ended):
             self.keys.end()
         elif isinstance(event, EpochChanged):

@@ -1,0 +1,314 @@
+"""A participant of calls that is no browser: Roomkey's own client on CPython, and aiortc, which knows nothing of us.
+
+It says what `Conference.call` of a page says (web/src/call/call_signal.ts), and its frames pass by `Protection` before
+aiortc cuts them into packets, and after it has put them together. aiortc has no place for that: a track may give
+packets that are encoded already, and what goes to a decoder is changed on its way there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from aiortc.rtcrtpparameters import RTCRtpCodecCapability
+from aiortc.sdp import candidate_from_sdp
+from av import AudioFrame, VideoFrame
+from roomkey.client.client import Client
+from roomkey.client.opening import create_client
+from roomkey.conference import signals
+from roomkey.conference.conference import Conference
+from roomkey.conference.events import Ended, Event, Member, MembersChanged, SignalArrived
+from roomkey.conference.protecting import Protection
+from roomkey.federation.trust import FirstUse
+from roomkey.host.native import NativeHost
+from roomkey.host.native_frames import NativeFrameCipher
+from roomkey.media.covers import Codec
+from roomkey.media.frames import FrameRefused
+
+from tests.support.native_tracks import Colour, Picture, Tone, middle
+
+T = TypeVar("T")
+HOLD_SECONDS = 1.0  # for which a frame waits for the keys of its epoch (wire.md section 7)
+KEY_FRAME_PAUSE_SECONDS = 0.5  # between two requests for a key frame
+CODECS: dict[str, Codec] = {"audio": "audio", "video": "VP8"}
+
+
+class NativeCaller:
+    """One identity in one conference's call. Its loop runs in a thread of its own: Playwright's runs in the test's."""
+
+    def __init__(self, folder: Path, identity: str, colour: Colour) -> None:
+        self.identity, self.colour = identity, colour
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self._host = NativeHost(folder)
+        self.peers: dict[bytes, NativePeer] = {}
+        self.session = secrets.token_hex(16)
+        self.failed: list[BaseException] = []
+        self.client: Client
+        self.conference: Conference
+        self.protection: Protection | None = None
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """What a coroutine gives that runs beside the test."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+
+    def enrol(self, code: str, services: dict[str, str]) -> NativeCaller:
+        async def work() -> None:
+            self.client = await create_client(self._host, self.identity, code, services, FirstUse(), lambda event: None)
+            await self.client.publish(2)
+
+        self.run(work())
+        return self
+
+    def accepts(self, name: str) -> bool:
+        """Accepts an invitation of this name, if it has come."""
+
+        async def work() -> bool:
+            for found in self.client.invitations():
+                if found.name == name:
+                    self.conference = found
+                    found.listen(self._on_event)
+                    await self.client.accept(found)
+                    return True
+            return False
+
+        return self.run(work())
+
+    def join(self) -> None:
+        """Joins the conference's call."""
+
+        async def work() -> None:
+            self.protection = await Protection.begin(self.conference, NativeFrameCipher(), time.monotonic, fresh=True)
+            await self.say({"type": "join", "media": MEDIA})
+
+        self.run(work())
+
+    @property
+    def protecting(self) -> Protection:
+        """Its media's keys, from `join` on."""
+        assert self.protection is not None
+        return self.protection
+
+    def update(self) -> None:
+        self.run(self.conference.update())
+
+    def close(self) -> None:
+        async def work() -> None:
+            for client in list(self.peers):
+                await self._drop(client)
+            await self.client.close()
+            await self._host.close()
+
+        try:
+            self.run(work())
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    # -- what is said --
+
+    async def say(self, signal: dict[str, Any], to: bytes | None = None) -> None:
+        data = json.dumps({"session": self.session, **signal}).encode()
+        await self.conference.signal(data, to=to, kind=signals.CALL)
+
+    def _on_event(self, event: Event) -> None:
+        if self.protection is not None:
+            self.protection.on_event(event)
+        if isinstance(event, SignalArrived) and event.kind == signals.CALL:
+            self.start(self._hear(event.sender, json.loads(event.data)))
+        elif isinstance(event, MembersChanged):
+            for member in event.removed:
+                self.start(self._drop(member.client))
+        elif isinstance(event, Ended):
+            for client in list(self.peers):
+                self.start(self._drop(client))
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs beside everything else; an error is in `failed`."""
+        task = self._loop.create_task(work)
+        task.add_done_callback(lambda done: self.failed.extend(filter(None, [done.exception()])))
+
+    async def _hear(self, member: Member, signal: dict[str, Any]) -> None:
+        if signal.get("peer", self.session) != self.session:
+            return
+        kind, session = signal["type"], signal["session"]
+        if kind == "leave":
+            await self._drop(member.client)
+        elif kind == "join":
+            await self.say({"type": "here", "peer": session, "media": MEDIA}, member.client)
+            await self._meet(member, session)
+        elif kind == "here":
+            await self._meet(member, session)
+        elif kind == "description":
+            await (await self._meet(member, session)).described(signal["kind"], signal["sdp"])
+        elif kind == "candidates" and member.client in self.peers:
+            await self.peers[member.client].found(signal["candidates"])
+
+    async def _meet(self, member: Member, session: str) -> NativePeer:
+        present = self.peers.get(member.client)
+        if present is not None and present.session == session:
+            return present
+        await self._drop(member.client)
+        peer = self.peers[member.client] = NativePeer(self, member, session)
+        await peer.begin()
+        return peer
+
+    async def _drop(self, client: bytes) -> None:
+        peer = self.peers.pop(client, None)
+        if peer is not None:
+            await peer.close()
+
+    # -- what is seen --
+
+    def seen(self, identity: str) -> dict[str, Any] | None:
+        """What comes from somebody now: the colour in the middle, frames shown, the newest epoch, what was refused."""
+        for peer in list(self.peers.values()):
+            if peer.member.identity == identity:
+                return dict(peer.seen) | {"refused": dict(peer.refused)}
+        return None
+
+
+MEDIA = {"audio": True, "video": "camera"}
+
+
+class NativePeer:
+    """The connection to one client."""
+
+    def __init__(self, caller: NativeCaller, member: Member, session: str) -> None:
+        self._caller, self.member, self.session = caller, member, session
+        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._ready = asyncio.Event()
+        self._described = asyncio.Event()
+        self._asked = 0.0
+        self._pc.on("track", self._take)
+        self.refused: Counter[str] = Counter()
+        self.seen: dict[str, Any] = {"colour": None, "frames": 0, "sounds": 0, "epoch": None}
+
+    async def begin(self) -> None:
+        """Whoever's client id is smaller makes the offer."""
+        protection = self._caller.protecting
+        tracks = (
+            Tone(await protection.stream("audio")),
+            Picture(await protection.stream("VP8"), self._caller.colour),
+        )
+        for track in tracks:
+            sender = self._pc.addTrack(track)
+            if isinstance(track, Picture):
+                vars(sender)["_send_keyframe"] = track.ask  # called when the other side asks for one
+        for transceiver in self._pc.getTransceivers():
+            transceiver.setCodecPreferences([PREFERRED[transceiver.kind]])
+            self._open_frames(transceiver.receiver, CODECS[transceiver.kind])
+        own = next(member for member in self._caller.conference.members if member.own)
+        self._ready.set()
+        if own.client < self.member.client:
+            await self._pc.setLocalDescription(await self._pc.createOffer())
+            await self._send_local()
+
+    async def described(self, kind: str, sdp: str) -> None:
+        await self._ready.wait()
+        await self._pc.setRemoteDescription(RTCSessionDescription(sdp, kind))
+        self._described.set()
+        if kind == "offer":
+            await self._pc.setLocalDescription(await self._pc.createAnswer())
+            await self._send_local()
+
+    async def found(self, candidates: list[dict[str, Any]]) -> None:
+        await self._described.wait()
+        for item in candidates:
+            if not item["candidate"]:
+                continue  # their end
+            candidate = candidate_from_sdp(item["candidate"].partition(":")[2])
+            candidate.sdpMid = item["mid"]
+            await self._pc.addIceCandidate(candidate)
+
+    async def close(self) -> None:
+        await self._pc.close()
+
+    async def _send_local(self) -> None:
+        local = self._pc.localDescription
+        signal = {"type": "description", "peer": self.session, "kind": local.type, "sdp": local.sdp}
+        await self._caller.say(signal, self.member.client)
+
+    # -- frames that come --
+
+    def _open_frames(self, receiver: RTCRtpReceiver, codec: Codec) -> None:
+        """From now on the decoder gets nothing but what the member at the other end protected."""
+        queue = vars(receiver)["_RTCRtpReceiver__decoder_queue"]
+        put = queue.put
+        held: list[tuple[float, Any]] = []
+
+        def take(task: Any) -> None:
+            if task is None:  # the end
+                put(task)
+                return
+            held.append((time.monotonic(), task))
+            while held and self._opened(receiver, codec, *held[0], put):
+                held.pop(0)
+
+        queue.put = take
+
+    def _opened(self, receiver: RTCRtpReceiver, codec: Codec, came: float, task: Any, put: Any) -> bool:
+        """Passes a frame on, or drops it; False while its keys may still come."""
+        frame, protection = task[1], self._caller.protecting
+        try:
+            found = protection.open(codec, frame.data, self.member.client)
+        except FrameRefused as refused:
+            patient = refused.reason == "unknown-key" and time.monotonic() < came + HOLD_SECONDS
+            if patient and protection.may_come(codec, frame.data):
+                return False
+            self.refused[refused.reason] += 1
+            if codec == "VP8":
+                self._ask_for_key_frame(receiver)
+            return True
+        frame.data = found.opened.frame
+        if codec == "VP8":
+            self.seen["epoch"] = found.opened.epoch
+        put(task)
+        return True
+
+    def _ask_for_key_frame(self, receiver: RTCRtpReceiver) -> None:
+        now = time.monotonic()
+        if now < self._asked + KEY_FRAME_PAUSE_SECONDS:
+            return
+        self._asked = now
+        for ssrc in vars(receiver)["_RTCRtpReceiver__remote_streams"]:
+            self._caller.start(receiver._send_rtcp_pli(ssrc))
+
+    def _take(self, track: MediaStreamTrack) -> None:
+        self._caller.start(self._show(track) if track.kind == "video" else self._listen(track))
+
+    async def _show(self, track: MediaStreamTrack) -> None:
+        try:
+            while True:
+                frame = await track.recv()
+                assert isinstance(frame, VideoFrame)
+                self.seen |= {"colour": middle(frame), "frames": self.seen["frames"] + 1}
+        except MediaStreamError:
+            return  # it has ended
+
+    async def _listen(self, track: MediaStreamTrack) -> None:
+        try:
+            while True:
+                frame = await track.recv()
+                assert isinstance(frame, AudioFrame)
+                if any(bytes(frame.planes[0])):
+                    self.seen["sounds"] += 1
+        except MediaStreamError:
+            return
+
+
+PREFERRED = {
+    "audio": RTCRtpCodecCapability(mimeType="audio/opus", clockRate=48000, channels=2),
+    "video": RTCRtpCodecCapability(mimeType="video/VP8", clockRate=90000),
+}
