@@ -18,10 +18,13 @@ ALICE, BOB = "alice@email1.example", "bob@email2.example"
 # Not the brightest: aiortc names no matrix of colours, so receivers guess another one than the sender's.
 RED, GREEN = (200, 30, 30), (30, 160, 60)
 CALL = "mixed"
-# Of all sound that came to a page, as its decoders gave it out.
+# Of all sound that came to a page, as its decoders gave it out. Nothing is decoded for elements that are muted.
 ENERGY = """let energy = 0;
+for (const video of document.querySelectorAll("video")) video.muted = false;
 for (const pc of mesh.connections) {
-  for (const item of (await pc.getStats()).values()) if (item.type === "inbound-rtp") energy += item.totalAudioEnergy ?? 0;
+  for (const item of (await pc.getStats()).values()) {
+    if (item.type === "inbound-rtp") energy += item.totalAudioEnergy ?? 0;
+  }
 }
 return energy;"""
 
