@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from importlib.metadata import PackageNotFoundError, version
 
 from roomkey.errors import RoomkeyError
-from roomkey.federation.delivery import PROTOCOL
+from roomkey.federation.description import PROTOCOL
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from roomkey.federation.delivery import DeliveryService, ServiceDescription
+from roomkey.federation.delivery import DeliveryService
+from roomkey.federation.description import ServiceDescription
 from roomkey.transparency.trust_text import trust_values
 
 from tests.attacks.test_t_owners import CRYPTO, Thief

@@ -29,6 +29,7 @@ from roomkey.federation.delivery_messages import (
     MessageDelivery,
     StoredCommit,
 )
+from roomkey.federation.description import ServiceDescription, describe
 from roomkey.federation.identity import check_domain
 from roomkey.federation.init_keys import InitKeySet, InitKeySetBundle
 from roomkey.federation.messages import Credential, GetUserInitKeyRequest
@@ -37,7 +38,6 @@ from roomkey.federation.service_answers import commits_of, decoding, number_of, 
 from roomkey.host.interface import Host
 from roomkey.tls import Codec, vector
 
-PROTOCOL = "roomkey-delivery/1"
 # Characters: a manifest of 32 clients has under 4 kB (`transparency.manifest`).
 MAX_MANIFEST_TEXT = 1 << 14
 MAX_CLAIM = 50  # identities in one claim: a response stays near 1 MB
@@ -45,20 +45,6 @@ MAX_CLAIM = 50  # identities in one claim: a response stays near 1 MB
 _requests: Codec[tuple[GetUserInitKeyRequest, ...]] = vector(GetUserInitKeyRequest)
 _sets: Codec[tuple[InitKeySet, ...]] = vector(InitKeySet)
 _bundles: Codec[tuple[InitKeySetBundle, ...]] = vector(InitKeySetBundle)
-
-
-class ServiceDescription(NamedTuple):
-    """What a delivery service says of itself. `domain` is whose people it serves; `time` Unix seconds; sizes in
-    bytes.
-    """
-
-    origin: str
-    domain: str
-    name: str
-    version: str
-    time: float
-    max_message: int
-    max_upload: int
 
 
 class Stock(NamedTuple):
@@ -115,30 +101,7 @@ class DeliveryService:
         Errors: "not-a-delivery-service" if something answers that is none; "origin-not-allowed" if one says so itself;
         the host's own if nothing answers.
         """
-        try:
-            answer = await ServiceCaller(self.host, self.origin).response("GET", "/v1/service")
-        except RoomkeyError as error:
-            if error.code != "origin-not-allowed":
-                raise
-            # A delivery service lets every origin read this answer, also one that it refuses.
-            raise RoomkeyError("not-a-delivery-service", "expected an answer that this origin may read") from error
-        try:
-            if answer.status != 200:
-                raise problem_of(answer)
-            said = json_object(body_of(answer, "application/json"))
-            limits = said.get("limits")
-            if said.get("protocol") != PROTOCOL or not isinstance(limits, dict):
-                raise RoomkeyError("service-error", f"expected {PROTOCOL}")
-            return ServiceDescription(
-                self.origin, check_domain(text_of(said, "domain")), text_of(said, "name"), text_of(said, "version"),
-                number_of(said, "time"), number_of(limits, "maxMessage"), number_of(limits, "maxUpload"),
-            )  # fmt: skip
-        except RoomkeyError as error:
-            if error.code == "origin-not-allowed":
-                raise
-            raise RoomkeyError(
-                "not-a-delivery-service", "expected the description of a delivery service", status=answer.status
-            ) from error
+        return await describe(self.host, self.origin)
 
     async def ask(self, path: str, body: bytes, content_type: str, accept: str) -> bytes:
         """What the service answers to a signed POST, of media type `accept`: for what has no method here, as questions
