@@ -153,9 +153,11 @@ class Contacts:
             claim = asyncio.ensure_future(self._claim(asked))
             self._claims.add(claim)
             claim.add_done_callback(self._claimed)
-            fetched = await asyncio.shield(claim)
-            for keys in fetched.keys:
-                self._taken.update(item.set_id for item in keys.proved.sets)
+            try:
+                fetched = await asyncio.shield(claim)
+            except asyncio.CancelledError:
+                claim.add_done_callback(self._left)
+                raise
             found += fetched.keys
             missing += fetched.missing
         if not found and missing and all(item.error.code in ("invalid-identity", "no-route") for item in missing):
@@ -190,8 +192,16 @@ class Contacts:
         if not claim.cancelled():
             claim.exception()  # the caller's, if it is still there; a claim that nobody waits for fails in silence
 
+    def _left(self, claim: asyncio.Task[Fetched]) -> None:
+        """The caller of a claim has gone: what it brings is for the next one."""
+        if not claim.cancelled() and claim.exception() is None:
+            for keys in claim.result().keys:
+                self.release(keys)
+
     async def _claim(self, people: list[str]) -> Fetched:
-        """Claims from all services, and asks their logs, at once; then proves everyone by themselves."""
+        """Claims from all services, and asks their logs, at once; then proves everyone by themselves. What it brings is
+        taken.
+        """
         routes = self._routes()
         claimed, proofs = await asyncio.gather(fanout.claim(routes, people), self._asked(people))
         missing: list[Missing] = []
@@ -203,6 +213,8 @@ class Contacts:
                 found.append(InitKeys(proved, routes.service_for(person).origin))
             except RoomkeyError as error:
                 if error.code == "storage-failed":
+                    for keys in found:
+                        self.release(keys)
                     raise
                 missing.append(Missing(person, error))
         return Fetched(found, missing)
@@ -227,7 +239,13 @@ class Contacts:
         changes.put(PIN + person, proved.trust.pin)
         for bundle in bundles:
             changes.put(_claimed_name(person, bundle.set.set_id), ClaimedSet(int(self._now()), bundle))
-        await changes.write(self._store)
+        ids = {item.set_id for item in proved.sets}
+        self._taken |= ids  # before another claim sees them
+        try:
+            await changes.write(self._store)
+        except BaseException:
+            self._taken -= ids
+            raise
         return proved
 
     async def _held(self, person: str) -> InitKeys | None:
