@@ -277,7 +277,8 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
    * Joins the conference's call: a connection to each other client in it, signalled by messages of the conference and protected under
    * its keys. Whose page has none of it sees nobody.
    *
-   * Rejects as `getUserMedia` where the browser or its person refuses, and as `signal`; "bad-argument" while we are in it.
+   * Rejects as `getUserMedia` where the browser or its person refuses, as `signal`, and with transport "srtp" as `srtp`; "bad-argument"
+   * while we are in it.
    */
   async call(setup: CallSetup = {}): Promise<Call> {
     if (this.#hearCall !== undefined) throw publicError(new Failure("bad-argument", "expected to be in the call once"));

@@ -59,8 +59,8 @@ globalThis.RTCPeerConnection = class extends Original {
 globalThis.mesh = {
   calls,
   connections,
-  join: async (name, { colour = null, frequency = null }) => {
-    const call = await globalThis.calls[name].call({ stream: await stream(colour, frequency) });
+  join: async (name, { colour = null, frequency = null, transport = undefined }) => {
+    const call = await globalThis.calls[name].call({ stream: await stream(colour, frequency), transport });
     calls[name] = { call, elements: {}, events: [], errors: [] };
     call.addEventListener("tile", ({ detail }) => calls[name].events.push([detail.change, detail.tile.member.identity]));
     call.addEventListener("left", ({ detail }) => calls[name].events.push(["left", detail.reason]));

@@ -17,9 +17,11 @@ import type { CallOptions } from "../roomkey.js";
 import { type Member, toMember } from "../values.js";
 import { type CallSignal, decode, encode, newSession, type OwnMedia as SaidMedia } from "./call_signal.js";
 import type { CallEvents, CallSetup, Tile } from "./call_values.js";
+import { type Carriage, WebRtcCarriage } from "./carrier.js";
 import { OwnMedia } from "./own_media.js";
 import { Peer } from "./peer.js";
 import { Speaking } from "./speaking.js";
+import { SrtpCarriage } from "./srtp_carrier.js";
 
 /** @internal The conference's signals of calls. */
 export interface CallLine {
@@ -39,6 +41,7 @@ export class Call extends TypedEventTarget<CallEvents> {
   readonly #since = new Date();
   readonly #listening = new AbortController();
   readonly #speaking: Speaking;
+  #carriage: Carriage;
   #left = false;
 
   private constructor(conference: Conference, line: CallLine, media: OwnMedia, setup: CallSetup) {
@@ -48,12 +51,14 @@ export class Call extends TypedEventTarget<CallEvents> {
     this.#media = media;
     this.#configuration = { iceServers: [...(setup.iceServers ?? [])], bundlePolicy: "max-bundle" };
     this.#speaking = new Speaking((client) => this.#changed(client));
+    this.#carriage = new WebRtcCarriage(conference);
   }
 
   /** @internal */
   static async join(conference: Conference, line: CallLine, setup: CallSetup): Promise<Call> {
     const call = new Call(conference, line, await OwnMedia.open(setup), setup);
     try {
+      if (setup.transport === "srtp") call.#carriage = await SrtpCarriage.begin(conference, (error) => call.emit("error", error));
       await call.#join();
     } catch (error) {
       await call.leave();
@@ -81,7 +86,7 @@ export class Call extends TypedEventTarget<CallEvents> {
     const track = screen?.getVideoTracks()[0] ?? null;
     this.#media.share(track);
     track?.addEventListener("ended", () => void this.shareScreen(), this.#listening);
-    await Promise.all([...this.#peers.values()].map((peer) => peer.show()));
+    await this.#carriage.show(this.#media);
     await this.#mediaChanged();
   }
 
@@ -108,6 +113,7 @@ export class Call extends TypedEventTarget<CallEvents> {
     conference.addEventListener("members", ({ detail }) => detail.removed.forEach((member) => this.#drop(member)), this.#listening);
     conference.addEventListener("ended", () => void this.#end("ended"), this.#listening);
     await this.#line.send(encode({ type: "join", session: this.#session, media: this.#media.said }));
+    await this.#carriage.show(this.#media);
     const own = this.#ownTile();
     if (own !== undefined) this.emit("tile", { tile: own, change: "added" });
     this.#speaking.own(this.#media.stream, own === undefined ? "" : text(own.member.clientId));
@@ -123,6 +129,7 @@ export class Call extends TypedEventTarget<CallEvents> {
     this.#peers.clear();
     this.#media.end();
     this.emit("left", { reason });
+    await this.#carriage.end().catch((error: unknown) => this.emit("error", error));
     if (reason === "left") await this.#line.send(encode({ type: "leave", session: this.#session })).catch((error: unknown) => this.emit("error", error));
   }
 
@@ -163,7 +170,7 @@ export class Call extends TypedEventTarget<CallEvents> {
     }
     this.#drop(member);
     const peer = new Peer(member, session, media, this.#polite(member), {
-      conference: this.#conference,
+      carriage: this.#carriage,
       configuration: this.#configuration,
       session: this.#session,
       tracks: () => this.#media,

@@ -15,6 +15,11 @@ export interface MediaChoice {
 export interface CallSetup extends MediaChoice {
   /** For clients that cannot reach each other directly: as of `RTCConfiguration`. Default none. */
   readonly iceServers?: readonly RTCIceServer[];
+  /**
+   * How media travels, alike for all in the call. "webrtc", the default: as WebRTC's own, each frame protected (SFrame). "srtp": in SRTP
+   * packets over data channels (`Conference.srtp`), which takes the conference's one session.
+   */
+  readonly transport?: "webrtc" | "srtp";
 }
 
 /**

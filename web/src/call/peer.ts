@@ -1,22 +1,20 @@
 /** A call's connection to one other client: protected before anything is negotiated, and from that client alone. */
-import type { Conference } from "../conference.js";
-import { publicError } from "../errors.js";
-import { Failure } from "../failure.js";
-import type { FrameSample, ProtectedStream, Protection } from "../protection.js";
+import type { FrameSample } from "../protection.js";
 import type { CallOptions } from "../roomkey.js";
 import type { Member } from "../values.js";
 import type { CallSignal, OwnMedia } from "./call_signal.js";
 import type { Lock } from "./call_values.js";
+import type { Carriage, Carrier, Coming, OwnTracks } from "./carrier.js";
 import { Negotiation } from "./negotiation.js";
 
 /** What a connection needs of its call. */
 export interface PeerOptions {
-  readonly conference: Conference;
+  readonly carriage: Carriage;
   readonly configuration: RTCConfiguration;
   /** Of the own stay in the call. */
   readonly session: string;
   /** The own tracks of now. */
-  readonly tracks: () => { readonly audio: MediaStreamTrack | null; readonly video: MediaStreamTrack | null };
+  readonly tracks: () => OwnTracks;
   readonly send: (signal: CallSignal) => void;
   readonly changed: () => void;
   readonly failed: (error: unknown) => void;
@@ -35,9 +33,9 @@ export class Peer {
   media: OwnMedia;
   readonly #options: PeerOptions;
   readonly #polite: boolean;
+  readonly #carrier: Carrier;
   readonly #pc: RTCPeerConnection;
   readonly #negotiation: Promise<Negotiation | undefined>;
-  #protection: Protection | undefined;
   #lock: Lock = { state: "connecting", reason: undefined, since: new Date() };
   #failure: string | undefined;
   #restarts = 0;
@@ -50,10 +48,9 @@ export class Peer {
     this.#polite = polite;
     this.#options = options;
     this.#pc = new RTCPeerConnection(options.configuration);
-    this.#pc.addEventListener("track", ({ track }) => {
-      this.stream.addTrack(track);
-      options.changed();
-    });
+    const { tracks, changed } = options;
+    const look = (): void => this.#look();
+    this.#carrier = options.carriage.carrier({ pc: this.#pc, member, polite, stream: this.stream, tracks, changed, look });
     this.#pc.addEventListener("connectionstatechange", () => this.#follow());
     this.#negotiation = this.#begin();
     this.#timer = setTimeout(() => this.#retry(), CONNECT_MS);
@@ -63,9 +60,9 @@ export class Peer {
     return this.#lock;
   }
 
-  /** The receiver of the other's sound, once there is one. */
-  get sound(): RTCRtpReceiver | undefined {
-    return this.#pc.getReceivers().find(({ track }) => track.kind === "audio");
+  /** The other's sound, once there is some. */
+  get sound(): RTCRtpReceiver | MediaStreamTrack | undefined {
+    return this.#carrier.sound();
   }
 
   /** Takes what the other client said to this stay of ours. */
@@ -78,35 +75,27 @@ export class Peer {
   /** See `Call.sample`. */
   async sample(direction: "send" | "receive", options: CallOptions): Promise<FrameSample> {
     await this.#negotiation;
-    if (this.#protection === undefined) throw publicError(new Failure("closed", "expected a connection that is protected"));
-    return this.#protection.sample(direction, "video", options);
-  }
-
-  /** Sends the own tracks of now. */
-  async show(): Promise<void> {
-    const { audio, video } = this.#options.tracks();
-    for (const { sender, receiver } of this.#pc.getTransceivers()) await sender.replaceTrack(receiver.track.kind === "audio" ? audio : video);
+    return this.#carrier.sample(direction, options);
   }
 
   close(): void {
     clearTimeout(this.#timer);
-    void this.#protection?.stop();
+    this.#carrier.stop();
     this.#pc.close();
     for (const track of this.stream.getTracks()) track.stop();
   }
 
   /** Nothing is negotiated before the connection is protected, and nothing at all where it cannot be. */
   async #begin(): Promise<Negotiation | undefined> {
-    const { conference, session, send, failed } = this.#options;
+    const { session, send, failed } = this.#options;
     try {
-      this.#protection = await conference.protect(this.#pc, { from: this.member.clientId });
+      await this.#carrier.begin();
     } catch (error) {
       this.close();
       this.#fail((error as { code?: string }).code ?? "internal-error");
       failed(error);
       return undefined;
     }
-    this.#protection.addEventListener("state", () => this.#look());
     const peer = this.session;
     const out = {
       description: (kind: "offer" | "answer", sdp: string): void => send({ type: "description", session, peer, kind, sdp }),
@@ -114,16 +103,9 @@ export class Peer {
         send({ type: "candidates", session, peer, candidates }),
       failed,
     };
-    const negotiation = new Negotiation(this.#pc, this.#polite, out, () => this.#dress());
+    const negotiation = new Negotiation(this.#pc, this.#polite, out, () => this.#carrier.dress());
     if (!this.#polite) negotiation.open();
     return negotiation;
-  }
-
-  /** One section for sound and one for the picture, whatever there is to send: tracks come and go without negotiating again. */
-  async #dress(): Promise<void> {
-    if (!this.#polite) for (const kind of ["audio", "video"]) this.#pc.addTransceiver(kind, { direction: "sendrecv" });
-    for (const transceiver of this.#pc.getTransceivers()) transceiver.direction = "sendrecv";
-    await this.show();
   }
 
   #follow(): void {
@@ -166,13 +148,12 @@ export class Peer {
       return { state: failed ? "failed" : "connecting", reason: this.#failure, since: new Date() };
     }
     this.#failure = undefined;
-    const coming = (this.#protection?.states() ?? []).filter(({ direction }) => direction === "receive");
-    return { ...worst(coming) };
+    return { ...worst(this.#carrier.coming()) };
   }
 }
 
 /** What is to be said of several streams: what is wrong with one, before what is well with another. */
-function worst(streams: readonly ProtectedStream[]): Lock {
+function worst(streams: readonly Coming[]): Lock {
   for (const wanted of ["refused", "no-key", "protected"] as const) {
     const found = streams.find(({ state }) => state === wanted);
     if (found !== undefined) return { state: wanted, reason: found.reason, since: found.since };

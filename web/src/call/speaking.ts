@@ -26,21 +26,32 @@ export class Speaking {
 
   /** The own microphone. */
   own(stream: MediaStream, client: string): void {
-    if (stream.getAudioTracks().length === 0) return;
-    const context = new AudioContext();
-    const analyser = context.createAnalyser();
-    context.createMediaStreamSource(stream).connect(analyser);
-    const samples = new Float32Array(analyser.fftSize);
-    this.#context = context;
+    if (stream.getAudioTracks().length > 0) this.#levels.set(client, this.#meter(stream));
+  }
+
+  /** What comes from somebody else; `sound` may give it later. */
+  other(client: string, sound: () => RTCRtpReceiver | MediaStreamTrack | undefined): void {
+    let metered: MediaStreamTrack | undefined;
+    let meter = (): number => 0;
     this.#levels.set(client, () => {
-      analyser.getFloatTimeDomainData(samples);
-      return samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
+      const source = sound();
+      if (source instanceof RTCRtpReceiver) return source.getSynchronizationSources()[0]?.audioLevel ?? 0;
+      if (source !== undefined && source !== metered) meter = this.#meter(new MediaStream([source]));
+      metered = source;
+      return source === undefined ? 0 : meter();
     });
   }
 
-  /** What comes from somebody else; `receiver` may give one later. */
-  other(client: string, receiver: () => RTCRtpReceiver | undefined): void {
-    this.#levels.set(client, () => receiver()?.getSynchronizationSources()[0]?.audioLevel ?? 0);
+  /** The level of a stream's sound. */
+  #meter(stream: MediaStream): () => number {
+    const context = (this.#context ??= new AudioContext());
+    const analyser = context.createAnalyser();
+    context.createMediaStreamSource(stream).connect(analyser);
+    const samples = new Float32Array(analyser.fftSize);
+    return () => {
+      analyser.getFloatTimeDomainData(samples);
+      return samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
+    };
   }
 
   forget(client: string): void {
