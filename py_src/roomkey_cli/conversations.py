@@ -228,6 +228,9 @@ class Mailbox:
         asks again an hour later. What cannot be brought in is told: the message goes to those who are in.
         """
         people = await self.client.unreached(conference)
+        for name in sorted((await self.client.waiting_resets()).keys() & set(screen.others(conference, self.identity))):
+            screen.say(f"{name} began anew; what you write goes to the devices that were theirs before, and to the new")
+            screen.say(f"ones once you agree: roomkey accept-reset {name}")
         if not people:
             return
         fetched, present = await self.client.fetch(people), {member.client for member in conference.members}

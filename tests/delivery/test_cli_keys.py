@@ -140,6 +140,7 @@ def test_who_began_anew_is_agreed_to_by_fingerprint(services: LoggedServices, tm
     anew.run("enrol", BOB, *addresses(services), "--reset", ROOMKEY_CODE=code)
     said = alice.run("write", BOB, "--conversation", "second", "--text", "are you the same?", expect=REFUSED)
     assert "identity-reset" in said
+    assert f"{BOB} began anew; what you write goes to" in alice.run("write", BOB, "--text", "to the devices before")
     theirs = fingerprint(anew)
     asked = alice.run("accept-reset", BOB, expect=USAGE)
     assert theirs in asked
