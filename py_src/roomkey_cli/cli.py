@@ -12,6 +12,7 @@ roomkey remove-device ID             takes a device off, at once and for good
 roomkey recovery-key                 shows, once, the key that brings a name back without its devices
 roomkey accept-reset NAME            agrees that somebody began anew, after comparing fingerprints
 roomkey forget NAME                  drops what we hold of somebody's keys, when they have said that they changed
+roomkey srtp-keys NAME... --fd N     keys of their calls' media, for players; to a descriptor, never to a terminal
 roomkey evidence [--to FOLDER]       what proves that a log lied; --check FILE looks at somebody else's
 """
 
@@ -27,7 +28,7 @@ from typing import Any
 
 from roomkey.errors import RoomkeyError
 
-from roomkey_cli import commands, key_commands, screen
+from roomkey_cli import commands, key_commands, media_commands, screen
 from roomkey_cli.settings import NAME, default_folder
 from roomkey_cli.words import DONE, FAULT, REFUSED, Trouble, sentence, status_of
 
@@ -150,6 +151,22 @@ def _parser() -> argparse.ArgumentParser:
 
     forget = command("forget", key_commands.forget, "drop somebody's keys, when they have told you that they changed")
     forget.add_argument("name")
+
+    keys = command("srtp-keys", media_commands.srtp_keys, "hand a conversation's SRTP keys to a player or a recorder")
+    keys.add_argument("names", nargs="*", metavar="NAME")
+    keys.add_argument("--conversation", default="", metavar="TITLE")
+    keys.add_argument(
+        "--fd",
+        type=int,
+        required=True,
+        metavar="N",
+        help="the descriptor that gets them: a pipe or a file, no terminal",
+    )
+    keys.add_argument("--profile", choices=media_commands.SUITES, default=media_commands.DEFAULT_PROFILE)
+    keys.add_argument("--of", metavar="NAME", help="this sender's alone")
+    keys.add_argument("--sdp", type=int, metavar="PORT", help="as a session description of a stream to this UDP port")
+    keys.add_argument("--codec", choices=media_commands.CODECS, default="VP8", help="of that stream")
+    keys.add_argument("--payload-type", type=int, default=96, help="of that stream's packets")
 
     evidence = command("evidence", key_commands.evidence, "show what proves that a log of keys lied")
     evidence.add_argument("--to", type=Path, metavar="FOLDER", help="write the proofs there, for you to hand on")
