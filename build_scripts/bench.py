@@ -22,6 +22,7 @@ from build_scripts import (
     bench_admission,
     bench_auditor,
     bench_hostile,
+    bench_leaving,
     bench_media,
     bench_pages,
     bench_proving,
@@ -151,11 +152,18 @@ def media(found: browser.Browser, rounds: int, file: Path | None) -> int:
         finally:
             chromium.close()
     print(bench_media.table(rows))
+    leaving = bench_leaving.measure(rounds, say)
+    print(bench_leaving.table(leaving))
     missed = bench_media.missed(rows)
     for sentence in missed:
         print(f"aim missed: {sentence}")
     if file is not None:
-        content = {"machine": machine(found), "rows": [dataclasses.asdict(row) for row in rows], "missed": missed}
+        content = {
+            "machine": machine(found),
+            "rows": [dataclasses.asdict(row) for row in rows],
+            "leaving": [dataclasses.asdict(row) for row in leaving],
+            "missed": missed,
+        }
         file.write_text(json.dumps(content, indent=1) + "\n")
     return 0
 
