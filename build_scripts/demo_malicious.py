@@ -21,11 +21,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from roomkey.federation.delivery_messages import init_key_bundles
 from roomkey.federation.init_keys import ClientKeys, InitKeySet, InitKeySetBundle, make_client_keys, make_init_key_sets
 from roomkey.host.native_crypto import NativeCrypto
 from roomkey.mls.leaf_node import MAX_LIFETIME
 from roomkey.mls.version import MLS10
-from roomkey.tls import Codec, vector
 from roomkey.transparency import merkle, vrf
 from roomkey.transparency.answer import Answer, Presence
 from roomkey.transparency.checkpoints import Checkpoint
@@ -56,7 +56,6 @@ SUITES: Final = (1, 3, 2)  # that the operator's keys offer
 Change: TypeAlias = Callable[[bytes], Awaitable[bytes]]
 Bundles = tuple[InitKeySetBundle, ...]
 
-_bundles: Codec[Bundles] = vector(InitKeySetBundle)
 _CLIENT: Final = re.compile(r'keyid="([^"]*)"')
 _ED25519: Final = 0x0807
 
@@ -106,7 +105,7 @@ class Malice:
 
     async def _claim(self, answer: bytes, handed: _Handed, apart: bool) -> bytes:
         attack = self.attack if self.attack != "split-view" or apart else None
-        bundles = _bundles.decode(answer)
+        bundles = init_key_bundles.decode(answer)
         theirs = [bundle for bundle in bundles if bundle.identity == self._about]
         if not theirs:
             return answer
@@ -114,7 +113,7 @@ class Malice:
             handed.last = theirs[0]
             return answer
         others = tuple(bundle for bundle in bundles if bundle.identity != self._about)
-        return _bundles.encode((*others, *await self._instead(attack, theirs, handed)))
+        return init_key_bundles.encode((*others, *await self._instead(attack, theirs, handed)))
 
     async def _instead(self, attack: Attack, theirs: list[InitKeySetBundle], handed: _Handed) -> Bundles:
         if attack in ("swapped-key", "split-view"):

@@ -15,14 +15,19 @@ Claimers prove all of it again (`roomkey.federation.proof`): a service is not tr
 from __future__ import annotations
 
 from roomkey.errors import RoomkeyError
-from roomkey.federation.delivery_messages import FEDERATION, INIT_KEY_SETS
+from roomkey.federation.delivery_messages import (
+    FEDERATION,
+    INIT_KEY_SETS,
+    init_key_bundles,
+    init_key_requests,
+    init_key_sets,
+)
 from roomkey.federation.identity import check_identity, domain_of
 from roomkey.federation.index import check_index
 from roomkey.federation.init_keys import InitKeySet, InitKeySetBundle
 from roomkey.federation.messages import GetUserInitKeyRequest, GetUserInitKeyResponse, UserInitKeyBundle, verify
 from roomkey.host.native_crypto import NativeCrypto
 from roomkey.mls.leaf_node import MAX_LIFETIME
-from roomkey.tls import Codec, vector
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -36,9 +41,6 @@ from roomkey_delivery.store.interface import Client, NewSet, StockCount
 MAX_SETS = 200  # in one upload: checking one takes about 1 ms
 MAX_REQUESTS = 50  # identities in one claim: an answer stays near 1 MB
 
-_sets: Codec[tuple[InitKeySet, ...]] = vector(InitKeySet)
-_requests: Codec[tuple[GetUserInitKeyRequest, ...]] = vector(GetUserInitKeyRequest)
-_bundles: Codec[tuple[InitKeySetBundle, ...]] = vector(InitKeySetBundle)
 _crypto = NativeCrypto()
 
 
@@ -48,7 +50,7 @@ async def publish(request: Request) -> Response:
     sender, body = await service.verifier.signed_body(request, MAX_UPLOAD, INIT_KEY_SETS)
     if domain_of(sender.identity) != service.config.domain:
         raise RoomkeyError("not-yours", "expected a client of this domain")
-    sets = _sets.decode(body)  # 1
+    sets = init_key_sets.decode(body)  # 1
     if len(sets) > MAX_SETS:
         raise RoomkeyError("request-too-large", f"expected at most {MAX_SETS} sets")
     now = service.clock()
@@ -86,8 +88,8 @@ async def claim(request: Request) -> Response:
             UserInitKeyBundle(item.identity, item.set.user_init_key) for item in await _claim(service, sender, (asked,))
         ]
         return Response(GetUserInitKeyResponse(tuple(bundles)).encode(), media_type=FEDERATION)
-    answer = await _claim(service, sender, _requests.decode(body))
-    return Response(_bundles.encode(tuple(answer)), media_type=INIT_KEY_SETS)
+    answer = await _claim(service, sender, init_key_requests.decode(body))
+    return Response(init_key_bundles.encode(tuple(answer)), media_type=INIT_KEY_SETS)
 
 
 async def _claim(service: Service, sender: Sender, asked: tuple[GetUserInitKeyRequest, ...]) -> list[InitKeySetBundle]:

@@ -10,17 +10,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from roomkey.federation.delivery_messages import INIT_KEY_SETS, JSON
-from roomkey.federation.init_keys import InitKeySet
+from roomkey.federation.delivery_messages import INIT_KEY_SETS, JSON, init_key_sets
 from roomkey.federation.requests import base64url, content_digest
-from roomkey.tls import Codec, vector
 from roomkey_delivery.config import MAX_JSON
 from roomkey_delivery.peers.reaching import is_public
 
 from tests.delivery.local import NOW, Local, code_of
 from tests.delivery.people import person
-
-_sets: Codec[tuple[InitKeySet, ...]] = vector(InitKeySet)
 
 
 @pytest.fixture
@@ -94,7 +90,7 @@ async def test_codes_that_are_none(local: Local, code: str) -> None:
 async def test_sets_that_live_too_long_are_not_taken(local: Local, lifetime: float) -> None:
     """K1, S6: nobody could use them, and the largest do not fit the store."""
     alice = await local.enrolled("alice")
-    body = _sets.encode(tuple(await alice.sets(NOW, lifetime=lifetime)))
+    body = init_key_sets.encode(tuple(await alice.sets(NOW, lifetime=lifetime)))
     answer = await local.bare.post(
         "/v1/user-init-keys",
         headers=await local.signed(alice, "POST", "/v1/user-init-keys", body, INIT_KEY_SETS),

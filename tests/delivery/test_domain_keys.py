@@ -13,11 +13,17 @@ import pytest
 from roomkey.crypto.provider import KeyPair
 from roomkey.errors import RoomkeyError
 from roomkey.federation import requests
-from roomkey.federation.delivery_messages import DELIVERY, FEDERATION, INIT_KEY_SETS, JSON, MessageDelivery
+from roomkey.federation.delivery_messages import (
+    DELIVERY,
+    FEDERATION,
+    INIT_KEY_SETS,
+    JSON,
+    MessageDelivery,
+    init_key_requests,
+)
 from roomkey.federation.messages import GetUserInitKeyRequest
 from roomkey.federation.requests import base64url, client_id, content_digest, sign_as_domain
 from roomkey.host.native_crypto import NativeCrypto
-from roomkey.tls import Codec, vector
 from roomkey_delivery.config import Rate, Rates
 from roomkey_delivery.peers import commands, keys
 from roomkey_delivery.peers.carrier import MESSAGES_PATH
@@ -33,8 +39,7 @@ from tests.delivery.processes import run_cli
 ALICE = "alice@email1.example"
 CLIENT = bytes(range(32))
 MESSAGES = "/v1/messages"
-_requests: Codec[tuple[GetUserInitKeyRequest, ...]] = vector(GetUserInitKeyRequest)
-CLAIM = _requests.encode((GetUserInitKeyRequest(b"bob@email2.example", ()),))
+CLAIM = init_key_requests.encode((GetUserInitKeyRequest(b"bob@email2.example", ()),))
 WELL_KNOWN = "/.well-known/roomkey"
 
 
@@ -186,7 +191,7 @@ async def test_another_service_another_path_another_client(federated: Federated)
 
 async def test_a_body_that_was_not_signed(federated: Federated) -> None:
     headers = await vouch(federated)
-    other = _requests.encode((GetUserInitKeyRequest(b"carol@email2.example", ()),))
+    other = init_key_requests.encode((GetUserInitKeyRequest(b"carol@email2.example", ()),))
     assert await send(federated, headers, body=other) == (401, "request-refused")
 
 

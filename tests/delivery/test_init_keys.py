@@ -7,10 +7,9 @@ from collections.abc import Callable
 import httpx
 import pytest
 from roomkey.errors import RoomkeyError
-from roomkey.federation.delivery_messages import FEDERATION, INIT_KEY_SETS
+from roomkey.federation.delivery_messages import FEDERATION, INIT_KEY_SETS, init_key_requests
 from roomkey.federation.init_keys import LIFETIME, InitKeySet, set_id
 from roomkey.federation.messages import GetUserInitKeyRequest, GetUserInitKeyResponse, sign
-from roomkey.tls import Codec, vector
 from roomkey_delivery.config import Rate, Rates
 
 from tests.delivery.local import NOW, Local, code_of
@@ -18,7 +17,6 @@ from tests.delivery.people import Person, person
 
 CLAIM = "/v1/user-init-keys/claim"
 BOB = b"bob@email1.example"
-REQUESTS: Codec[tuple[GetUserInitKeyRequest, ...]] = vector(GetUserInitKeyRequest)
 
 
 def ask(identity: bytes = BOB, *suites: int) -> GetUserInitKeyRequest:
@@ -169,7 +167,7 @@ async def test_unknown_and_key_less_identities_answer_alike(local: Local) -> Non
     alice, _ = await local.enrolled("alice"), await local.enrolled("bob")
     answers = []
     for identity in (BOB, b"nobody@email1.example", b"bob@elsewhere.example"):
-        body = REQUESTS.encode((ask(identity),))
+        body = init_key_requests.encode((ask(identity),))
         answer = await _post(local, alice, CLAIM, body, INIT_KEY_SETS)
         answers.append((answer.status_code, answer.content, dict(answer.headers)))
     assert answers[0] == answers[1] == answers[2]
@@ -189,14 +187,14 @@ async def test_unknown_and_key_less_identities_answer_alike(local: Local) -> Non
 )
 async def test_malformed_claims(local: Local, requests: Callable[[], tuple[GetUserInitKeyRequest, ...]]) -> None:
     alice = await local.enrolled("alice")
-    answer = await _post(local, alice, CLAIM, REQUESTS.encode(requests()), INIT_KEY_SETS)
+    answer = await _post(local, alice, CLAIM, init_key_requests.encode(requests()), INIT_KEY_SETS)
     assert (answer.status_code, code_of(answer)) == (400, "malformed-request")
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/plain", INIT_KEY_SETS + "; charset=utf-8", ""])
 async def test_other_media_types(local: Local, kind: str) -> None:
     alice = await local.enrolled("alice")
-    answer = await _post(local, alice, CLAIM, REQUESTS.encode((ask(),)), kind)
+    answer = await _post(local, alice, CLAIM, init_key_requests.encode((ask(),)), kind)
     assert (answer.status_code, code_of(answer)) == (400, "malformed-request")
 
 

@@ -11,10 +11,16 @@ import pytest
 from roomkey.errors import RoomkeyError
 from roomkey.federation import fanout
 from roomkey.federation.delivery import Accepted, Conflict, DeliveryService
-from roomkey.federation.delivery_messages import DELIVERY, FEDERATION, INIT_KEY_SETS, JSON, StoredCommit
+from roomkey.federation.delivery_messages import (
+    DELIVERY,
+    FEDERATION,
+    INIT_KEY_SETS,
+    JSON,
+    StoredCommit,
+    init_key_requests,
+)
 from roomkey.federation.messages import GetUserInitKeyRequest, GetUserInitKeyResponse
 from roomkey.federation.relaying import RELAY, RELAY_PATH, Relayed
-from roomkey.tls import Codec, vector
 from roomkey_delivery.config import MAX_CLAIM
 from roomkey_delivery.peers.passing import MAX_IN_FLIGHT
 from roomkey_delivery.peers.relay import CLAIM_PATH, SYNCHRONOUS
@@ -23,8 +29,6 @@ from tests.delivery.federated import ELSEWHERE, Federated
 from tests.delivery.local import code_of
 from tests.delivery.people import Person
 from tests.delivery.test_ordering import GROUP, commit, hashed, token
-
-_requests: Codec[tuple[GetUserInitKeyRequest, ...]] = vector(GetUserInitKeyRequest)
 
 BOB = GetUserInitKeyRequest(b"bob@email2.example", ())
 EVE = GetUserInitKeyRequest(b"eve@email3.example", ())
@@ -262,8 +266,8 @@ async def test_d8_who_passes_the_request_on_asks_for_less(federated: Federated) 
     async def stripping(
         domain: str, sender: bytes, identity: str, path: str, content_type: str, accept: str, body: bytes
     ) -> object:
-        less = tuple(asked.replace(supported_suites=(0x0000,)) for asked in _requests.decode(body))
-        return await honest(domain, sender, identity, path, content_type, accept, _requests.encode(less))
+        less = tuple(asked.replace(supported_suites=(0x0000,)) for asked in init_key_requests.decode(body))
+        return await honest(domain, sender, identity, path, content_type, accept, init_key_requests.encode(less))
 
     relay.ask = stripping  # type: ignore[method-assign,assignment]
     claimed = await fanout.claim(routes, ["bob@email2.example"], wanted)

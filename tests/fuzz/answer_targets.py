@@ -11,8 +11,16 @@ from typing import Annotated
 from roomkey.errors import RoomkeyError
 from roomkey.federation import inbox
 from roomkey.federation.calls import SERVICE_CODES, ClientKey
-from roomkey.federation.delivery import DeliveryService, _bundles
-from roomkey.federation.delivery_messages import COMMITS, INIT_KEY_SETS, JSON, InboxItem, StoredCommit, StoredCommits
+from roomkey.federation.delivery import DeliveryService
+from roomkey.federation.delivery_messages import (
+    COMMITS,
+    INIT_KEY_SETS,
+    JSON,
+    InboxItem,
+    StoredCommit,
+    StoredCommits,
+    init_key_bundles,
+)
 from roomkey.federation.messages import GetUserInitKeyRequest
 from roomkey.host.interface import HttpResponse
 from roomkey.tls import U8, U16, Opaque, Struct, opaque
@@ -102,7 +110,7 @@ def _service_answers() -> dict[str, bytes]:
     said: list[tuple[int, int, str, bytes]] = [
         (0, 200, JSON, json.dumps(described).encode()),
         (1, 200, JSON, b'{"sets":1,"lastResort":true,"expires":null}'),
-        (2, 200, INIT_KEY_SETS, _bundles.encode((_bundle(_client()[2][0]),))),
+        (2, 200, INIT_KEY_SETS, init_key_bundles.encode((_bundle(_client()[2][0]),))),
         (3, 200, JSON, b'{"unknown":["AAAA"]}'),
         (4, 409, COMMITS, commits),
         (4, 200, JSON, b"{}"),

@@ -9,7 +9,7 @@ from roomkey.client.contacts import ClaimedSet, SeenSet
 from roomkey.client.stock import SetRecord, SpentWelcome
 from roomkey.conference import records
 from roomkey.errors import RoomkeyError
-from roomkey.federation.delivery import _bundles
+from roomkey.federation.delivery_messages import init_key_bundles
 from roomkey.federation.identity import MAX_IDENTITY, canonicalise, check_domain, check_identity
 from roomkey.federation.init_keys import (
     ClientKeys,
@@ -66,7 +66,7 @@ def run_proof(data: bytes) -> bool:
     """What a service answers for alice. Her key signs whatever the input says, ids of sets too."""
     with forgiving_tags():
         try:
-            answered = _bundles.decode(data)
+            answered = init_key_bundles.decode(data)
             signed = tuple(bundle.replace(set=_indexed(bundle.set)) for bundle in answered)
             terms = Terms(NOW, own_offer("bob@b.example", (1, 2)), FirstUse(), None, frozenset())
             for bundles in (answered, signed):
@@ -86,11 +86,11 @@ def _answers() -> dict[str, bytes]:
     one, two, last = _client()[2]
     other = _client("further")[2][0]  # of another client of hers
     return {
-        "one": _bundles.encode((_bundle(one),)),
-        "last-resort": _bundles.encode((_bundle(last),)),
-        "two": _bundles.encode((_bundle(one), _bundle(other))),
-        "refused-twice": _bundles.encode((_bundle(one), _bundle(two))),
-        "refused-none": _bundles.encode(()),
+        "one": init_key_bundles.encode((_bundle(one),)),
+        "last-resort": init_key_bundles.encode((_bundle(last),)),
+        "two": init_key_bundles.encode((_bundle(one), _bundle(other))),
+        "refused-twice": init_key_bundles.encode((_bundle(one), _bundle(two))),
+        "refused-none": init_key_bundles.encode(()),
     }
 
 
@@ -181,7 +181,7 @@ def _names() -> dict[str, bytes]:
 def targets() -> list[Target]:
     drafts, stored = _drafts(), _records()
     return [
-        Target("init-key-sets", run_proof, _answers, _bundles, inside),
+        Target("init-key-sets", run_proof, _answers, init_key_bundles, inside),
         Target("draft-messages", choice.run_of(drafts), lambda: choice.seeds_of(drafts), choice.shape_of(drafts)),
         Target("stored-records", choice.run_of(stored), lambda: choice.seeds_of(stored), choice.shape_of(stored)),
         Target("names", run_names, _names),

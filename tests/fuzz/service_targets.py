@@ -17,7 +17,6 @@ from roomkey.crypto.admission import admit_dh_key, admit_signature_keys
 from roomkey.crypto.signatures import from_der, to_der
 from roomkey.crypto.suites import Scheme
 from roomkey.errors import RoomkeyError
-from roomkey.federation.delivery import _requests, _sets
 from roomkey.federation.delivery_messages import (
     COMMIT,
     COMMITS_READ,
@@ -30,6 +29,8 @@ from roomkey.federation.delivery_messages import (
     CommitSubmission,
     GroupRegistration,
     MessageDelivery,
+    init_key_requests,
+    init_key_sets,
 )
 from roomkey.federation.messages import GetUserInitKeyRequest
 from roomkey.federation.relaying import RELAY, RELAY_PATH, Relayed
@@ -214,8 +215,8 @@ def _request_seeds() -> dict[str, bytes]:
         ("/v1/clients", JSON, json.dumps({"credential": credential, "code": "abc"}).encode()),
         ("/v1/clients/admissions", JSON, json.dumps({"client": base64url(bytes(32))}).encode()),
         ("/v1/clients/lookup", JSON, json.dumps({"client": base64url(bytes(32))}).encode()),
-        ("/v1/user-init-keys", INIT_KEY_SETS, _sets.encode((sets[0].set,))),
-        ("/v1/user-init-keys/claim", INIT_KEY_SETS, _requests.encode(asked)),
+        ("/v1/user-init-keys", INIT_KEY_SETS, init_key_sets.encode((sets[0].set,))),
+        ("/v1/user-init-keys/claim", INIT_KEY_SETS, init_key_requests.encode(asked)),
         ("/v1/user-init-keys/claim", FEDERATION, asked[0].encode()),
         ("/v1/messages", DELIVERY, MessageDelivery((bytes(32),), b"message").encode()),
         ("/v1/inbox/acknowledgements", JSON, b'{"through":5}'),
@@ -225,7 +226,7 @@ def _request_seeds() -> dict[str, bytes]:
     ]
     message = MessageDelivery((bytes(32),), b"message").encode()
     for path, kind, accept, body in (
-        ("/v1/user-init-keys/claim", INIT_KEY_SETS, INIT_KEY_SETS, _requests.encode(asked)),
+        ("/v1/user-init-keys/claim", INIT_KEY_SETS, INIT_KEY_SETS, init_key_requests.encode(asked)),
         ("/v1/messages", DELIVERY, JSON, message),
     ):
         relayed = Relayed(b"b.example", path.encode(), kind.encode(), accept.encode(), body)

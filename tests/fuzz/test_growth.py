@@ -13,8 +13,14 @@ import pytest
 from roomkey import tls
 from roomkey.crypto.suites import SUITES
 from roomkey.errors import RoomkeyError
-from roomkey.federation.delivery import _bundles, _requests, _sets
-from roomkey.federation.delivery_messages import CommitSubmission, MessageDelivery, StoredCommits
+from roomkey.federation.delivery_messages import (
+    CommitSubmission,
+    MessageDelivery,
+    StoredCommits,
+    init_key_bundles,
+    init_key_requests,
+    init_key_sets,
+)
 from roomkey.federation.init_keys import InitKeySet, InitKeySetBundle
 from roomkey.federation.messages import GetUserInitKeyRequest, GetUserInitKeyResponse, UserInitKey
 from roomkey.mls.extensions import ExternalSenders, RequiredCapabilities
@@ -54,9 +60,9 @@ DECODERS = (
     *map(_of, (PrivateCommit, PrivateProposal, GroupInfo, GroupSecrets, GroupContext, KeyPackage)),
     *map(_of, (RequiredCapabilities, ExternalSenders, MessageDelivery, CommitSubmission, StoredCommits)),
     *map(_of, (GetUserInitKeyRequest, GetUserInitKeyResponse, UserInitKey, InitKeySet, InitKeySetBundle)),
-    Decoder("bundles", _bundles, _bundles.decode),
-    Decoder("requests", _requests, _requests.decode),
-    Decoder("sets", _sets, _sets.decode),
+    Decoder("bundles", init_key_bundles, init_key_bundles.decode),
+    Decoder("requests", init_key_requests, init_key_requests.decode),
+    Decoder("sets", init_key_sets, init_key_sets.decode),
 )
 
 

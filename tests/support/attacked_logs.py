@@ -21,10 +21,10 @@ from roomkey.conference.conference import Conference
 from roomkey.conference.events import Event as ConferenceEvent
 from roomkey.conference.events import Failed
 from roomkey.errors import RoomkeyError
+from roomkey.federation.delivery_messages import init_key_bundles
 from roomkey.federation.init_keys import InitKeySetBundle
 from roomkey.federation.trust import FirstUse
 from roomkey.host.native import NativeHost
-from roomkey.tls import Codec, vector
 from roomkey.transparency.exchange import ANSWERS_PATH, Answers, AnswersRequest
 from roomkey_delivery.log.keys import LogKeys
 
@@ -36,7 +36,6 @@ from tests.support.tampering_proxy import CLAIM, Proxy, tampering_proxy
 HOME, LYING = "email1.example", "email2.example"
 
 Bundles = tuple[InitKeySetBundle, ...]
-bundles_codec: Codec[Bundles] = vector(InitKeySetBundle)
 
 
 class SkewedHost(NativeHost):
@@ -177,7 +176,7 @@ class LoggedScene:
 
     def change_sets(self, change: Callable[[Bundles], Bundles]) -> None:
         """From now on changes what claims are answered with."""
-        self.proxy.alter[CLAIM] = lambda body: bundles_codec.encode(change(bundles_codec.decode(body)))
+        self.proxy.alter[CLAIM] = lambda body: init_key_bundles.encode(change(init_key_bundles.decode(body)))
 
     def change_answers(self, change: Callable[[Answers], Answers]) -> None:
         """From now on changes what the log answers."""

@@ -15,13 +15,14 @@ from roomkey.crypto.provider import KeyHandle, KeyPair
 from roomkey.crypto.signatures import from_der, to_der
 from roomkey.crypto.suites import Scheme, suite_by_number
 from roomkey.federation import messages
+from roomkey.federation.delivery_messages import init_key_bundles
 from roomkey.federation.init_keys import ClientKeys, InitKeySet, InitKeySetBundle, make_init_key_sets, set_id
 from roomkey.host.native_crypto import NativeCrypto
 from roomkey.mls.credential import Credential
 from roomkey.mls.extensions import Extension
 from roomkey.mls.key_package import KeyPackage, make_key_package
 from roomkey.mls.leaf_node import Capabilities, Lifetime, own_capabilities
-from roomkey.tls import Codec, opaque, vector
+from roomkey.tls import opaque
 
 from tests.support.native_people import ALL_SUITES, Publisher, run
 from tests.support.odd_keys import ODD_KEYS, OddSigner
@@ -31,7 +32,6 @@ P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 ECDSA: Scheme = "ecdsa_secp256r1_sha256"
 FETCHED = "fetched"
 
-_bundles: Codec[tuple[InitKeySetBundle, ...]] = vector(InitKeySetBundle)
 _bytes = opaque()
 
 # From the encoding of somebody's bundle to what is answered instead.
@@ -69,7 +69,7 @@ class Attack:
 
 def altered(body: bytes, identity: str, forged: Forged) -> bytes:
     """The body of a claim's answer with one person's bundle altered, whatever becomes of its encoding."""
-    encoded = [bundle.encode() for bundle in _bundles.decode(body)]
+    encoded = [bundle.encode() for bundle in init_key_bundles.decode(body)]
     name = len(identity).to_bytes(2, "big") + identity.encode()
     return _bytes.encode(b"".join(forged(one) if one.startswith(name) else one for one in encoded))
 

@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from roomkey.federation.delivery_messages import ITEM_HEAD, InboxItem
+from roomkey.federation.delivery_messages import ITEM_HEAD, InboxItem, init_key_bundles
 from roomkey.federation.init_keys import InitKeySetBundle
-from roomkey.tls import Codec, vector
 
 CLAIM = "/v1/user-init-keys/claim"
 COMMITS = "/v1/commits"
@@ -24,7 +23,6 @@ UPSTREAM_SECONDS = 60.0  # inboxes send a heartbeat every 15 s
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive", "date", "server"}
 
 Bundles = tuple[InitKeySetBundle, ...]
-_bundles: Codec[Bundles] = vector(InitKeySetBundle)
 
 
 class Proxy:
@@ -51,7 +49,7 @@ class Proxy:
 
     def alter_claims(self, change: Callable[[Bundles], Bundles]) -> None:
         """From now on changes the bundles that claims are answered with."""
-        self.alter[CLAIM] = lambda body: _bundles.encode(change(_bundles.decode(body)))
+        self.alter[CLAIM] = lambda body: init_key_bundles.encode(change(init_key_bundles.decode(body)))
 
     def alter_sets_of(self, identity: str, change: Callable[[InitKeySetBundle], InitKeySetBundle]) -> None:
         """The same for one person's bundles; others stay as they are."""

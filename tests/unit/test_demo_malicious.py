@@ -6,12 +6,12 @@ import time
 
 import pytest
 from roomkey.errors import RoomkeyError
+from roomkey.federation.delivery_messages import init_key_bundles
 from roomkey.federation.init_keys import InitKeySetBundle, make_client_keys, make_init_key_sets
 from roomkey.federation.negotiation import own_offer
 from roomkey.federation.proof import Terms, UnverifiedInitKeySets, prove
 from roomkey.federation.trust import FirstUse
 from roomkey.host.native_crypto import NativeCrypto
-from roomkey.tls import Codec, vector
 from roomkey.transparency.checkpoints import Checkpoint, SignedCheckpoint, cosign
 from roomkey.transparency.exchange import ANSWERS_PATH, AnswerRequest, Answers, AnswersRequest
 from roomkey.transparency.manifest import FirstSeen
@@ -28,8 +28,6 @@ KEYS = make_keys("email2.example")
 AUDITOR = make_keys("email1.example")
 TRUST = Trust(KEYS.log_key, KEYS.vrf_key, (AUDITOR.auditor_key,))
 
-_bundles: Codec[tuple[InitKeySetBundle, ...]] = vector(InitKeySetBundle)
-
 
 def headers(origin: str = ALICES, home: str = "email1.example", client: str = "one") -> dict[str, str]:
     return {"origin": origin, "roomkey-home": home, "signature-input": f'sig=("@method");keyid="{client}"'}
@@ -40,7 +38,7 @@ async def bobs(count: int = 1) -> list[bytes]:
     crypto = NativeCrypto()
     keys = await make_client_keys(crypto, BOB, "ed25519", SUITES)
     made = await make_init_key_sets(crypto, keys, SUITES, count, time.time())
-    return [_bundles.encode((InitKeySetBundle(BOB.encode(), item.set),)) for item in made]
+    return [init_key_bundles.encode((InitKeySetBundle(BOB.encode(), item.set),)) for item in made]
 
 
 async def claimed(malice: Malice, answer: bytes, fields: dict[str, str]) -> bytes:
@@ -53,7 +51,7 @@ async def judged(answer: bytes) -> str:
     crypto = NativeCrypto()
     terms = Terms(time.time(), own_offer("alice@email1.example", SUITES), FirstUse(), None)
     try:
-        await prove(crypto, UnverifiedInitKeySets(BOB, _bundles.decode(answer)), terms)
+        await prove(crypto, UnverifiedInitKeySets(BOB, init_key_bundles.decode(answer)), terms)
     except RoomkeyError as error:
         return error.code
     return "taken"
@@ -85,7 +83,7 @@ async def test_its_own_people_and_other_names_see_nothing() -> None:
     (answer,) = await bobs()
     assert malice.change(CLAIM, headers(home="email2.example"), b"") is None
     assert malice.change(CLAIM, {}, b"") is None
-    others = _bundles.encode((_bundles.decode(answer)[0].replace(identity=b"dora@email2.example"),))
+    others = init_key_bundles.encode((init_key_bundles.decode(answer)[0].replace(identity=b"dora@email2.example"),))
     assert await claimed(malice, others, headers()) == others
 
 

@@ -28,6 +28,9 @@ from roomkey.federation.delivery_messages import (
     GroupRegistration,
     MessageDelivery,
     StoredCommit,
+    init_key_bundles,
+    init_key_requests,
+    init_key_sets,
 )
 from roomkey.federation.description import ServiceDescription, describe
 from roomkey.federation.identity import check_domain
@@ -36,15 +39,10 @@ from roomkey.federation.messages import Credential, GetUserInitKeyRequest
 from roomkey.federation.requests import base64url, from_base64url
 from roomkey.federation.service_answers import commits_of, decoding, number_of, text_of
 from roomkey.host.interface import Host
-from roomkey.tls import Codec, vector
 
 # Characters: a manifest of 32 clients has under 4 kB (`transparency.manifest`).
 MAX_MANIFEST_TEXT = 1 << 14
 MAX_CLAIM = 50  # identities in one claim: a response stays near 1 MB
-
-_requests: Codec[tuple[GetUserInitKeyRequest, ...]] = vector(GetUserInitKeyRequest)
-_sets: Codec[tuple[InitKeySet, ...]] = vector(InitKeySet)
-_bundles: Codec[tuple[InitKeySetBundle, ...]] = vector(InitKeySetBundle)
 
 
 class Stock(NamedTuple):
@@ -174,7 +172,7 @@ class DeliveryService:
 
         Errors: "not-yours", "invalid-set", "set-expired", "set-conflict", "stock-full", "request-too-large".
         """
-        body = _sets.encode(tuple(sets))
+        body = init_key_sets.encode(tuple(sets))
         return _stock(json_object(await self._caller.call("POST", "/v1/user-init-keys", body, INIT_KEY_SETS)))
 
     async def stock(self) -> Stock:
@@ -190,10 +188,10 @@ class DeliveryService:
         """
         if not 0 < len(requests) <= MAX_CLAIM or len({r.identity for r in requests}) != len(requests):
             raise RoomkeyError("bad-argument", f"expected 1 to {MAX_CLAIM} requests for different identities")
-        body = _requests.encode(tuple(requests))
+        body = init_key_requests.encode(tuple(requests))
         answer = await self._caller.call("POST", "/v1/user-init-keys/claim", body, INIT_KEY_SETS, accept=INIT_KEY_SETS)
         with decoding():
-            return _bundles.decode(answer)
+            return init_key_bundles.decode(answer)
 
     async def send(self, message: bytes, clients: Sequence[bytes]) -> tuple[bytes, ...]:
         """Puts one MLSMessage into the inboxes of these clients (ids, 32 bytes). The same message again is delivered

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from roomkey.federation.init_keys import InitKeySet, InitKeySetBundle
+from roomkey.federation.messages import GetUserInitKeyRequest
 from roomkey.tls import U64, Codec, Opaque, Struct, fixed, uint32, vector
 from roomkey.tls import opaque as opaque_of
 
@@ -25,6 +27,11 @@ CLIENT_ID = 32  # bytes: SHA-256 of a credential's public key
 TOKEN = 32  # bytes: MLS-Exporter("roomkey ordering 1.0", "", 32)
 
 _id: Codec[bytes] = fixed(CLIENT_ID)
+
+# The bodies of INIT_KEY_SETS.
+init_key_requests: Codec[tuple[GetUserInitKeyRequest, ...]] = vector(GetUserInitKeyRequest)
+init_key_sets: Codec[tuple[InitKeySet, ...]] = vector(InitKeySet)
+init_key_bundles: Codec[tuple[InitKeySetBundle, ...]] = vector(InitKeySetBundle)
 
 
 # struct { opaque clients[32]<V>; opaque message<V>; } MessageDelivery;
