@@ -27,6 +27,9 @@ WELCOME_LOOK = 5.0
 MAX_WAITS = 4
 # Failures in a row, some five minutes, before people are told; the next connection is the next try.
 MAX_FAILURES = 9
+# Foundings of ours that the register did not take, before the next ones wait as after a failure: each uses up a set of
+# everybody's keys. As many insiders may get in the way, once each.
+MAX_LOST = 8
 # Who goes on where a group follows on theirs.
 _WAITING = (records.ACTIVE, records.INVITED)
 # Failed tries to have everybody's keys before a successor does without who has none: some 20 s for a branch, without
@@ -91,7 +94,7 @@ async def succeed(session: Session) -> None:
         return
     session.succeeding = True
     try:
-        waits, failures, turned = 0, 0, False
+        waits, failures, lost, turned = 0, 0, 0, False
         while (what := succession.due(session)) is not None and session.record.status in _WAITING:
             if failures == MAX_FAILURES:
                 text = "expected a group to follow on one that nobody can change"
@@ -108,6 +111,10 @@ async def succeed(session: Session) -> None:
                     strict = STRICT_TRIES if session.live.reinit is None else REINIT_TRIES
                     if await _found(session, lenient=failures >= strict):
                         return
+                    lost += 1
+                    if lost >= MAX_LOST:
+                        text = f"expected one of {lost} groups that we founded to be taken"
+                        raise RoomkeyError("service-unavailable", text)
                 elif await _welcomed(session):
                     return
                 else:
