@@ -32,6 +32,8 @@ from roomkey_delivery.store.sqlite import SqliteStore
 
 BACKLOG = 2048  # connections that wait to be accepted
 GRACE = 10  # seconds that running requests get when the service stops
+# Seconds for which an idle connection stays: longer than clients reuse one, or a request sent as it closes is lost.
+KEEP_ALIVE = 75
 DATABASE = Path("roomkey-delivery.db")
 
 
@@ -135,7 +137,7 @@ def _serve(options: argparse.Namespace) -> int:
     )
     settings = uvicorn.Config(
         make_app(service), log_config=None, log_level="warning", access_log=False, server_header=False,
-        timeout_graceful_shutdown=GRACE,
+        timeout_graceful_shutdown=GRACE, timeout_keep_alive=KEEP_ALIVE,
     )  # fmt: skip
     if config.unsafe_open_enrolment:
         print("unsafe: anybody may take any free name here", file=sys.stderr)

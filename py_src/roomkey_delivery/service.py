@@ -30,7 +30,8 @@ from roomkey_delivery.store.interface import Store
 
 PRUNE_EVERY = 3600.0  # seconds
 # Other services are asked by one pool: what waits for a slow one must not hold up the others.
-_CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
+# Idle ones are used again for a shorter time than servers keep them (`host.native`).
+_CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=3.0)
 
 logger = logging.getLogger("roomkey_delivery")
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import stat
 from pathlib import Path
 
 import pytest
 from roomkey.crypto.provider import KeyHandle, SignItem
 from roomkey.errors import RoomkeyError
+from roomkey.host import native
 from roomkey.host.native import NativeHost
 
 ALICE = "alice@email1.example"
@@ -98,3 +101,31 @@ async def test_nobody_there(tmp_path: Path) -> None:
     with pytest.raises(RoomkeyError, match="bad-argument"):
         await host.http.request("GET", "http://a\x00b/", {}, None, timeout=2)
     await host.close()
+
+
+@pytest.mark.parametrize(("reused", "connections"), [(0.0, 3), (native.REUSED_SECONDS, 1)])
+async def test_connections_are_used_again_while_they_are_young(
+    monkeypatch: pytest.MonkeyPatch, reused: float, connections: int
+) -> None:
+    """One that lay idle for longer may be about to be closed by its server: what is sent then is lost."""
+    monkeypatch.setattr(native, "REUSED_SECONDS", reused)
+    seen: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(writer)
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            await serve(reader, writer)
+        writer.close()
+
+    server = await asyncio.start_server(served, "127.0.0.1")
+    port = server.sockets[0].getsockname()[1]
+    http = native.NativeHttp()
+    for _ in range(3):
+        assert (await http.request("GET", f"http://127.0.0.1:{port}/", {}, None, timeout=5.0)).status == 200
+    assert len(seen) == connections
+    await http.close()
+    server.close()

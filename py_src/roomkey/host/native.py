@@ -115,13 +115,20 @@ def _failure(error: httpx.HTTPError) -> RoomkeyError:
     return RoomkeyError("service-unreachable", f"expected an answer, got {type(error).__name__}")
 
 
+# Seconds for which an idle connection is used again: fewer than the 5 after which servers begin to close theirs, since
+# what is sent as one closes is lost.
+REUSED_SECONDS = 3.0
+
+
 class NativeHttp:
     """Requests by `httpx` (`Http`); the environment's proxies are used, but never for this machine's own addresses."""
 
     def __init__(self) -> None:
         direct = dict.fromkeys(("all://localhost", "all://*.localhost", "all://127.0.0.1", "all://[::1]"))
         self._client = httpx.AsyncClient(
-            follow_redirects=False, mounts=direct, limits=httpx.Limits(max_connections=None)
+            follow_redirects=False,
+            mounts=direct,
+            limits=httpx.Limits(max_connections=None, keepalive_expiry=REUSED_SECONDS),
         )
 
     async def request(
