@@ -171,7 +171,9 @@ CODES: dict[str, Code] = {
     "already-enrolled": Code("caller", False, "This name is taken: its enrolment code was used already."),
     "not-yours": Code("caller", False, "The delivery service lets only the owner do this."),
     "invalid-set": Code("caller", False, "The delivery service refused keys that do not fit together."),
-    "set-expired": Code("caller", False, "The delivery service refused keys that are expired or not valid yet."),
+    "set-expired": Code(
+        "caller", False, "The delivery service refused keys that are not valid now; check the clock of this computer."
+    ),
     "set-conflict": Code("caller", False, "Other keys are stored under the same number; they were left as they are."),
     "stock-full": Code("caller", False, "The delivery service holds as many of this device's keys as it takes."),
     "inbox-full": Code("peer", True, "Somebody's inbox is full until they open their page again."),

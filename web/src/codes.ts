@@ -220,7 +220,7 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "already-enrolled": { fault: "caller", retryable: false, sentence: "This name is taken: its enrolment code was used already." },
   "not-yours": { fault: "caller", retryable: false, sentence: "The delivery service lets only the owner do this." },
   "invalid-set": { fault: "caller", retryable: false, sentence: "The delivery service refused keys that do not fit together." },
-  "set-expired": { fault: "caller", retryable: false, sentence: "The delivery service refused keys that are expired or not valid yet." },
+  "set-expired": { fault: "caller", retryable: false, sentence: "The delivery service refused keys that are not valid now; check the clock of this computer." },
   "set-conflict": { fault: "caller", retryable: false, sentence: "Other keys are stored under the same number; they were left as they are." },
   "stock-full": { fault: "caller", retryable: false, sentence: "The delivery service holds as many of this device's keys as it takes." },
   "inbox-full": { fault: "peer", retryable: true, sentence: "Somebody's inbox is full until they open their page again." },
