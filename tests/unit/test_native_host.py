@@ -109,23 +109,24 @@ async def test_connections_are_used_again_while_they_are_young(
 ) -> None:
     """One that lay idle for longer may be about to be closed by its server: what is sent then is lost."""
     monkeypatch.setattr(native, "REUSED_SECONDS", reused)
-    seen: list[asyncio.StreamWriter] = []
+    answering: list[asyncio.Task[None]] = []
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen.append(writer)
-        while await reader.readuntil(b"\r\n\r\n"):
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-
-    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError):
-            await serve(reader, writer)
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         writer.close()
+        await writer.wait_closed()
 
-    server = await asyncio.start_server(served, "127.0.0.1")
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answering.append(asyncio.ensure_future(answer(reader, writer)))
+
+    server = await asyncio.start_server(connected, "127.0.0.1")
     port = server.sockets[0].getsockname()[1]
     http = native.NativeHttp()
     for _ in range(3):
         assert (await http.request("GET", f"http://127.0.0.1:{port}/", {}, None, timeout=5.0)).status == 200
-    assert len(seen) == connections
+    assert len(answering) == connections
     await http.close()
     server.close()
+    await asyncio.gather(*answering)
