@@ -25,6 +25,8 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from roomkey.client import following
+from roomkey.client.learning import Before, awaits_consent, is_same, learn
+from roomkey.client.learning import Proof as Proof
 from roomkey.client.log_records import (
     FORKS,
     MANIFESTS,
@@ -46,9 +48,9 @@ from roomkey.federation.trust import ContactPin
 from roomkey.host.interface import Store
 from roomkey.transparency.evidence import ForkEvidence
 from roomkey.transparency.exchange import MAX_REQUESTS
-from roomkey.transparency.manifest import FirstSeen, Manifest, Reset
+from roomkey.transparency.manifest import Manifest
 from roomkey.transparency.notes import Note, VerifierKey
-from roomkey.transparency.verifier import CLOCK_ALLOWANCE, Outcome, ProvedAbsent, Trust, Unproven
+from roomkey.transparency.verifier import CLOCK_ALLOWANCE, Outcome, Trust
 
 # Seconds for which a proof is not asked for again where members are judged: who comes into a conference, and whoever
 # was in it, are judged in one go.
@@ -64,13 +66,6 @@ class Evidence(NamedTuple):
 
     origin: str
     text: str
-
-
-# By what somebody is known of whom a log proves something for the first time: clients that we met, or the manifest that
-# another log of their domain proved, whose versions say nothing of this one's.
-Before = ContactPin | Manifest
-# What a log proved of an identity, or why that is not known.
-Proof = ProvedManifest | RoomkeyError
 
 
 class Logs:
@@ -237,37 +232,17 @@ class Logs:
             if held is None or held.manifest != proof.manifest:
                 moved.append(identity)
 
-        def learn(identity: str, finding: Finding, changes: Changes) -> None:
-            if not _is_same(pins[identity], self._pins.get(identity)):
+        def take(identity: str, finding: Finding, changes: Changes) -> None:
+            if not is_same(pins[identity], self._pins.get(identity)):
                 return
-            proof = proofs[identity] = self._learn(identity, finding, log, before.get(identity), changes)
+            proof = proofs[identity] = learn(identity, finding, log, before.get(identity), self._now(), changes)
             if isinstance(proof, ProvedManifest):
                 changes.then(partial(keep, identity, proof))
 
-        await following.ask(self._view(trust), service, questions, self._now, learn)
+        await following.ask(self._view(trust), service, questions, self._now, take)
         if moved:
             self._moved(moved)
         return proofs
-
-    def _learn(self, identity: str, finding: Finding, log: bytes, before: Before | None, changes: Changes) -> Proof:
-        """What is to be kept of a finding, and what it comes to. `before`: of whom this log proved nothing yet."""
-        if isinstance(finding, RoomkeyError):
-            return finding
-        if isinstance(finding, Unproven):
-            return RoomkeyError("log-unproven", finding.reason)
-        if isinstance(finding, ProvedAbsent):
-            return RoomkeyError("not-in-manifest", "identity: expected one that is logged, got one that is not")
-        chain = finding.chain
-        if isinstance(chain, FirstSeen) and before is not None and not _is_of(chain, before):
-            chain = Reset(chain.manifest, chain.manifest.version)
-        if isinstance(chain, Reset):
-            reset = AwaitedReset(log, finding.place, chain.version, chain.manifest)
-            changes.put(RESETS + identity, reset)
-            return _reset(reset)
-        proved = ProvedManifest(log, finding.place, max(0, int(self._now())), chain.manifest)
-        changes.put(MANIFESTS + identity, proved)
-        changes.delete([RESETS + identity])
-        return proved
 
     # -- what is kept --
 
@@ -284,7 +259,7 @@ class Logs:
         trust, pin, now = self.trust_for(identity), await self._pin(identity), self._now()
         waiting = await self._store.get(RESETS + identity)
         if waiting is not None:
-            return _reset(AwaitedReset.decode(waiting))
+            return awaits_consent(AwaitedReset.decode(waiting))
         if pin is None or trust is None or pin.log != log_id(trust):
             return None
         view = self._view(trust)
@@ -324,7 +299,7 @@ class Logs:
             raise RoomkeyError("bad-argument", "expected an identity whose reset waits for consent", field="identity")
         reset = AwaitedReset.decode(data)
         if not hmac.compare_digest(reset.manifest.hash(), manifest_hash):
-            raise _reset(reset)
+            raise awaits_consent(reset)
         agreed = ProvedManifest(reset.log, reset.place, 0, reset.manifest)
         changes = Changes()
         changes.put(MANIFESTS + identity, agreed)
@@ -353,25 +328,3 @@ class Logs:
             view = self._views[name] = LogView(self._store, trust, self._now, self._told, self._grew)
         view.trust = trust
         return view
-
-
-def _is_of(first: FirstSeen, known: Before) -> bool:
-    """Whether a manifest that follows on nothing is theirs whom we know: it lists no key but known ones, or is signed
-    by a client that we met, who may have others. To list a known key vouches for nothing: it is public.
-    """
-    listed = {(client.key.algorithm, client.key.public_key) for client in first.manifest.clients}
-    if isinstance(known, Manifest):
-        return listed <= {(client.key.algorithm, client.key.public_key) for client in known.clients}
-    met = {(client.algorithm, client.public_key) for client in known.clients}
-    return listed <= met or (first.signer.algorithm, first.signer.public_key) in met
-
-
-def _is_same(asked: ProvedManifest | None, held: ProvedManifest | None) -> bool:
-    """Whether what we hold of somebody is what we asked with; only when it was proved may be another time."""
-    return held == asked or (held is not None and asked is not None and held.replace(proved=asked.proved) == asked)
-
-
-def _reset(reset: AwaitedReset) -> RoomkeyError:
-    got = f"a reset in version {reset.version}" if reset.version else "more versions than can be followed"
-    text = f"expected a manifest that follows from the one that we know, got {got}"
-    return RoomkeyError("identity-reset", text, version=reset.version, manifest=reset.manifest.hash().hex())
