@@ -28,10 +28,7 @@ class Arguments:
         self._values = values
 
     def text(self, name: str) -> str:
-        value = self._values.get(name)
-        if not isinstance(value, str):
-            raise _wrong(name, "a text", value)
-        return value
+        return _whole(name, self._values.get(name))
 
     def optional_text(self, name: str) -> str | None:
         return None if self._values.get(name) is None else self.text(name)
@@ -42,7 +39,7 @@ class Arguments:
         values = [value] if isinstance(value, str) else value
         if not isinstance(values, list) or not all(isinstance(item, str) for item in values):
             raise _wrong(name, "a list of texts", value)
-        return values
+        return [_whole(name, item) for item in values]
 
     def number(self, name: str, default: int | None = None) -> int:
         value = self._values.get(name, default)
@@ -95,6 +92,15 @@ class Arguments:
 
     def has(self, name: str) -> bool:
         return self._values.get(name) is not None
+
+
+def _whole(name: str, value: object) -> str:
+    """A text of whole characters: JavaScript's are of 16-bit units, of which it may have halves."""
+    if not isinstance(value, str):
+        raise _wrong(name, "a text", value)
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise RoomkeyError("bad-argument", f"{name}: expected a text of whole characters, got half of one", field=name)
+    return value
 
 
 def _wrong(name: str, expected: str, got: object) -> RoomkeyError:
