@@ -239,6 +239,28 @@ def test_a_page_can_neither_read_nor_forge_what_is_said_of_streams(people: list[
     until("the signal of the application", lambda: bob.do("signals") == ["01"])
 
 
+def test_what_cannot_be_done_is_refused_by_code(people: list[Person]) -> None:
+    alice, bob, _ = people
+    alice.refused("bad-argument", "await calls[values].srtp({ profile: 'NULL' })", CALL)
+    for person in (alice, bob):
+        begins(person, CALL, conference=CALL, take="nothing")  # also after a start that was refused
+    session = "srtp.sessions[values].session"
+    for wrong in (
+        f"await {session}.send(media.drawing('red'), {{ codec: 'h265' }})",
+        f"await {session}.send('red')",
+        f"{session}.connect({{}})",
+    ):
+        alice.refused("bad-argument", wrong, CALL)
+    connects(alice, bob, CALL, again="errors")
+    sends(bob, CALL, RED)
+    until("bob's stream to come", lambda: seen(alice, CALL) != [])
+    used = f"const used = document.createElement('canvas'); used.getContext('2d'); {session}.streams[0].show(used);"
+    alice.refused("bad-argument", used, CALL)
+    alice.do("await srtp.stop(values)", CALL)
+    for late in (f"await {session}.counts()", f"{session}.connect(new MessageChannel().port1)"):
+        alice.refused("closed", late, CALL)
+
+
 def test_who_is_removed_sees_nothing_more(people: list[Person]) -> None:
     """The last one: Carol is in it no more."""
     alice, bob, carol = people
