@@ -27,11 +27,12 @@ MAX_FILE = 1 << 20  # bytes; what is read from a file here is far smaller
 async def devices(options: argparse.Namespace) -> int:
     async with person_of(options) as person, opened(person) as mailbox:
         await mailbox.catch_up()
+        own = mailbox.client.manifest_hash
+        unlisted = "in no log of keys" if own is None else "not in the log of keys yet"
         for device in mailbox.client.devices():
             which = "this device" if device.own else "another device"
-            listed = "listed in the log of keys" if device.logged else "in no log of keys"
+            listed = "listed in the log of keys" if device.logged else unlisted
             screen.write(f"{device.client_id.hex()}  {which}, {listed}")
-        own = mailbox.client.manifest_hash
         if own is not None:
             screen.write(f"for people who ask whether you began anew: {_fingerprint(own)}")
         return mailbox.status

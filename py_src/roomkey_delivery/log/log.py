@@ -207,13 +207,15 @@ class Log:
 
     def _say(self, collected: Collected) -> None:
         """Tells the operator when a witness begins to refuse, and when it is back."""
+        auditors = {witness.key.name for witness in self.config.auditors}
         for name, outcome in collected.outcomes.items():
             word = outcome.reason if isinstance(outcome, Refused) else ""
             if word != self._said.get(name, ""):
+                who = "auditor" if name in auditors else "witness"
                 if word:
-                    log.warning("the witness %s does not cosign: %s", name, word)
+                    log.warning("the %s %s does not cosign: %s", who, name, word)
                 else:
-                    log.info("the witness %s cosigns", name)
+                    log.info("the %s %s cosigns", who, name)
             self._said[name] = word
 
     # -- in the log's thread --
