@@ -9,7 +9,14 @@ from pathlib import Path
 
 from build_scripts import paths
 
-NATIVE_ONLY = "roomkey/host/native"  # these files import `cryptography` and `httpx`, which the browser has not
+NATIVE_ONLY = (  # beginnings of names
+    "roomkey/host/native",  # these files import `cryptography` and `httpx`, which the browser has not
+    *(
+        "roomkey/media/frame",
+        "roomkey/media/covers",
+        "roomkey/conference/protecting",
+    ),  # a media worker's, in the browser
+)
 
 # Modules that Pyodide's boot and roomkey's imports do not load, but some call later does.
 LATE = (

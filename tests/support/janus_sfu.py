@@ -199,6 +199,12 @@ class Handle:
         offer: Json = offered["jsep"]
         return offer
 
+    def subscribe_further(self, *feeds: int) -> Json:
+        """Further senders on the same connection: Janus' next offer."""
+        offered = self.ask("subscribe", streams=[{"feed": feed} for feed in feeds])
+        offer: Json = offered["jsep"]
+        return offer
+
     def start(self, answer: Json) -> None:
         """The receiver's answer."""
         self.ask("start", jsep=answer)
