@@ -131,9 +131,9 @@ export class Identity extends TypedEventTarget<IdentityEvents> {
    * Fetches and proves the init keys of one or more identities. One person's failure is theirs alone: it rejects only when nothing
    * could be tried. Giving up after the keys were handed out keeps the proved ones for the next call.
    *
-   * Errors in `missing` that people should see: "identity-reset" (`details.version`, `details.manifest`: the person begins anew; see
-   * `acceptReset`), "identity-changed", "not-in-manifest", "keys-withheld", "suite-withheld", "log-proof-invalid", "log-fork",
-   * "log-unproven" (try again later).
+   * Errors in `missing` that people should see: "identity-reset" (`details.version`, `details.manifest`: the person begins anew, or, for
+   * version 0, has had too many versions since to tell; see `acceptReset`), "identity-changed", "not-in-manifest", "keys-withheld",
+   * "suite-withheld", "log-proof-invalid", "log-fork", "log-unproven" (try again later).
    */
   async fetchInitKeys(identities: string | readonly string[], options: CallOptions = {}): Promise<FetchedInitKeys> {
     const wanted = typeof identities === "string" ? [identities] : [...identities];
