@@ -38,6 +38,7 @@ from tests.support.native_tracks import Colour, Picture, Tone, middle
 
 T = TypeVar("T")
 HOLD_SECONDS = 1.0  # for which a frame waits for the keys of its epoch (wire.md section 7)
+CLOSING_SECONDS = 0.25  # in which sockets that were closed are gone: asyncio tells of it in a later turn
 KEY_FRAME_PAUSE_SECONDS = 0.5  # between two requests for a key frame
 CODECS: dict[str, Codec] = {"audio": "audio", "video": "VP8"}
 
@@ -54,6 +55,7 @@ class NativeCaller:
         self.peers: dict[bytes, NativePeer] = {}
         self.session = secrets.token_hex(16)
         self.failed: list[BaseException] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self.client: Client
         self.conference: Conference
         self.protection: Protection | None = None
@@ -106,8 +108,11 @@ class NativeCaller:
         async def work() -> None:
             for client in list(self.peers):
                 await self._drop(client)
+            while self._tasks:  # connections that were dropped before close, too
+                await asyncio.wait(self._tasks)
             await self.client.close()
             await self._host.close()
+            await asyncio.sleep(CLOSING_SECONDS)
 
         try:
             self.run(work())
@@ -137,6 +142,8 @@ class NativeCaller:
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs beside everything else; an error is in `failed`."""
         task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda done: self.failed.extend(filter(None, [done.exception()])))
 
     async def _hear(self, member: Member, signal: dict[str, Any]) -> None:
