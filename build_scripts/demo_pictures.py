@@ -38,6 +38,20 @@ VIEWS = """() => Object.fromEntries([...document.querySelectorAll("#views [data-
                                pixels: [...context.getImageData(0, 0, 16, 12).data].filter((_, at) => at % 4 !== 3) }];
 }))"""
 
+# The same of the panel of packets, and what it says of them all.
+PACKETS = """() => {
+  const panel = document.getElementById("packets");
+  const views = [...panel.querySelectorAll("[data-view]")].map((view) => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 16, height: 12 });
+    const context = canvas.getContext("2d");
+    context.drawImage(view.querySelector("canvas"), 0, 0, 16, 12);
+    const pixels = [...context.getImageData(0, 0, 16, 12).data].filter((_, at) => at % 4 !== 3);
+    return [view.dataset.view, { bytes: view.querySelector(".bytes").textContent, pixels }];
+  });
+  const { outcome = "", epoch = "", passed = 0 } = panel.dataset;
+  return { outcome, epoch, passed: Number(passed), ...Object.fromEntries(views) };
+}"""
+
 NOT_THE_PICTURE = 25.0  # of 255, mean difference of pixels: what the way shows is at least so far from what was sent
 
 Tile = dict[str, Any]
@@ -164,7 +178,41 @@ class Pictures:
         verdict.check(noise, f"what travels makes no such picture (a decoder: {relay['decoded']})")
         verdict.check(relay["bytes"] != sender["bytes"] == receiver["bytes"], "nor are its bytes the frame’s")
 
+    def packets_through_a_relay(self) -> None:
+        """A picture runs as SRTP packets through the stage, which cannot open them, also while the keys change."""
+        self._page.locator("#packets-run").click()
+        self._until("a packet to be seen at both ends", lambda: self._packets()["outcome"] == "same")
+        verdict = self._verdict
+        verdict.check(True, "one SRTP packet is the same on its sender’s page, at the relay and on its receiver’s page")
+        self._until("the receiver to show the picture", lambda: _near(self._packets()))  # its decoder begins meanwhile
+        verdict.check(True, "the receiver shows the sender’s picture")
+        shown = self._packets()
+        sender, relay, receiver = (shown[name] for name in ("sender", "relay", "receiver"))
+        noise = _apart(sender["pixels"], relay["pixels"])
+        verdict.check(noise > NOT_THE_PICTURE, f"what the relay has is no such picture ({noise:.0f} off)")
+        verdict.check(
+            relay["bytes"][36:120] != sender["bytes"][36:120] == receiver["bytes"][36:120], "nor are its bytes"
+        )
+        verdict.check(shown["epoch"] == self._epoch("alice"), f"its key is of the call’s epoch, {shown['epoch']}")
+        self._frame("alice").locator("#step-call > summary").click()  # where the button is
+        self._press("alice", "update-keys")
+        self._until("packets of the next epoch", lambda: int(self._packets()["epoch"]) == int(shown["epoch"]) + 1)
+        more = self._packets()
+        moves = more["outcome"] == "same" and more["passed"] > shown["passed"]
+        verdict.check(moves, f"after {more['passed']} packets it runs on, under the keys of epoch {more['epoch']}")
+
+    def stop_packets(self) -> None:
+        self._page.locator("#packets-run").click()
+        self._until("the packets to stop", lambda: self._packets()["outcome"] == "")
+
     # -- inside --
+
+    def _packets(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._page.evaluate(PACKETS)
+        return found
+
+    def _epoch(self, name: str) -> str | None:
+        return self._frame(name).locator("#call").get_attribute("data-epoch")
 
     def _press(self, name: str, button: str) -> None:
         self._frame(name).locator(f"#{button}").click()
@@ -183,6 +231,12 @@ class Pictures:
                 return tile is not None and fits(tile)
 
             self._until(f"{other} to see {name} {what}", seen)
+
+
+def _near(shown: dict[str, Any]) -> bool:
+    """Whether sender and receiver show the same, a moment apart, and something at all."""
+    sender, receiver = shown["sender"]["pixels"], shown["receiver"]["pixels"]
+    return max(sender) > 0 and _apart(sender, receiver) < NOT_THE_PICTURE
 
 
 def _apart(one: list[int], other: list[int]) -> float:

@@ -80,6 +80,9 @@ class Story:
                 self._pictures.judge(["alice", "bob", "carol"])
                 self._pictures.frame_seen_three_times()
                 self.picture("frame")
+                self._pictures.packets_through_a_relay()
+                self.picture("packets")
+                self._pictures.stop_packets()
                 self._pictures.play()
                 self._talk("bob", "text of a message in the first call", ["alice", "carol"], [])
             if step == "remove":

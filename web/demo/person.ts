@@ -2,11 +2,12 @@
 
 import { byId, firstName, make, say } from "./parts/dom.js";
 import { explained } from "./parts/errors.js";
+import { Packets } from "./parts/packets.js";
 import { Pictures } from "./parts/pictures.js";
 import { PersonModel } from "./parts/person_model.js";
 import { draw, showError } from "./parts/person_view.js";
 import { demoConfig, received, STEPS } from "./parts/story.js";
-import type { DemoConfig, FrameWish, FromPerson, PlainError, Step, ToPerson } from "./parts/story.js";
+import type { DemoConfig, FrameWish, FromPerson, PacketAsk, PlainError, Step, ToPerson } from "./parts/story.js";
 
 const CODE = "roomkey demo: enrolment code"; // for this tab only, until it is used: a reload must not lose it
 
@@ -15,6 +16,7 @@ class Page {
   readonly #model: PersonModel;
   readonly #framed: boolean;
   readonly #pictures: Pictures;
+  readonly #packets: Packets;
   #running: Promise<PlainError | null> = Promise.resolve(null);
 
   constructor(config: DemoConfig, name: string) {
@@ -25,6 +27,7 @@ class Page {
       this.#tell({ roomkey: "story", event: "traffic", traffic: { direction, service, kind, bytes } });
     });
     this.#pictures = new Pictures(name, (button, work) => this.#run(button, "pictures", work));
+    this.#packets = new Packets(() => this.#pictures.own);
     this.#pictures.addEventListener("changed", () => this.#state());
     this.#dress(name);
     this.#wire();
@@ -130,7 +133,8 @@ class Page {
     window.addEventListener("message", (event: MessageEvent<unknown>) => {
       const message = received<ToPerson>(event, this.#config.stage, window.parent);
       if (message?.do === "frame") void this.#frame(message.id, message);
-      if (message === null || message.do === "frame" || !STEPS.includes(message.do)) return;
+      if (message?.do === "packets") void this.#relay(message.id, message);
+      if (message === null || message.do === "frame" || message.do === "packets" || !STEPS.includes(message.do)) return;
       void this.#press(message.do).then((error) => {
         const proved = this.#model.fetched.at(-1)?.verified.by ?? null;
         this.#tell({ roomkey: "story", event: "done", id: message.id, error, proved });
@@ -144,6 +148,14 @@ class Page {
       this.#tell({ roomkey: "story", event: "frame", id, error: null, frame: await this.#pictures.frame(wish) });
     } catch (error) {
       this.#tell({ roomkey: "story", event: "frame", id, error: explained(error), frame: null });
+    }
+  }
+
+  async #relay(id: number, ask: PacketAsk): Promise<void> {
+    try {
+      this.#tell({ roomkey: "story", event: "packets", id, error: null, answer: await this.#packets.answer(ask) });
+    } catch (error) {
+      this.#tell({ roomkey: "story", event: "packets", id, error: explained(error), answer: null });
     }
   }
 
@@ -200,7 +212,9 @@ class Page {
     byId("more-services").hidden = model.identity === null || this.#nextAddress() === undefined;
     byId("enrol-form").hidden = !(home && model.identity === null && sessionStorage.getItem(CODE) === null);
     this.#unfold();
-    this.#pictures.follow(model.callState === null ? null : model.call);
+    const call = model.callState === null ? null : model.call;
+    this.#pictures.follow(call);
+    this.#packets.follow(call);
     this.#state();
   }
 

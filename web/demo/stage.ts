@@ -9,6 +9,7 @@ import { drawEarlier, drawHolds, verdict } from "./parts/holds.js";
 import { Lines } from "./parts/lines.js";
 import { MalicePanel } from "./parts/malice.js";
 import { drawPhase, framed, personChip, personFrame } from "./parts/person_chip.js";
+import { PacketPanel } from "./parts/packet_panel.js";
 import { ServiceBox } from "./parts/service_box.js";
 import { demoConfig, received } from "./parts/story.js";
 import type { CallState, DemoConfig, FromPerson, PersonState } from "./parts/story.js";
@@ -21,6 +22,7 @@ class Stage {
   readonly #boxes = new Map<string, ServiceBox>();
   readonly #malice: MalicePanel;
   readonly #frames: FramePanel;
+  readonly #packets: PacketPanel;
   readonly #lines = new Lines(byId<SVGSVGElement>("lines"));
   readonly #epochs = new Map<string, Map<string, CallState>>(); // epoch -> identity -> what that page held
 
@@ -30,6 +32,7 @@ class Stage {
       catch: ({ from, to }) => catchFrame(this.#called(from), this.#called(to)),
       failed: (error) => this.#fail(error, byId("catch")),
     });
+    this.#packets = new PacketPanel({ actor: (identity) => this.#called(identity), failed: (error) => this.#fail(error, byId("packets-run")) });
     this.#layOut();
     window.addEventListener("message", (event) => this.#hear(event));
     this.#malice = this.#switch();
@@ -263,9 +266,11 @@ class Stage {
     byId("verdict").classList.toggle("good", good);
     for (const actor of this.#actors) drawPhase(actor);
     drawEarlier(byId("earlier"), byId("history"), this.#epochs, this.#first.state.call?.epoch);
-    this.#frames.show(this.#actors.flatMap((from) => this.#actors
+    const ways = this.#actors.flatMap((from) => this.#actors
       .filter((to) => to.state.sees.includes(from.identity) && from.state.sees.includes(to.identity))
-      .map((to) => ({ from: from.identity, to: to.identity }))));
+      .map((to) => ({ from: from.identity, to: to.identity })));
+    this.#frames.show(ways);
+    this.#packets.show(ways);
   }
 }
 

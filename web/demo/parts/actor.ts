@@ -2,7 +2,7 @@
 
 import { firstName } from "./dom.js";
 import type { Outcome } from "./malice.js";
-import type { DemoConfig, FrameWish, FromPerson, PersonState, PlainError, SeenFrame, Step, ToPerson } from "./story.js";
+import type { DemoConfig, FrameWish, FromPerson, PacketAsk, PacketView, PersonState, PlainError, SeenFrame, Step, ToPerson } from "./story.js";
 
 const LOADING: PersonState = { phase: "loading", call: null, sees: [] };
 const CLOSED: PersonState = { phase: "closed", call: null, sees: [] };
@@ -25,6 +25,7 @@ export class Actor {
   readonly #frame: HTMLIFrameElement;
   readonly #pending = new Map<number, (outcome: Outcome) => void>();
   readonly #frames = new Map<number, (answer: { error: PlainError | null; frame: SeenFrame | null }) => void>();
+  readonly #packets = new Map<number, (answer: { error: PlainError | null; answer: PacketView | string | null }) => void>();
   readonly #watchers = new Set<() => void>();
   #lastId = 0;
 
@@ -64,6 +65,9 @@ export class Actor {
     } else if (message.event === "frame") {
       this.#frames.get(message.id)?.(message);
       this.#frames.delete(message.id);
+    } else if (message.event === "packets") {
+      this.#packets.get(message.id)?.(message);
+      this.#packets.delete(message.id);
     }
   }
 
@@ -105,6 +109,17 @@ export class Actor {
     const { error, frame } = await limited(`${firstName(this.identity)}: a frame`, answer);
     if (error !== null || frame === null) throw new Failed(error ?? closed(this.identity));
     return frame;
+  }
+
+  /** Asks the page's end of a relay. */
+  async packets(ask: PacketAsk): Promise<PacketView | string | null> {
+    if (this.state === CLOSED) throw new Failed(closed(this.identity));
+    const id = ++this.#lastId;
+    const coming = new Promise<{ error: PlainError | null; answer: PacketView | string | null }>((resolve) => this.#packets.set(id, resolve));
+    this.#post({ roomkey: "story", do: "packets", id, ...ask });
+    const { error, answer } = await limited(`${firstName(this.identity)}: packets`, coming);
+    if (error !== null || (answer === null && ask.ask !== "leave")) throw new Failed(error ?? closed(this.identity));
+    return answer;
   }
 
   #post(message: ToPerson): void {

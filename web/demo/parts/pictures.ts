@@ -44,6 +44,11 @@ export class Pictures extends EventTarget {
     return shown.map((tile) => tile.member.identity);
   }
 
+  /** The own picture, if it is shown to others. */
+  get own(): MediaStreamTrack | null {
+    return this.#call?.tiles.find(({ member }) => member.own)?.stream.getVideoTracks()[0] ?? null;
+  }
+
   /** The next frame that goes to somebody or comes from them, to be looked at. */
   async frame({ peer, direction }: FrameWish): Promise<SeenFrame> {
     const tile = this.#call?.tiles.find(({ member }) => !member.own && member.identity === peer);

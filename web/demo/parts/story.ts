@@ -1,6 +1,6 @@
 // What the stage and the people's pages tell each other, and how they make sure with whom they speak.
-// Plain story events only: no key, no secret, no message text crosses. One frame of a drawn or filmed picture does, when the person at the
-// stage asks for it.
+// Plain story events only: no key, no secret, no message text crosses. A drawn or filmed picture does, one frame or some packets of it, when
+// the person at the stage asks for it.
 
 import type { Transparency } from "roomkey";
 
@@ -63,16 +63,38 @@ export type FromPerson =
   | { readonly roomkey: "story"; readonly event: "traffic"; readonly traffic: Traffic }
   | { readonly roomkey: "story"; readonly event: "height"; readonly height: number }
   | { readonly roomkey: "story"; readonly event: "done"; readonly id: number; readonly error: PlainError | null; readonly proved: string | null }
-  | { readonly roomkey: "story"; readonly event: "frame"; readonly id: number; readonly error: PlainError | null; readonly frame: SeenFrame | null };
+  | { readonly roomkey: "story"; readonly event: "frame"; readonly id: number; readonly error: PlainError | null; readonly frame: SeenFrame | null }
+  | { readonly roomkey: "story"; readonly event: "packets"; readonly id: number; readonly error: PlainError | null; readonly answer: PacketView | string | null };
 
 export type ToPerson =
   | { readonly roomkey: "story"; readonly do: Step; readonly id: number }
-  | ({ readonly roomkey: "story"; readonly do: "frame"; readonly id: number } & FrameWish);
+  | ({ readonly roomkey: "story"; readonly do: "frame"; readonly id: number } & FrameWish)
+  | ({ readonly roomkey: "story"; readonly do: "packets"; readonly id: number } & PacketAsk);
 
 /** A frame that goes to somebody, or comes from them. */
 export interface FrameWish {
   readonly peer: string; // identity
   readonly direction: "send" | "receive";
+}
+
+/** Pixels of a picture beside others. */
+export const VIEW_SIZE = { width: 240, height: 180 } as const;
+
+/**
+ * To a page's end of a relay. "join": take the relay's offer, send the own picture if `send`, look at that of `from`; answered by the
+ * session description. "look": see `PacketView`; of packets the one with this header, if given.
+ */
+export type PacketAsk =
+  | { readonly ask: "join"; readonly from: string; readonly send: boolean; readonly offer: string }
+  | { readonly ask: "look"; readonly header: Uint8Array | null }
+  | { readonly ask: "leave" };
+
+/** What one end shows. */
+export interface PacketView {
+  readonly picture: ImageBitmap;
+  /** One packet before and after it was sealed, or after and before: see the library's `PacketSample`. */
+  readonly sample: { readonly packet: Uint8Array; readonly wire: Uint8Array } | null;
+  readonly count: number; // packets, sent or taken
 }
 
 /** Reads the addresses that the demo's server knows; nothing in them is secret. */
