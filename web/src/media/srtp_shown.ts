@@ -79,7 +79,8 @@ export class Shown {
     this.#put = (frame) => {
       // What a slow reader does not take is skipped, so that delay does not grow.
       if ((writer.desiredSize ?? 0) <= 0) frame.close();
-      else writer.write(frame).catch(() => this.#stop(frame));
+      // A stream that was transferred copies what it is given, so ours is to be closed, too.
+      else writer.write(frame).then(() => frame.close(), () => this.#stop(frame));
     };
     this.#close = () => void writer.close().catch(() => undefined); // its reader may be gone
   }
