@@ -184,7 +184,8 @@ class Pictures:
         self._until("a packet to be seen at both ends", lambda: self._packets()["outcome"] == "same")
         verdict = self._verdict
         verdict.check(True, "one SRTP packet is the same on its sender’s page, at the relay and on its receiver’s page")
-        self._until("the receiver to show the picture", lambda: _near(self._packets()))  # its decoder begins meanwhile
+        # Packets come before the first picture that the receiver can decode.
+        self._until("the receiver to show the picture", lambda: shows_the_same(self._packets()))
         verdict.check(True, "the receiver shows the sender’s picture")
         shown = self._packets()
         sender, relay, receiver = (shown[name] for name in ("sender", "relay", "receiver"))
@@ -233,7 +234,7 @@ class Pictures:
             self._until(f"{other} to see {name} {what}", seen)
 
 
-def _near(shown: dict[str, Any]) -> bool:
+def shows_the_same(shown: dict[str, Any]) -> bool:
     """Whether sender and receiver show the same, a moment apart, and something at all."""
     sender, receiver = shown["sender"]["pixels"], shown["receiver"]["pixels"]
     return max(sender) > 0 and _apart(sender, receiver) < NOT_THE_PICTURE

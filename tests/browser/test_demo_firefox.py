@@ -10,7 +10,7 @@ import pytest
 
 from build_scripts import demo
 from build_scripts.demo_pages import PEOPLE, person_origin, stage_origin
-from build_scripts.demo_pictures import IDENTITIES, TILES, VIEWS
+from build_scripts.demo_pictures import IDENTITIES, PACKETS, TILES, VIEWS, shows_the_same
 from build_scripts.demo_play import READ, STEPS
 from build_scripts.demo_services import Services, free_ports
 from tests.support.firefox import Firefox, FirefoxPage, firefox_running, installed_firefox
@@ -113,6 +113,14 @@ def test_the_story_in_firefox(stage: Stage) -> None:
     views = stage.page.evaluate(VIEWS)
     assert views["sender"]["decoded"] == views["receiver"]["decoded"] == "drawn"
     assert views["sender"]["pixels"] == views["receiver"]["pixels"] != views["relay"]["pixels"]
+    stage.page.evaluate("() => document.getElementById('packets-run').click()")
+
+    def through() -> bool:
+        assert stage.page.evaluate(ERROR) == ""
+        shown = stage.page.evaluate(PACKETS)
+        return bool(shown["outcome"] == "same" and shown["epoch"] == together["epoch"] and shows_the_same(shown))
+
+    until("a picture to run as SRTP packets through the stage", through)
     stage.press(STEPS[3])
     after = agree(stage, ["alice", "bob"])
     assert after["digits"] != together["digits"]
