@@ -21,6 +21,7 @@ from playwright.sync_api import Page, Playwright, sync_playwright
 from build_scripts import (
     bench_admission,
     bench_auditor,
+    bench_delay,
     bench_hostile,
     bench_leaving,
     bench_media,
@@ -152,20 +153,36 @@ def media(found: browser.Browser, rounds: int, file: Path | None) -> int:
         finally:
             chromium.close()
     print(bench_media.table(rows))
+    delays = delay(found)
+    print(bench_delay.table(delays))
     leaving = bench_leaving.measure(rounds, say)
     print(bench_leaving.table(leaving))
-    missed = bench_media.missed(rows)
+    missed = [*bench_media.missed(rows), *bench_delay.missed(delays)]
     for sentence in missed:
         print(f"aim missed: {sentence}")
     if file is not None:
         content = {
             "machine": machine(found),
             "rows": [dataclasses.asdict(row) for row in rows],
+            "delay": [dataclasses.asdict(row) for row in delays],
             "leaving": [dataclasses.asdict(row) for row in leaving],
             "missed": missed,
         }
         file.write_text(json.dumps(content, indent=1) + "\n")
     return 0
+
+
+def delay(found: browser.Browser) -> list[bench_delay.Row]:
+    """How much later a sealed picture comes."""
+    with sync_playwright() as playwright, bench_pages.serving(bench_pages.site()) as origin:
+        chromium = browser.launch(playwright, found, args=list(bench_delay.FLAGS))
+        try:
+            page = chromium.new_page()
+            page.set_default_timeout(ROUND_SECONDS * 1000)
+            visit(page, f"{origin}/delay.html", "measure")
+            return bench_delay.measure(page, say)
+        finally:
+            chromium.close()
 
 
 def groups(

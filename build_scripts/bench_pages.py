@@ -47,10 +47,11 @@ def bundle() -> None:
     more = ["--alias:roomkey=/roomkey/index.js", "--external:/roomkey/*", *(f"--external:{name}" for name in OPTIONAL)]
     for entry in sorted([*SOURCE.glob("page.ts"), *SOURCE.glob("start_*.ts")]):
         build.esbuild(entry, FOLDER / f"{entry.stem}.js", {}, *more, source_map=False)
-    for name in ("admission", "proving"):
+    for name in ("admission", "proving", "delay"):
         build.esbuild(SOURCE / f"{name}.ts", FOLDER / f"{name}.js", {}, source_map=False)
     build.esbuild(SOURCE / "worker" / "ours.ts", FOLDER / "worker.js", {}, source_map=False)
-    build.esbuild(SOURCE / "worker" / "media.ts", FOLDER / "media.js", {}, source_map=False)
+    for name in ("media", "delay_worker"):
+        build.esbuild(SOURCE / "worker" / f"{name}.ts", FOLDER / f"{name}.js", {}, source_map=False)
     for name in ("engine.py", "admission.py", "proving.py"):
         shutil.copyfile(SOURCE / name, FOLDER / name)
     shutil.copyfile(WASM, FOLDER / "core-crypto.wasm")
@@ -78,8 +79,22 @@ def site() -> dict[str, File]:
         add(f"/roomkey/{path.name}", path.read_bytes(), {**everywhere, **fields.get(path.name, {})})
     for path in FOLDER.iterdir():
         worker = fields["worker.js"] if path.name == "worker.js" else {}
-        add(f"/bench/{path.name}", path.read_bytes(), {**(everywhere if worker else headers.COMMON), **worker})
-    for name in ("page", "admission", "proving", "media", "start_roomkey", "start_ts_mls", "start_core_crypto"):
+        isolated = ISOLATED if path.name == "delay_worker.js" else {}
+        add(
+            f"/bench/{path.name}",
+            path.read_bytes(),
+            {**(everywhere if worker else headers.COMMON), **worker, **isolated},
+        )
+    for name in (
+        "page",
+        "admission",
+        "proving",
+        "media",
+        "delay",
+        "start_roomkey",
+        "start_ts_mls",
+        "start_core_crypto",
+    ):
         html = f'<!doctype html><title>bench</title><script type="module" src="/bench/{name}.js"></script>'
         policy = headers.page_headers([]) if name == "start_roomkey" else {**headers.COMMON, **ISOLATED}
         add(f"/{name}.html", html.encode(), policy)
