@@ -124,7 +124,7 @@ def _relinked(pin: Manifest | None, presence: Presence) -> Presence:
     for item in presence.manifests:
         said = item.manifest
         if before is not None:
-            said = said.replace(version=before.version + 1, previous=before.hash())
+            said = said.replace(version=(before.version + 1) % 2**64, previous=before.hash())
         made.append(item.replace(manifest=said))
         before = said
     return presence.replace(manifests=tuple(made))
