@@ -1,6 +1,5 @@
-"""A receiver whose inbox keeps a commit back: its page hears whose keys it lacks since when; the picture comes back.
-
-By what way the commit is found is not told apart here: the media worker asks for it, and something else may, too.
+"""A receiver whose inbox keeps a commit back: its page hears whose keys it lacks since when; the picture comes back,
+because the media worker asks for what it lacks: who sees nobody, and has the same inbox, is left behind.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from tests.support.person_browser import Person, until, world_of
 from tests.support.protected_calls import GREEN, RED, SCRIPT, connect, media_chromium, opens, ready, shows
 from tests.support.tampering_proxy import Proxy, tampering_proxy
 
-ALICE, BOB = "alice@email1.example", "bob@email2.example"
+ALICE, BOB, CAROL = "alice@email1.example", "bob@email2.example", "carol@email2.example"
 CALL = "kept back"
 
 
@@ -28,21 +27,21 @@ def chromium(found_browser: browsers.Browser) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def scene(assets: Path, chromium: Browser, tmp_path: Path) -> Iterator[tuple[Person, Person, Proxy]]:
-    """Two who see each other; the second one's inbox comes through a proxy."""
+def scene(assets: Path, chromium: Browser, tmp_path: Path) -> Iterator[tuple[Person, Person, Person, Proxy]]:
+    """Two who see each other, and Carol, who sees nobody; Bob's and Carol's inboxes come through a proxy."""
     with world_of(assets, chromium, tmp_path, ["http://127.0.0.1:*"]) as world:
         world.site.files["/call_page.js"] = SCRIPT.read_bytes()
         service = world.services.at("email2.example")
         with tampering_proxy(world.services.proxies[service.domain], service.port) as proxy:
             alice = ready(world.person(ALICE).load().enrol(publish=2))
             world.addresses["email2.example"] = proxy.url
-            bob = ready(world.person(BOB).load().enrol(publish=2))
-            alice.call(CALL, bob)
-            yield alice, bob, proxy
+            bob, carol = (ready(world.person(name).load().enrol(publish=2)) for name in (BOB, CAROL))
+            alice.call(CALL, bob, carol)
+            yield alice, bob, carol, proxy
 
 
-def test_who_lacks_a_key_is_told_and_gets_it(scene: tuple[Person, Person, Proxy]) -> None:
-    alice, bob, proxy = scene
+def test_who_lacks_a_key_is_told_and_gets_it(scene: tuple[Person, Person, Person, Proxy]) -> None:
+    alice, bob, carol, proxy = scene
     opens(alice, CALL, conference=CALL, colour=RED)
     opens(bob, CALL, conference=CALL, colour=GREEN)
     connect(alice, bob, CALL)
@@ -63,4 +62,5 @@ def test_who_lacks_a_key_is_told_and_gets_it(scene: tuple[Person, Person, Proxy]
     assert again["member"] == ALICE
     shows(bob, CALL, RED)
     assert bob.look(CALL)["epoch"] == epoch
+    assert carol.look(CALL)["epoch"] == epoch - 1
     shows(alice, CALL, GREEN)
