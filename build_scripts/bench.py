@@ -14,7 +14,9 @@ import platform
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from playwright.sync_api import Page, Playwright, sync_playwright
 
@@ -25,6 +27,7 @@ from build_scripts import (
     bench_hostile,
     bench_leaving,
     bench_media,
+    bench_mesh,
     bench_pages,
     bench_proving,
     bench_report,
@@ -35,6 +38,8 @@ from build_scripts import (
     sizes,
 )
 from build_scripts.bench_report import ENGINES, KEY_PACKAGES, OURS, POST_QUANTUM, STEPS, Measure, step_name
+
+T = TypeVar("T")
 
 MEMBERS = (2, 10, 100)
 ROUNDS = 7
@@ -153,8 +158,10 @@ def media(found: browser.Browser, rounds: int, file: Path | None) -> int:
         finally:
             chromium.close()
     print(bench_media.table(rows))
-    delays = delay(found)
+    delays = connected(found, "delay", bench_delay.FLAGS, bench_delay.measure)
     print(bench_delay.table(delays))
+    calls = connected(found, "mesh", bench_mesh.FLAGS, bench_mesh.measure)
+    print(bench_mesh.table(calls))
     leaving = bench_leaving.measure(rounds, say)
     print(bench_leaving.table(leaving))
     missed = [*bench_media.missed(rows), *bench_delay.missed(delays)]
@@ -165,6 +172,7 @@ def media(found: browser.Browser, rounds: int, file: Path | None) -> int:
             "machine": machine(found),
             "rows": [dataclasses.asdict(row) for row in rows],
             "delay": [dataclasses.asdict(row) for row in delays],
+            "calls": [dataclasses.asdict(row) for row in calls],
             "leaving": [dataclasses.asdict(row) for row in leaving],
             "missed": missed,
         }
@@ -172,15 +180,17 @@ def media(found: browser.Browser, rounds: int, file: Path | None) -> int:
     return 0
 
 
-def delay(found: browser.Browser) -> list[bench_delay.Row]:
-    """How much later a sealed picture comes."""
+def connected(
+    found: browser.Browser, name: str, flags: Sequence[str], measure: Callable[[Page, Callable[[str], None]], list[T]]
+) -> list[T]:
+    """The rows that `measure` finds on a page with connections, in a browser with these flags."""
     with sync_playwright() as playwright, bench_pages.serving(bench_pages.site()) as origin:
-        chromium = browser.launch(playwright, found, args=list(bench_delay.FLAGS))
+        chromium = browser.launch(playwright, found, args=list(flags))
         try:
             page = chromium.new_page()
             page.set_default_timeout(ROUND_SECONDS * 1000)
-            visit(page, f"{origin}/delay.html", "measure")
-            return bench_delay.measure(page, say)
+            visit(page, f"{origin}/{name}.html", "measure")
+            return measure(page, say)
         finally:
             chromium.close()
 

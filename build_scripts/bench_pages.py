@@ -47,7 +47,7 @@ def bundle() -> None:
     more = ["--alias:roomkey=/roomkey/index.js", "--external:/roomkey/*", *(f"--external:{name}" for name in OPTIONAL)]
     for entry in sorted([*SOURCE.glob("page.ts"), *SOURCE.glob("start_*.ts")]):
         build.esbuild(entry, FOLDER / f"{entry.stem}.js", {}, *more, source_map=False)
-    for name in ("admission", "proving", "delay"):
+    for name in ("admission", "proving", "delay", "mesh"):
         build.esbuild(SOURCE / f"{name}.ts", FOLDER / f"{name}.js", {}, source_map=False)
     build.esbuild(SOURCE / "worker" / "ours.ts", FOLDER / "worker.js", {}, source_map=False)
     for name in ("media", "delay_worker"):
@@ -91,6 +91,7 @@ def site() -> dict[str, File]:
         "proving",
         "media",
         "delay",
+        "mesh",
         "start_roomkey",
         "start_ts_mls",
         "start_core_crypto",

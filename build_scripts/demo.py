@@ -30,8 +30,16 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python3 build_scripts demo", description=__doc__)
     parser.add_argument("--headless", action="store_true", help="plays the story in a headless browser and judges it")
     parser.add_argument("--screenshots", type=Path, metavar="DIR", help="with --headless: pictures of every step")
+    parser.add_argument(
+        "--player",
+        type=int,
+        metavar="PORT",
+        help="lets people's pages send their picture as SRTP to this UDP port of this machine, and show the keys",
+    )
     parser.add_argument("--no-open", action="store_true", help="prints the links and opens no browser")
     options = parser.parse_args(arguments)
+    if options.player is not None and not (1024 <= options.player <= 65_534 and options.player % 2 == 0):
+        parser.error("expected an even port from 1024 on: RTP has the even ones (RFC 3550 section 11)")
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         build.build()
@@ -51,13 +59,18 @@ def run(options: argparse.Namespace) -> int:
     folder = FOLDER / str(os.getpid())
     try:
         built = snapshot(folder / "dist")
-        with Services(folder / "services", service_ports, origins) as services, serving(port, services, built):
+        with (
+            Services(folder / "services", service_ports, origins) as services,
+            serving(port, services, built, options.player),
+        ):
             codes = {person.name: code for person, code in services.codes.items()}
             stage = f"{stage_origin(port)}/#{urlencode(codes)}"
             if options.headless:
                 from build_scripts import demo_play  # Playwright is for this alone
 
                 return demo_play.play(stage, services.folder, options.screenshots)
+            if options.player is not None:
+                print(f"\nIn a call each page shows how to play its picture at UDP port {options.player}.")
             invite(stage, services, port, open_browser=not options.no_open)
             return watch(services)
     finally:
@@ -72,9 +85,9 @@ def snapshot(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def serving(port: int, services: Services, built: Path) -> Iterator[None]:
+def serving(port: int, services: Services, built: Path, player: int | None = None) -> Iterator[None]:
     """Serves the pages of the build `built` from a thread while the context lasts."""
-    with running(Pages(port, services.all, services.malice, built), port):
+    with running(Pages(port, services.all, services.malice, built, player), port):
         yield
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mimetypes
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
@@ -19,6 +21,10 @@ from build_scripts.demo_malicious import ATTACKS, Malice
 
 STAGE = "stage.html"
 STAGE_HOST = "demo.localhost"  # browsers resolve every name under localhost to this machine and count it as secure
+
+MAX_PACKETS = 65_536  # bytes in a request of packets: more than a page sends in one
+PACKET_LENGTH = 2  # bytes that say a packet's length
+RTCP_TYPES = range(192, 224)  # RFC 5761 section 4: these go to the next port
 
 # A machine's own table may say otherwise; browsers refuse modules and streamed wasm of another type.
 mimetypes.add_type("text/javascript", ".mjs")
@@ -70,12 +76,21 @@ def person_origin(person: Person, port: int) -> str:
 class Pages:
     """An ASGI application. The host name says whose page it is; any other name gets nothing (so no rebinding).
 
-    The stage alone may turn the switch: `POST /malice {"attack": one of ATTACKS, or null}`.
+    The stage alone may turn the switch: `POST /malice {"attack": one of ATTACKS, or null}`. With a player's UDP port,
+    pages of people may send packets to it: `POST /player`, each after its length in two bytes.
     """
 
-    def __init__(self, port: int, services: tuple[Service, ...], malice: Malice, built: Path = paths.DIST) -> None:
+    def __init__(
+        self,
+        port: int,
+        services: tuple[Service, ...],
+        malice: Malice,
+        built: Path = paths.DIST,
+        player: int | None = None,
+    ) -> None:
         self._stage = stage = stage_origin(port)
         self._malice = malice
+        self._player = player
         origins = [person_origin(person, port) for person in PEOPLE]
         connect = [service.url for service in services]
         self._assets = headers.asset_headers(connect)
@@ -94,6 +109,7 @@ class Pages:
                 {"domain": service.domain, "url": service.url, "transparency": service.transparency}
                 for service in services
             ],
+            "player": player,
         }
         self._library = StaticFiles(directory=built / paths.ASSETS.name)
         self._demo = StaticFiles(directory=built / paths.DEMO_DIST.name)
@@ -117,12 +133,33 @@ class Pages:
         self._malice.attack = wanted
         return JSONResponse({"attack": wanted})
 
+    async def _play(self, request: Request) -> Response:
+        """Sends a page's packets on, as they are."""
+        host, kind = request.headers.get("host", ""), request.headers.get("content-type")
+        if request.headers.get("origin") != f"http://{host}" or kind != "application/octet-stream":
+            return PlainTextResponse("a person's own page alone may send packets\n", status_code=403)
+        body = b""
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MAX_PACKETS:
+                return PlainTextResponse("too many packets at once\n", status_code=413)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+            while len(body) >= PACKET_LENGTH:
+                end = PACKET_LENGTH + int.from_bytes(body[:PACKET_LENGTH], "big")
+                packet, body = body[PACKET_LENGTH:end], body[end:]
+                is_report = len(packet) > 1 and packet[1] in RTCP_TYPES
+                with contextlib.suppress(OSError):  # nobody is there, or the queue is full: packets may be lost
+                    out.sendto(packet, ("127.0.0.1", (self._player or 0) + is_report))
+        return Response(status_code=204)
+
     async def _answer(self, request: Request) -> Response:
         page = self._pages.get(request.headers.get("host", ""))
         if page is None:
             return PlainTextResponse("no page of the demo lives at this address\n", status_code=421)
         if (request.method, request.url.path, page[0]) == ("POST", "/malice", STAGE):
             return await self._turn(request)
+        if (request.method, request.url.path) == ("POST", "/player") and self._player is not None and page[0] != STAGE:
+            return await self._play(request)
         if request.method not in ("GET", "HEAD"):
             return PlainTextResponse("this server only reads\n", status_code=405)
         document, fields = page

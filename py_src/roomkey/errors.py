@@ -133,7 +133,7 @@ CODES: dict[str, Code] = {
         "device: warn the people you talk to by another way, and ask who runs the delivery service how it came about.",
     ),
     "recovery-key-taken": Code(
-        "caller", False, "This device holds no recovery key; it is shown once, when it is made."
+        "caller", False, "This device holds no recovery key; it is kept until it is written down."
     ),
     "recovery-key-wrong": Code(
         "caller", False, "This is not a recovery key as it was written down; look for a typing error."
@@ -189,12 +189,16 @@ CODES: dict[str, Code] = {
     "group-exists": Code("caller", False, "A conference of this number exists already at the delivery service."),
     # -- conferences and the client --
     "aborted": Code("caller", True, "This was cancelled."),
+    "already-in-call": Code("caller", False, "The conference's sound and pictures are in use on this page already."),
     "already-member": Code("caller", False, "They are in the conference already."),
     "commit-conflict": Code("peer", True, "Too many changes happened at the same time; try again."),
     "export-not-allowed": Code("caller", False, "This website is not set up to take keys out of the call."),
     "group-stuck": Code("peer", False, "Somebody made a change that nobody can follow; start a new conference."),
     "invalid-ticket": Code("peer", False, "This ticket was altered, or is none; ask for a new one."),
     "media-failed": Code("environment", False, "This browser could not encode the picture or the sound."),
+    "profile-mismatch": Code(
+        "peer", False, "Somebody's sound and pictures are protected in another way than ours, so they cannot be shown."
+    ),
     "ticket-expired": Code(
         "caller", False, "The conference has changed since this ticket was made; ask for a new one."
     ),

@@ -86,7 +86,8 @@ async def remove(options: argparse.Namespace) -> int:
 
 async def recovery_key(options: argparse.Namespace) -> int:
     async with person_of(options) as person, opened(person) as mailbox:
-        screen.write(recovery_text(await mailbox.client.take_recovery_key()))
+        screen.write(recovery_text(await mailbox.client.recovery_key()))
+        await mailbox.client.forget_recovery_key()  # it is out: a write that fails ends here, with the key still kept
         screen.say("keep it on paper, away from this device; it is not shown again")
     return DONE
 

@@ -96,7 +96,7 @@ def _enrol(options: argparse.Namespace) -> int:
         raise RoomkeyError("bad-argument", "expected --db of a service that was started before: no such file")
 
     async def run() -> str:
-        store = SqliteStore(options.db)
+        store = SqliteStore(options.db, domain_of(identity))
         try:
             return await new_code(store, identity, domain_of(identity), time.time(), reset=options.reset)
         finally:
@@ -128,7 +128,7 @@ def _serve(options: argparse.Namespace) -> int:
     http = outgoing()
     service = Service(
         config,
-        SqliteStore(options.db),
+        SqliteStore(options.db, config.domain),
         http=http,
         domain_keys=peers.domain_keys(options),
         queue=RelayQueue(options.db),

@@ -12,8 +12,9 @@ from typing import Final
 from aioquic.asyncio.protocol import QuicConnectionProtocol
 from aioquic.h3.connection import H3Connection
 from aioquic.h3.events import DatagramReceived, DataReceived, H3Event, HeadersReceived
-from aioquic.quic.connection import QuicConnection
+from aioquic.quic.connection import NetworkAddress, QuicConnection
 from aioquic.quic.events import ConnectionTerminated, ProtocolNegotiated, QuicEvent, StreamReset
+from aioquic.quic.packet import QuicFrameType
 from roomkey.errors import RoomkeyError
 
 from roomkey_relay.rooms import Entered, Rooms
@@ -22,6 +23,13 @@ PATH: Final = "/v1/rooms/"
 # Packets that wait for one connection: some 300 KB, a quarter of a second at 10 Mbit/s. What comes later is dropped.
 MAX_WAITING: Final = 256
 MAX_SESSIONS: Final = 16  # of one connection
+# Bytes that all streams of a connection bring in its life: the heads of its sessions are a few hundred each. aioquic
+# doubles what it takes without an end, and makes room for what is skipped.
+MAX_STREAM_BYTES: Final = 65_536
+# At once, of all clients: each takes some 100 kB.
+MAX_CONNECTIONS: Final = 2_000
+_REFUSED: Final = 0x02  # CONNECTION_REFUSED (RFC 9000 section 20.1)
+_EXCESSIVE_LOAD: Final = 0x107  # H3_EXCESSIVE_LOAD (RFC 9114 section 8.1)
 _STATUS: Final = {"bad-argument": 400, "service-unavailable": 503}  # what rooms say
 
 
@@ -32,6 +40,13 @@ class _Refused(Exception):
         self.status = status
 
 
+class Connections:
+    """How many more there may be."""
+
+    def __init__(self, most: int) -> None:
+        self.free = most
+
+
 class SessionProtocol(QuicConnectionProtocol):
     """One connection.
 
@@ -39,19 +54,38 @@ class SessionProtocol(QuicConnectionProtocol):
         origins: websites that may come; None for all.
     """
 
-    def __init__(self, quic: QuicConnection, rooms: Rooms, origins: Collection[str] | None) -> None:
+    def __init__(
+        self, quic: QuicConnection, connections: Connections, rooms: Rooms, origins: Collection[str] | None
+    ) -> None:
         super().__init__(quic)
+        self._connections = connections
+        self._is_taken = connections.free > 0
+        connections.free -= self._is_taken
         self._rooms = rooms
         self._origins = origins
         self._http: H3Connection | None = None
         self._sessions: dict[int, Entered] = {}  # by the stream of their CONNECT
         self._sending = False
 
+    def datagram_received(self, data: bytes | str, addr: NetworkAddress) -> None:
+        """Takes a packet; ends a connection that is one too many, or whose streams bring more than sessions need."""
+        assert isinstance(data, bytes)  # what sockets bring
+        if not self._is_taken:
+            self._quic.receive_datagram(data, addr, now=self._loop.time())
+            self._quic.close(error_code=_REFUSED, frame_type=QuicFrameType.CRYPTO)
+            self.transmit()
+            return
+        super().datagram_received(data, addr)
+        if self._quic._local_max_data.used > MAX_STREAM_BYTES:
+            self.close(error_code=_EXCESSIVE_LOAD)
+
     def quic_event_received(self, event: QuicEvent) -> None:
         """Takes what the connection brings."""
         if isinstance(event, ProtocolNegotiated):
             self._http = H3Connection(self._quic, enable_webtransport=True)
         elif isinstance(event, ConnectionTerminated):
+            self._connections.free += self._is_taken
+            self._is_taken = False
             for session in list(self._sessions):
                 self._end(session)
         elif isinstance(event, StreamReset):

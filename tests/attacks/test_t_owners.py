@@ -219,7 +219,7 @@ async def test_a_stolen_session_admits_nobody(world: Logged) -> None:
 
 async def test_a_recovery_proof_replayed_for_another_client(world: Logged) -> None:
     lost, found = await owner(world), await device(world)
-    seed = await lost.client.take_recovery_key()
+    seed = await lost.client.recovery_key()
     sent = await _recorded(world, lambda: found.create(None, recovery=seed))
     asked = next(body for body in sent if "proof" in body)
     enrolled = next(body for body in sent if "manifest" in body)

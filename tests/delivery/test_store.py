@@ -210,6 +210,13 @@ def test_a_database_of_a_later_version_is_refused(tmp_path: Path) -> None:
         SqliteStore(tmp_path / "store.db")
 
 
+async def test_a_database_of_another_domain_is_refused(tmp_path: Path) -> None:
+    await SqliteStore(tmp_path / "store.db", "email1.example").close()
+    await SqliteStore(tmp_path / "store.db", "email1.example").close()
+    with pytest.raises(RoomkeyError, match=r"of email2\.example, got that of email1\.example"):
+        SqliteStore(tmp_path / "store.db", "email2.example")
+
+
 FIRST_REGISTER = """
     CREATE TABLE epochs (
       group_id BLOB NOT NULL, epoch INTEGER NOT NULL, token_hash BLOB NOT NULL, ended_by BLOB, ended REAL,

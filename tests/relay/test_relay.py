@@ -14,6 +14,7 @@ from aioquic.asyncio.protocol import QuicConnectionProtocol
 from aioquic.h3.connection import H3_ALPN, H3Connection
 from aioquic.h3.events import DatagramReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import QuicEvent
 from roomkey_relay import sessions
 from roomkey_relay.certificate import own_certificate
@@ -146,6 +147,76 @@ async def test_what_is_refused(port: int) -> None:
         assert (await end.asked(sessions.PATH + ROOM))[1] == "503"
 
 
+async def test_streams_bring_little(port: int, rooms: Rooms) -> None:
+    """A stream whose first bytes never come costs the memory up to its last: no more than sessions need is allowed."""
+    async with end_of(port) as bob, end_of(port) as alice:
+        stream = await alice.session()
+        await bob.session()
+        allowed = alice._quic._remote_max_data, alice._quic._remote_max_stream_data_bidi_remote
+        assert allowed == (2 * sessions.MAX_STREAM_BYTES,) * 2
+        alice._quic.send_stream_data(stream, bytes(3 * sessions.MAX_STREAM_BYTES))
+        alice.transmit()
+        await asyncio.wait_for(alice.wait_closed(), 30)
+        for _ in range(500):
+            if rooms.inside(ROOM) == 1:
+                break
+            await asyncio.sleep(0.01)
+        assert rooms.inside(ROOM) == 1
+
+
+async def test_connections_are_bounded() -> None:
+    async with relaying(HOST, 0, own_certificate(HOST), connections=2) as port, end_of(port) as alice:
+        await alice.session()
+        async with end_of(port) as bob:
+            await bob.session()
+            for _ in range(3):  # those that are refused take nobody's place
+                with pytest.raises(ConnectionError):
+                    async with end_of(port):
+                        pass
+        for _ in range(500):
+            try:
+                async with end_of(port) as carol:
+                    await carol.session()
+                break
+            except ConnectionError:  # bob's is still closing
+                await asyncio.sleep(0.01)
+        else:
+            raise AssertionError("expected room for another connection")
+
+
+async def test_a_forged_address_costs_nothing(port: int) -> None:
+    """Who has not shown that packets reach it gets less than it sent, and is not remembered."""
+    configuration = QuicConfiguration(alpn_protocols=H3_ALPN, server_name=HOST)
+    forged = [QuicConnection(configuration=configuration) for _ in range(20)]
+    firsts = []
+    for connection in forged:
+        connection.connect((HOST, port), 0.0)
+        [(first, _), *_] = connection.datagrams_to_send(0.0)
+        firsts.append(first)
+    heard: list[bytes] = []
+
+    class Address(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: Any) -> None:
+            heard.append(data)
+
+    made: list[sessions.SessionProtocol] = []
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Address, remote_addr=(HOST, port))
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sessions.SessionProtocol, "connection_made", lambda protocol, _: made.append(protocol))
+            for first in firsts:
+                transport.sendto(first)
+            for _ in range(500):
+                if len(heard) >= len(firsts) or made:
+                    break
+                await asyncio.sleep(0.01)
+    finally:
+        transport.close()
+    assert made == []
+    assert len(heard) == len(firsts)
+    assert sum(map(len, heard)) < sum(map(len, firsts))
+
+
 async def test_websites_that_may_come() -> None:
     async with relaying(HOST, 0, own_certificate(HOST), origins=["https://page.example"]) as port, end_of(port) as end:
         assert (await end.asked(sessions.PATH + ROOM, origin="https://page.example"))[1] == "200"
@@ -174,7 +245,8 @@ async def test_what_waits_for_a_slow_connection_is_bounded(port: int, monkeypatc
                 await asyncio.sleep(0)
             await asyncio.sleep(0.2)
             assert waiting == sessions.MAX_WAITING
-        kept[0]._quic._datagrams_pending.clear()
+        for protocol in (kept[0], alice):  # hers, for the relay acknowledged nothing meanwhile
+            protocol._quic._datagrams_pending.clear()
         kept[0].transmit()
         alice.send(streams[0], b"later")
         await bob.hears((streams[1], b"later"))

@@ -96,8 +96,10 @@ async def test_a_device_more_and_one_less(simulation: Simulation) -> None:
 
 async def test_back_by_the_recovery_key(simulation: Simulation) -> None:
     old, handle = await enrolled(simulation, ALICE)
-    letters = await old.ok("identity.takeRecoveryKey", handle=handle)
-    assert await old.code("identity.takeRecoveryKey", handle=handle) == "recovery-key-taken"
+    letters = await old.ok("identity.recoveryKey", handle=handle)
+    assert await old.ok("identity.recoveryKey", handle=handle) == letters
+    assert await old.ok("identity.forgetRecoveryKey", handle=handle) is None
+    assert await old.code("identity.recoveryKey", handle=handle) == "recovery-key-taken"
     new = await configured(simulation)
     assert await new.code("createIdentity", identity=ALICE, recoveryKey=letters + "A") == "recovery-key-wrong"
     assert await new.code("createIdentity", identity=ALICE, recoveryKey=recovery_text(bytes(32))) == "manifest-refused"

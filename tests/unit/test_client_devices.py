@@ -79,17 +79,22 @@ async def test_an_enrolment_that_was_not_heard_may_choose_again(world: Logged) -
     await alice.close()
 
 
-async def test_the_recovery_key_is_given_once(world: Logged) -> None:
+async def test_the_recovery_key_is_given_until_it_is_kept(world: Logged) -> None:
     alice = await owner(world)
-    seed = await alice.client.take_recovery_key()
+    seed = await alice.client.recovery_key()
+    await alice.close()
+    await alice.open()
+    assert await alice.client.recovery_key() == seed  # whoever saw nothing the first time can look again
+    await alice.client.forget_recovery_key()
+    await alice.client.forget_recovery_key()
     assert (
         recovery_key(recovery_pair(alice.client._store.crypto, seed)).hash() == (await alice.logged()).manifest.recovery
     )
-    await refused("recovery-key-taken", alice.client.take_recovery_key())
+    await refused("recovery-key-taken", alice.client.recovery_key())
     assert seed not in b"".join(alice.host.disks[ALICE].records.values())
     await alice.close()
     await alice.open()
-    await refused("recovery-key-taken", alice.client.take_recovery_key())
+    await refused("recovery-key-taken", alice.client.recovery_key())
     await alice.close()
 
 
@@ -147,7 +152,7 @@ async def test_a_further_device(world: Logged) -> None:
     await laptop.listed(2)
     assert (await phone.logged()).manifest.version == 2
     assert [item.own for item in phone.client.devices()] == [True, False]
-    await refused("recovery-key-taken", laptop.client.take_recovery_key())
+    await refused("recovery-key-taken", laptop.client.recovery_key())
     bob = await owner(world, "bob@email2.example")
     claimed = await bob.client._routes.by_domain["email1.example"].claim(_asking(ALICE))
     assert len(claimed) == 2
@@ -211,7 +216,7 @@ async def test_two_devices_change_the_list_at_once(world: Logged) -> None:
 
 async def test_a_recovery_takes_the_old_devices_off(world: Logged) -> None:
     lost, found = await owner(world, publish=1), await device(world)
-    seed = await lost.client.take_recovery_key()
+    seed = await lost.client.recovery_key()
     await refused("manifest-refused", (await device(world)).create(None, recovery=bytes(32)))
     await found.create(None, recovery=seed)
     await found.client.publish(1)
@@ -219,7 +224,7 @@ async def test_a_recovery_takes_the_old_devices_off(world: Logged) -> None:
     signed = await found.logged()
     assert signed.manifest.version == 2
     assert signed.signer == recovery_key(recovery_pair(found.client._store.crypto, seed))
-    fresh = await found.client.take_recovery_key()
+    fresh = await found.client.recovery_key()
     assert fresh != seed
     await refused("manifest-refused", (await device(world)).create(None, recovery=seed))  # the old key is used up
     await lost.told("not-in-manifest")
@@ -235,7 +240,7 @@ async def test_a_reset_takes_a_code_of_the_operator_s(world: Logged) -> None:
     await anew.create(code, reset=True)
     await anew.client.publish(1)
     assert (await anew.logged()).manifest.version == 2
-    assert len(await anew.client.take_recovery_key()) == 32
+    assert len(await anew.client.recovery_key()) == 32
     await refused("already-enrolled", (await device(world)).create(code, reset=True))
     await lost.told("identity-hijacked")  # to whom it looks like what it may be
     await lost.close()
@@ -272,7 +277,7 @@ async def test_an_identity_from_before_the_log(tmp_path: Path) -> None:
         await alice.listed(1)
         await alice.client.publish(2)
         assert (await alice.logged()).manifest.version == 1
-        assert len(await alice.client.take_recovery_key()) == 32
+        assert len(await alice.client.recovery_key()) == 32
         assert alice.errors == []
         await alice.close()
 
@@ -287,7 +292,7 @@ async def test_services_without_logs_stay_as_they_were(tmp_path: Path) -> None:
         await laptop.create(None)
         await laptop.client.publish(1)
         assert len(laptop.client.devices()) == 1
-        await refused("recovery-key-taken", phone.client.take_recovery_key())
+        await refused("recovery-key-taken", phone.client.recovery_key())
         await phone.close()
         await laptop.close()
 

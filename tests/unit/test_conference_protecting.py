@@ -57,6 +57,9 @@ async def test_members_read_each_other_until_one_is_removed(tmp_path: Path) -> N
         with pytest.raises(FrameRefused) as refused:
             hers.open("VP8", back, her_client)
         assert refused.value.reason == "unknown-stream"
+        # what came under another one's key on that way has taken no counter away
+        his_client = next(one.client for one in alice.conference.members if not one.own)
+        assert hers.open("VP8", back, his_client).opened.frame == KEY_FRAME
 
         # another stream of the same member has keys of its own
         second = (await hers.stream("VP8")).protect(KEY_FRAME)

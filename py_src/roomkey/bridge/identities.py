@@ -36,8 +36,12 @@ async def stock(engine: Engine, args: Arguments) -> Plain:
 # -- the identity's devices, and the key for when all are lost --
 
 
-async def take_recovery_key(engine: Engine, args: Arguments) -> str:
-    return recovery_text(await engine.client_of(args).take_recovery_key())
+async def recovery_key(engine: Engine, args: Arguments) -> str:
+    return recovery_text(await engine.client_of(args).recovery_key())
+
+
+async def forget_recovery_key(engine: Engine, args: Arguments) -> None:
+    await engine.client_of(args).forget_recovery_key()
 
 
 async def devices(engine: Engine, args: Arguments) -> list[Plain]:
@@ -118,7 +122,8 @@ METHODS: Mapping[str, Callable[[Engine, Arguments], Awaitable[Any]]] = {
     "identity.publishInitKeys": publish_init_keys,
     "identity.stock": stock,
     "identity.fetchInitKeys": fetch_init_keys,
-    "identity.takeRecoveryKey": take_recovery_key,
+    "identity.recoveryKey": recovery_key,
+    "identity.forgetRecoveryKey": forget_recovery_key,
     "identity.devices": devices,
     "identity.admitDevice": admit_device,
     "identity.removeDevice": remove_device,

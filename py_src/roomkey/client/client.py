@@ -98,10 +98,15 @@ class Client(Living):
         await self._devices.remove(client)
         await self._roster.removed()
 
-    async def take_recovery_key(self) -> bytes:
-        """The recovery key, 32 bytes, for a person to keep: given once. See `Devices.take_recovery_key`."""
+    async def recovery_key(self) -> bytes:
+        """The recovery key, 32 bytes, for a person to keep (`Devices.recovery_key`)."""
         self._expect_open()
-        return await self._devices.take_recovery_key()
+        return await self._devices.recovery_key()
+
+    async def forget_recovery_key(self) -> None:
+        """The person has it written down (`Devices.forget_recovery_key`)."""
+        self._expect_open()
+        await self._devices.forget_recovery_key()
 
     # -- init keys --
 

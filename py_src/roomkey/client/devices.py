@@ -100,16 +100,20 @@ class Devices:
 
         await self._change(fewer)
 
-    async def take_recovery_key(self) -> bytes:
-        """The seed of the recovery key, 32 bytes, for a person to keep: once, then it is gone from here.
+    async def recovery_key(self) -> bytes:
+        """The seed of the recovery key, 32 bytes, for a person to keep: until `forget_recovery_key`, so that one that
+        was never seen is not lost.
 
         Errors: "recovery-key-taken", "storage-failed".
         """
         seed = await manifests.recovery_seed(self._entry.store)
         if seed is None:
             raise RoomkeyError("recovery-key-taken", "expected a recovery key that waits to be taken, got none")
-        await self._entry.store.write({}, [RECOVERY])
         return seed
+
+    async def forget_recovery_key(self) -> None:
+        """The person has it: it is gone from here. One that is gone already is no error. Errors: "storage-failed"."""
+        await self._entry.store.write({}, [RECOVERY])
 
     def _device(self, client: ManifestClient) -> Device:
         logged = self._entry.manifest is not None and self._entry.manifest.has_client(client.key)

@@ -56,10 +56,7 @@ class Protection:
         Raises FrameRefused; one whose keys may still come (`may_come`) is to be tried again for a second.
         """
         sealed = covers.uncover(codec, wire)
-        found = self.keys.open(sealed, covers.metadata(codec), self.now())
-        if client is not None and found.client != client:
-            raise FrameRefused("unknown-stream", "expected frames of the client at the other end")
-        return found
+        return self.keys.open(sealed, covers.metadata(codec), self.now(), client)
 
     def may_come(self, codec: Codec, wire: bytes) -> bool:
         """Whether the keys of a frame that was refused as "unknown-key" may still come."""

@@ -28,6 +28,9 @@ from roomkey.host.interface import Host, HttpResponse, HttpStream
 CALL_TIMEOUT = 10.0  # seconds (wire.md section 5)
 MAX_DOMAIN = 253  # characters (RFC 1035 section 2.3.4, without the root)
 MAX_ERROR_BODY = 65536  # bytes of an error that we read; ours have under 300
+MAX_RETRY_AFTER = (
+    3600.0  # seconds that a service may have us wait: one that lies silences its own people for so long at most
+)
 LAST_TIME = 1 << 40  # Unix seconds that a service's clock may show; JSON also has NaN, Infinity and 400 digits
 
 # What a delivery service may say of a request. No other code is taken from it, so that it cannot speak for our own
@@ -207,7 +210,9 @@ def problem_of(response: HttpResponse) -> RoomkeyError:
     code, text, after = answer.get("code"), answer.get("text"), response.headers.get("retry-after", "")
     if not isinstance(code, str) or code not in SERVICE_CODES:
         return RoomkeyError("service-error", "expected an error of a delivery service", status=response.status)
-    retry_after = float(after) if after.isascii() and after.isdigit() and len(after) < 7 else None
+    retry_after = (
+        min(float(after), MAX_RETRY_AFTER) if after.isascii() and after.isdigit() and len(after) < 20 else None
+    )
     details: dict[str, Plain] = {"status": response.status}
     domain = answer.get("domain")
     if isinstance(domain, str) and len(domain) <= MAX_DOMAIN:

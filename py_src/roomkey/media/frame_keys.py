@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Literal, NamedTuple
 
 from roomkey.media.frames import FrameCipher, FrameReceiver, FrameRefused, OpenedFrame, decode_header, unknown_key
@@ -126,16 +127,18 @@ class FrameKeys:
         newest = self._generations[0].epochs[-1].epoch.sframe.epoch
         return 0 < (low - newest) % (1 << EPOCH_BITS) <= EPOCHS_AHEAD
 
-    def open(self, sealed: bytes, metadata: bytes, now: float) -> MemberFrame:
-        """Raises FrameRefused, as `FrameReceiver.open` does."""
+    def open(self, sealed: bytes, metadata: bytes, now: float, client: bytes | None = None) -> MemberFrame:
+        """Opens a frame of `client`, or of any member. Raises FrameRefused, as `FrameReceiver.open` does, and
+        "unknown-stream" for one of somebody else, which changes nothing of that member's streams.
+        """
         self.tick(now)
         first: FrameRefused | None = None
         for place, generation in enumerate(self._generations):
             try:
-                opened = generation.receiver.open(sealed, metadata)
+                opened = generation.receiver.open(sealed, metadata, partial(_expect, generation, client))
             except FrameRefused as refused:
                 # A successor's epochs begin low again: a number in a KID may mean an epoch of either group.
-                if refused.reason not in ("unknown-key", "not-authentic"):
+                if refused.reason not in ("unknown-key", "unknown-stream", "not-authentic"):
                     raise
                 first = first or refused
             else:
@@ -164,3 +167,12 @@ class FrameKeys:
 
     def _held(self) -> list[_Held]:
         return [held for generation in self._generations for held in generation.epochs]
+
+
+def _expect(generation: _Generation, client: bytes | None, number: int, leaf: int) -> None:
+    held = next(held for held in generation.epochs if held.epoch.sframe.epoch == number)
+    found = held.epoch.members.get(leaf)
+    if found is None:
+        raise unknown_key()  # a blank leaf's keys, which any member can compute
+    if client is not None and found != client:
+        raise FrameRefused("unknown-stream", "expected frames of the client at the other end")

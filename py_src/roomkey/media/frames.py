@@ -9,6 +9,7 @@ down before its first frame. The media worker's sframe.ts is the same for browse
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, Protocol
 
 from roomkey.media.sframe import EPOCH_BITS, SFrameEpoch, SFrameKeys, SFrameSuite, derive_keys
@@ -173,7 +174,8 @@ class FrameReceiver:
     """Opens frames of every member in the epochs held. In this order it is proved of a frame that
 
     1. its header is well formed and as short as can be,
-    2. its epoch is held, its sender a leaf of it, and not dropped,
+    2. its epoch is held, its sender a leaf of it, and not dropped; and whoever it claims to be of may be heard here, if
+       the caller says who may (`claimed`): what another one forged must not move the windows of 3.,
     3. its counter has not come before under that KID,
     4. it is authentic with its header and metadata.
 
@@ -207,8 +209,12 @@ class FrameReceiver:
         for kid in [kid for kid in held.streams if _parts(kid, held.epoch)[1] == leaf]:
             del held.streams[kid]
 
-    def open(self, sealed: bytes, metadata: bytes) -> OpenedFrame:
-        """Raises FrameRefused, with any of its reasons."""
+    def open(self, sealed: bytes, metadata: bytes, claimed: Callable[[int, int], None] | None = None) -> OpenedFrame:
+        """Raises FrameRefused, with any of its reasons.
+
+        Args:
+            claimed: gets (epoch, leaf), and raises what a frame of such a sender is refused with.
+        """
         # 1.
         kid, counter, size = decode_header(sealed)
         if counter >= MAX_FRAMES:
@@ -220,6 +226,8 @@ class FrameReceiver:
         context, leaf = _parts(kid, held.epoch)
         if leaf >= held.leaf_count or leaf in held.dropped:
             raise unknown_key()
+        if claimed is not None:
+            claimed(held.epoch.epoch, leaf)
         # 3.
         known = held.streams.get(kid)
         if known is not None:

@@ -1,5 +1,10 @@
 -- Times are Unix seconds. Ids and hashes are raw bytes.
 
+-- Whose database it is: one row.
+CREATE TABLE IF NOT EXISTS service (
+  one INTEGER PRIMARY KEY CHECK (one = 0), domain TEXT NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS nonces (
   client BLOB NOT NULL, nonce TEXT NOT NULL, expires REAL NOT NULL,
   PRIMARY KEY (client, nonce)

@@ -24,29 +24,31 @@ from roomkey_delivery.store.files import connect_wal, transaction
 from roomkey_delivery.store.interface import Client, InboxLimits, Message, NewSet, OrderedCommit, StockCount
 from roomkey_delivery.store.threads import Threaded, in_thread
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # seconds that a message is recognised after its acknowledgement: as long as outboxes try (30 days)
 HASHES_KEPT = 30 * 86400
 COMMITS_KEPT = 30 * 86400  # seconds (wire.md section 5)
 
 
 class SqliteStore(Threaded):
-    """A `Store` in the file `path`, which is made if it does not exist."""
+    """A `Store` in the file `path`, which is made if it does not exist, and of `domain` alone from its first use on:
+    what one domain's service knows is no other's.
+    """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, domain: str | None = None) -> None:
         super().__init__("roomkey-store")
         self._db = _connect(path, "FULL")
         self._nonces = _connect(path, "NORMAL")
         try:
-            self._prepare()
+            self._prepare(domain)
         except BaseException:
             self._close()
             raise
 
-    def _prepare(self) -> None:
+    def _prepare(self, domain: str | None) -> None:
         """Makes the tables, if they are not there, or brings those of an older version up to date.
 
-        Errors: "bad-argument" for a database of a later version.
+        Errors: "bad-argument" for a database of a later version, or of another domain.
         """
         schema = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
         with transaction(self._db) as db:  # one process brings it up to date, others that start with it wait
@@ -56,6 +58,11 @@ class SqliteStore(Threaded):
             for statement in migrations.statements(migrations.script(version, SCHEMA_VERSION) + schema):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            if domain is not None:
+                db.execute("INSERT OR IGNORE INTO service VALUES (0, ?)", (domain,))
+                (found,) = db.execute("SELECT domain FROM service").fetchone()
+                if found != domain:
+                    raise RoomkeyError("bad-argument", f"expected a database of {domain}, got that of {found}")
 
     @in_thread
     def use_nonce(self, client: bytes, nonce: str, now: float, lifetime: float) -> bool:
