@@ -208,6 +208,7 @@ def test_nothing_is_sent_that_cannot_be_protected(scene: Scene) -> None:
     assert bob.do("mesh.connections.slice(values).map((pc) => [pc.connectionState, pc.localDescription])", before) == [
         ["closed", None]
     ]
+    until("alice to meet bob", lambda: BOB in tiles("unprotected", alice))
     assert tiles("unprotected", alice)[BOB]["frames"] == 0
     bob.do("globalThis.RTCRtpScriptTransform = kept; return null")
     leave("unprotected", alice, bob)
@@ -242,6 +243,60 @@ def test_a_service_that_repeats_signals_changes_nothing(scene: Scene) -> None:
         for proxy in scene.proxies:
             proxy.behave()
     leave("repeated", alice, bob)
+
+
+def test_a_camera_that_is_unplugged_is_off(scene: Scene) -> None:
+    alice, bob, _ = scene.conference("unplugged")
+    alice.do(
+        """const camera = new MediaStreamTrackGenerator({ kind: "video" });
+        const shape = { format: "RGBA", codedWidth: 64, codedHeight: 64, timestamp: 0 };
+        globalThis.unplug = camera.writable.getWriter();
+        await unplug.write(new VideoFrame(new Uint8Array(64 * 64 * 4), shape));
+        globalThis.plugged = await calls.unplugged.call({ stream: new MediaStream([camera]) });
+        return null;"""
+    )
+    join("unplugged", bob)
+    until("bob to see her camera", lambda: tiles("unplugged", bob).get(ALICE, {}).get("video") == "camera")
+    own = "plugged.tiles.find(({ member }) => member.own)"
+    assert alice.do(f"({{ video: {own}.video, tracks: {own}.stream.getTracks().length }})") == {
+        "video": "camera",
+        "tracks": 1,
+    }
+    alice.do("await unplug.close()")
+    until("bob to hear of it", lambda: tiles("unplugged", bob)[ALICE]["video"] == "none")
+    assert alice.do(f"({{ video: {own}.video, tracks: {own}.stream.getTracks().length }})") == {
+        "video": "none",
+        "tracks": 0,
+    }
+    alice.do("await plugged.leave()")
+    leave("unplugged", bob)
+
+
+def test_who_was_not_heard_says_it_again(scene: Scene) -> None:
+    """Whatever is said while both join is lost."""
+    alice, bob, _ = scene.conference("unheard")
+    lost: list[InboxItem] = []
+
+    def lose(item: InboxItem) -> list[InboxItem]:
+        lost.append(item)
+        return []
+
+    for proxy in scene.proxies:
+        proxy.items = lose
+    for person in (alice, bob):
+        person.reopen()
+        person.do("await import('/call_page.js'); await import('/mesh_page.js'); return null")
+    try:
+        join("unheard", alice)
+        join("unheard", bob)
+        until("what both said to be lost", lambda: len(lost) > 1)
+        assert [tiles("unheard", person) for person in (alice, bob)] == [{}, {}]
+    finally:
+        for proxy in scene.proxies:
+            proxy.behave()
+    sees("unheard", alice, [bob])
+    sees("unheard", bob, [alice])
+    leave("unheard", alice, bob)
 
 
 def test_a_service_that_alters_signals_breaks_the_call(scene: Scene) -> None:

@@ -11,25 +11,14 @@ import pytest
 from playwright.sync_api import Browser
 
 from build_scripts import browser as browsers
+from tests.browser import test_call_srtp
 from tests.browser.test_call import ALICE, BOB, CAROL, MESH, join, leave, sees, tiles
-from tests.support.firefox import Firefox, FirefoxError, firefox_running, installed_firefox
+from tests.support.firefox import Firefox
 from tests.support.person_browser import PATH, Person, World, agreed, until, world_on
 from tests.support.protected_calls import SCRIPT, media_chromium
 from tests.support.services import TwoServices, two_services
 
 SERVICES = ["http://127.0.0.1:*"]
-
-
-@pytest.fixture(scope="module")
-def firefox() -> Iterator[Firefox]:
-    path = installed_firefox()
-    if path is None:
-        pytest.skip("no Firefox is installed (Debian: apt-get install firefox-esr), so calls are not tried in it")
-    try:
-        with firefox_running(path) as running:
-            yield running
-    except FirefoxError as error:
-        pytest.fail(f"{path} is installed and does not do: {error}")
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +99,18 @@ def test_firefox_and_chromium_see_and_hear_each_other(people: Callable[[str, str
     sees("mixed", carol, [alice])
     assert bob.do("await mesh.received()") == after
     leave("mixed", alice, carol)
+
+
+def test_firefox_and_chromium_see_and_hear_each_other_by_srtp(
+    people: Callable[[str, str], Person], hearing: None
+) -> None:
+    alice, carol = people("firefox", ALICE), people("chromium", CAROL)
+    alice.call("packets", carol)
+    for person in (alice, carol):
+        test_call_srtp.join("packets", person, frequency=440)
+    sees("packets", alice, [carol])
+    sees("packets", carol, [alice])
+    until("carol's tone to be heard", lambda: tiles("packets", alice)[CAROL]["speaking"])
+    until("alice's tone to be heard", lambda: tiles("packets", carol)[ALICE]["speaking"])
+    assert all(person.do("mesh.calls.packets.errors") == [] for person in (alice, carol))
+    leave("packets", alice, carol)

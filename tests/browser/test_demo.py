@@ -279,7 +279,9 @@ def test_the_stage_alone_turns_the_switch(running: Demo) -> None:
     assert turned() is None
 
 
-def test_the_recovery_key_is_shown_once_and_brings_the_name_back(running: Demo, chromium: PlaywrightBrowser) -> None:
+def test_the_recovery_key_is_shown_until_it_is_kept_and_brings_the_name_back(
+    running: Demo, chromium: PlaywrightBrowser
+) -> None:
     with chromium.new_context() as lost, chromium.new_context() as other:
         page = enrolled(lost, running, BOB)
         page.locator("#step-service").evaluate("(box) => { box.open = true; }")
@@ -291,6 +293,11 @@ def test_the_recovery_key_is_shown_once_and_brings_the_name_back(running: Demo, 
         until(page, "the identity", phase(page, "enrolled"))
         assert letters not in page.content()
         page.locator("#step-service").evaluate("(box) => { box.open = true; }")
+        page.click("#take-recovery")
+        until(page, "the letters again", lambda: page.locator("#letters span").count() == 12)
+        assert " ".join(page.locator("#letters span").all_text_contents()) == letters
+        page.click("#kept-recovery")
+        until(page, "no letters", lambda: page.locator("#letters span").count() == 0)
         page.click("#take-recovery")
         until(page, "the refusal", shows(page, "[data-error=service] [data-code]", "recovery-key-taken"))
 

@@ -13,7 +13,7 @@ from build_scripts.demo_pages import PEOPLE, person_origin, stage_origin
 from build_scripts.demo_pictures import IDENTITIES, PACKETS, TILES, VIEWS, shows_the_same
 from build_scripts.demo_play import READ, STEPS
 from build_scripts.demo_services import Services, free_ports
-from tests.support.firefox import Firefox, FirefoxPage, firefox_running, installed_firefox
+from tests.support.firefox import Firefox, FirefoxPage
 from tests.support.person_browser import until
 
 NAMES = [person.name for person in PEOPLE]
@@ -25,15 +25,6 @@ PRESS = """(step) => {
 }"""
 DONE = "(step) => document.querySelector(`li[data-state=done] [data-step=${step}]`) !== null"
 ERROR = "() => document.getElementById('error').hidden ? '' : document.getElementById('error').textContent"
-
-
-@pytest.fixture(scope="module")
-def firefox() -> Iterator[Firefox]:
-    path = installed_firefox()
-    if path is None:
-        pytest.skip("no Firefox is installed (Debian: apt-get install firefox-esr), so the demo is not tried in it")
-    with firefox_running(path) as running:
-        yield running
 
 
 class Stage:

@@ -173,6 +173,10 @@ def test_when_a_key_frame_is_needed(run: RunCheck) -> None:
     assert run("keyFrames", {}) == 1
 
 
+def test_frames_that_come_slowly(run: RunCheck) -> None:
+    assert run("slow", {}) == 1
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_what_a_stream_may_hold(run: RunCheck, seed: int) -> None:
     assert run("bounds", {"seed": seed}) == 1

@@ -68,5 +68,9 @@ def test_c4_swapped_streams_are_refused(relay: RunCheck) -> None:
     assert relay("swapped", {}) > 0
 
 
+def test_c4_another_member_s_counters_are_not_taken(relay: RunCheck) -> None:
+    assert relay("anothersCounters", {}) > 0
+
+
 def test_d11_no_media_without_keys(relay: RunCheck) -> None:
     assert relay("withoutKeys", {}) > 0

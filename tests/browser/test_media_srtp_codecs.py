@@ -10,14 +10,12 @@ import pytest
 from playwright.sync_api import Browser
 
 from build_scripts import browser as browsers
-from tests.support.person_browser import Person, World, until
+from tests.support.person_browser import Person, World
 from tests.support.protected_calls import GREEN, RED, media_chromium
-from tests.support.srtp_calls import begins, connects, ready, seen, sends, shows, srtp_world, state
+from tests.support.srtp_calls import begins, connects, hears, ready, seen, sends, shows, srtp_world, state
 
 ALICE, BOB = "alice@email1.example", "bob@email2.example"
 CALL = "stand-up"
-# In Hz, by which a tone may be off where it is counted by its waves in a second.
-NEAR = 25.0
 
 
 @pytest.fixture(scope="module")
@@ -52,21 +50,6 @@ def sends_tone(person: Person, frequency: float, **options: Any) -> dict[str, An
     return sent
 
 
-def hears(person: Person, sender: Person, frequency: float) -> None:
-    """Waits until a tone of somebody's is heard, for a second."""
-
-    def heard() -> dict[str, Any]:
-        values = {"name": CALL, "who": sender.identity}
-        found: dict[str, Any] = person.do("srtp.heard(values.name, values.who)", values)
-        return found
-
-    def good() -> bool:
-        now = heard()
-        return bool(now["pieces"] > 50 and now["loud"] > 0.05 and abs(now["frequency"] - frequency) < NEAR)
-
-    until(f"{person.name} to hear {frequency} Hz of {sender.name}: {heard()}", good)
-
-
 def test_vp9_and_vp8_side_by_side(people: list[Person]) -> None:
     alice, bob = people
     for person in people:
@@ -88,13 +71,13 @@ def test_tones_are_heard(people: list[Person]) -> None:
     connects(alice, bob, CALL, bound=True)
     assert (sent := sends_tone(alice, 440.0))["codec"] == "opus"
     sends_tone(bob, 880.0, bitrate=64_000)
-    hears(bob, alice, 440.0)
-    hears(alice, bob, 880.0)
+    hears(bob, alice, CALL, 440.0)
+    hears(alice, bob, CALL, 880.0)
     (stream,) = seen(bob, CALL)
     assert (stream["kind"], stream["ssrc"]) == ("audio", sent["ssrc"])
     sends(alice, CALL, RED)  # sound and pictures side by side
     shows(bob, CALL, alice, RED)
-    hears(bob, alice, 440.0)
+    hears(bob, alice, CALL, 440.0)
     assert [state(person, CALL)["errors"] for person in people] == [[], []]
 
 

@@ -55,7 +55,8 @@ def test_a_stream_runs_on_through_epochs(run: RunCheck, profile: int, mode: str)
 
 
 @pytest.mark.parametrize(
-    "check", ["oldKeys", "removal", "streams", "reloads", "lapses", "condition", "successor", "exhausted", "junk"]
+    "check",
+    ["oldKeys", "removal", "streams", "reloads", "lapses", "unnamed", "condition", "successor", "exhausted", "junk"],
 )
 def test_rules(run: RunCheck, check: str) -> None:
     assert run(check, {}) == 1

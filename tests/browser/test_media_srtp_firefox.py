@@ -11,28 +11,16 @@ import pytest
 from playwright.sync_api import Browser
 
 from build_scripts import browser as browsers
-from tests.support.firefox import Firefox, FirefoxError, firefox_running, installed_firefox
-from tests.support.person_browser import PATH, Person, agreed, world_on
+from tests.support.firefox import Firefox
+from tests.support.person_browser import PATH, Person, agreed, until, world_on
 from tests.support.protected_calls import BLUE, RED, media_chromium
 from tests.support.protected_calls import SCRIPT as CALLS
 from tests.support.services import two_services
-from tests.support.srtp_calls import SCRIPT, begins, connects, sends, shows, state
+from tests.support.srtp_calls import SCRIPT, begins, connects, hears, sends, shows, state
 
 ALICE, BOB = "alice@email1.example", "bob@email2.example"
 CALL = "mixed"
 SERVICES = ["http://127.0.0.1:*"]
-
-
-@pytest.fixture(scope="module")
-def firefox() -> Iterator[Firefox]:
-    path = installed_firefox()
-    if path is None:
-        pytest.skip("no Firefox is installed (Debian: apt-get install firefox-esr), so SRTP is not tried in it")
-    try:
-        with firefox_running(path) as running:
-            yield running
-    except FirefoxError as error:
-        pytest.fail(f"{path} is installed and does not do: {error}")
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +62,29 @@ def test_firefox_and_chromium_see_each_other(people: list[Person], take: str) ->
     agreed(CALL, *people)
     shows(bob, CALL, alice, RED)
     shows(alice, CALL, bob, BLUE)
+    for person in people:
+        assert state(person, CALL)["errors"] == []
+        person.do("await srtp.stop(values)", CALL)
+
+
+def test_firefox_and_chromium_hear_each_other(people: list[Person], hearing: None) -> None:
+    alice, bob = people
+    for person in people:
+        begins(person, CALL, conference=CALL)
+    connects(alice, bob, CALL, again="tones")
+    for person, frequency in ((alice, 440), (bob, 880)):
+        values = {"name": CALL, "frequency": frequency}
+        person.do("srtp.sendTone(values.name, values.frequency)", values)
+    hears(bob, alice, CALL, 440)  # a track of Firefox's, by its pieces
+    hears(alice, bob, CALL, 880)
+    # and as a track that Firefox plays
+    alice.do("srtp.playTone(values)", CALL)
+
+    def played() -> bool:
+        found = alice.do("srtp.played(values)", CALL)
+        return bool(found["loud"] is not None and found["loud"] > -60 and abs(found["frequency"] - 880) < 20)
+
+    until("alice to play 880 Hz", played)
     for person in people:
         assert state(person, CALL)["errors"] == []
         person.do("await srtp.stop(values)", CALL)

@@ -18,6 +18,7 @@ from tests.support.tampering_proxy import Proxy, tampering_proxy
 
 ALICE, BOB, CAROL = "alice@email1.example", "bob@email2.example", "carol@email2.example"
 CALL = "kept back"
+READ = "/v1/commits/read"
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +41,21 @@ def scene(assets: Path, chromium: Browser, tmp_path: Path) -> Iterator[tuple[Per
             yield alice, bob, carol, proxy
 
 
+def reads(person: Person) -> int:
+    """How often its page has read the conference's register."""
+    person.page.evaluate("0")  # requests are told while the page is asked something
+    return sum(url.endswith(READ) for url in person.requests)
+
+
 def test_who_lacks_a_key_is_told_and_gets_it(scene: tuple[Person, Person, Person, Proxy]) -> None:
     alice, bob, carol, proxy = scene
     opens(alice, CALL, conference=CALL, colour=RED)
     opens(bob, CALL, conference=CALL, colour=GREEN)
     connect(alice, bob, CALL)
     shows(bob, CALL, RED)
+    # who accepts reads the register then, and once more when its inbox has had its time; nothing else is under way
+    until("both to have settled", lambda: min(reads(bob), reads(carol)) >= 2)
+    read = reads(bob), reads(carol)
     before = len(bob.do("media.events(values)", CALL))
     proxy.items = lambda item: []
     alice.do("await calls[values].update()", CALL)
@@ -62,5 +72,7 @@ def test_who_lacks_a_key_is_told_and_gets_it(scene: tuple[Person, Person, Person
     assert again["member"] == ALICE
     shows(bob, CALL, RED)
     assert bob.look(CALL)["epoch"] == epoch
+    assert reads(bob) > read[0]
+    assert reads(carol) == read[1]
     assert carol.look(CALL)["epoch"] == epoch - 1
     shows(alice, CALL, GREEN)

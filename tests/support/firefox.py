@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-NAMES = ("firefox-esr", "firefox")
 START_SECONDS = 60.0  # a cold start from a slow disk
 SCRIPT_MILLISECONDS = 120_000  # a cold start of Pyodide on a busy machine
 PREFERENCES: dict[str, object] = {
@@ -51,11 +50,6 @@ PREFERENCES: dict[str, object] = {
 
 class FirefoxError(Exception):
     """What Firefox answered to a command that failed, or a script of a page."""
-
-
-def installed_firefox() -> Path | None:
-    """The first Firefox on the path."""
-    return next((Path(found) for name in NAMES if (found := shutil.which(name)) is not None), None)
 
 
 class Firefox:
@@ -169,13 +163,15 @@ class FirefoxPage:
 
 
 @contextmanager
-def firefox_running(path: Path) -> Iterator[Firefox]:
-    """A headless Firefox with an empty profile while the context lasts. Raises FirefoxError where none starts."""
+def firefox_running(path: Path, variables: Mapping[str, str] = MappingProxyType({})) -> Iterator[Firefox]:
+    """A headless Firefox with an empty profile while the context lasts, with `variables` in its environment. Raises
+    FirefoxError where none starts.
+    """
     with tempfile.TemporaryDirectory(prefix="roomkey-firefox-", ignore_cleanup_errors=True) as profile:
         lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in PREFERENCES.items()]
         (Path(profile) / "user.js").write_text("".join(lines))
         command = [str(path), "--headless", "--marionette", "--no-remote", "--profile", profile]
-        environment = {**os.environ, "MOZ_CRASHREPORTER_DISABLE": "1", "HOME": profile}
+        environment = {**os.environ, "MOZ_CRASHREPORTER_DISABLE": "1", "HOME": profile, **variables}
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             port = _port(process, Path(profile) / "MarionetteActivePort")

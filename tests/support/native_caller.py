@@ -44,6 +44,7 @@ class NativeCaller:
         self._thread.start()
         self._host = NativeHost(folder)
         self.peers: dict[bytes, NativePeer] = {}
+        self._meeting = asyncio.Lock()
         self.session = secrets.token_hex(16)
         self.failed: list[BaseException] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -148,19 +149,25 @@ class NativeCaller:
             await self._meet(member, session)
         elif kind == "here":
             await self._meet(member, session)
-        elif kind == "description":
-            await (await self._meet(member, session)).described(signal["kind"], signal["sdp"])
-        elif kind == "candidates" and member.client in self.peers:
-            await self.peers[member.client].found(signal["candidates"])
+        elif kind in ("again", "description", "candidates"):
+            peer = await self._meet(member, session, signal["attempt"])
+            if signal["attempt"] < peer.attempt:
+                return  # of a connection that was given up
+            if kind == "description":
+                await peer.described(signal["kind"], signal["sdp"])
+            elif kind == "candidates":
+                await peer.found(signal["candidates"])
 
-    async def _meet(self, member: Member, session: str) -> NativePeer:
-        present = self.peers.get(member.client)
-        if present is not None and present.session == session:
-            return present
-        await self._drop(member.client)
-        peer = self.peers[member.client] = NativePeer(self, member, session)
-        await peer.begin()
-        return peer
+    async def _meet(self, member: Member, session: str, attempt: int = 0) -> NativePeer:
+        """The connection to a client's stay in the call: that of `attempt`, if it is newer."""
+        async with self._meeting:
+            present = self.peers.get(member.client)
+            if present is not None and present.session == session and present.attempt >= attempt:
+                return present
+            await self._drop(member.client)
+            peer = self.peers[member.client] = NativePeer(self, member, session, attempt)
+            await peer.begin()
+            return peer
 
     async def _drop(self, client: bytes) -> None:
         peer = self.peers.pop(client, None)

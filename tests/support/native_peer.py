@@ -31,12 +31,13 @@ CODECS: dict[str, Codec] = {"audio": "audio", "video": "VP8"}
 class NativePeer:
     """The connection to one client."""
 
-    def __init__(self, caller: NativeCaller, member: Member, session: str) -> None:
-        self._caller, self.member, self.session = caller, member, session
+    def __init__(self, caller: NativeCaller, member: Member, session: str, attempt: int) -> None:
+        self._caller, self.member, self.session, self.attempt = caller, member, session, attempt
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._ready = asyncio.Event()
         self._described = asyncio.Event()
         self._asked = 0.0
+        self._closed = False
         self._pc.on("track", self._take)
         self.refused: Counter[str] = Counter()
         self.seen: dict[str, Any] = {"colour": None, "frames": 0, "sounds": 0, "epoch": None}
@@ -63,6 +64,8 @@ class NativePeer:
 
     async def described(self, kind: str, sdp: str) -> None:
         await self._ready.wait()
+        if self._closed:
+            return
         await self._pc.setRemoteDescription(RTCSessionDescription(sdp, kind))
         self._described.set()
         if kind == "offer":
@@ -71,6 +74,8 @@ class NativePeer:
 
     async def found(self, candidates: list[dict[str, Any]]) -> None:
         await self._described.wait()
+        if self._closed:
+            return
         for item in candidates:
             if not item["candidate"]:
                 continue  # their end
@@ -79,11 +84,15 @@ class NativePeer:
             await self._pc.addIceCandidate(candidate)
 
     async def close(self) -> None:
+        self._closed = True
+        for awaited in (self._ready, self._described):  # what waits for them has nothing to wait for
+            awaited.set()
         await self._pc.close()
 
     async def _send_local(self) -> None:
         local = self._pc.localDescription
-        signal = {"type": "description", "peer": self.session, "kind": local.type, "sdp": local.sdp}
+        place = {"peer": self.session, "attempt": self.attempt}
+        signal = {"type": "description", **place, "kind": local.type, "sdp": local.sdp}
         await self._caller.say(signal, self.member.client)
 
     # -- frames that come --

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,16 @@ from tests.support.protected_calls import ready as media_ready
 
 SCRIPT = Path(__file__).parent.parent / "browser" / "support" / "srtp_page.js"
 Colour = tuple[int, int, int]
+# In Hz, by which a tone may be off where it is counted by its waves in a second.
+NEAR = 25.0
 
 
 @contextmanager
-def srtp_world(assets: Path, chromium: Browser, folder: Path, connect: list[str] | None = None) -> Iterator[World]:
-    """A world whose people's pages have `srtp` of srtp_page.js; `connect` as `world_of` has it."""
-    with world_of(assets, chromium, folder, connect) as world:
+def srtp_world(
+    assets: Path, chromium: Browser, folder: Path, connect: list[str] | None = None, options: Sequence[str] = ()
+) -> Iterator[World]:
+    """A world whose people's pages have `srtp` of srtp_page.js; `connect` and `options` as `world_of` has them."""
+    with world_of(assets, chromium, folder, connect, options) as world:
         world.site.files["/call_page.js"] = CALLS.read_bytes()
         world.site.files["/srtp_page.js"] = SCRIPT.read_bytes()
         yield world
@@ -131,3 +135,18 @@ def counts(person: Person, name: str) -> dict[str, Any]:
 def state(person: Person, name: str) -> dict[str, Any]:
     found: dict[str, Any] = person.do("srtp.state(values)", name)
     return found
+
+
+def hears(person: Person, sender: Person, name: str, frequency: float) -> None:
+    """Waits until a tone of somebody's is heard, for a second."""
+
+    def heard() -> dict[str, Any]:
+        values = {"name": name, "who": sender.identity}
+        found: dict[str, Any] = person.do("srtp.heard(values.name, values.who)", values)
+        return found
+
+    def good() -> bool:
+        now = heard()
+        return bool(now["pieces"] > 50 and now["loud"] > 0.05 and abs(now["frequency"] - frequency) < NEAR)
+
+    until(f"{person.name} to hear {frequency} Hz of {sender.name}: {heard()}", good)

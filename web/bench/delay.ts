@@ -12,7 +12,7 @@ export type Way = "clear" | "worker" | "sealed";
 async function delays(way: Way, count: number): Promise<number[]> {
   const worker = way === "clear" ? undefined : new Worker("/bench/delay_worker.js", { type: "module" });
   const transform = (direction: "send" | "receive"): RTCRtpScriptTransform | null =>
-    worker === undefined ? null : new RTCRtpScriptTransform(worker, { direction, sealed: way === "sealed" });
+    worker === undefined ? null : new RTCRtpScriptTransform(worker, { direction, kind: "video", sealed: way === "sealed", leaf: 0 });
   const [from, to] = [new RTCPeerConnection(), new RTCPeerConnection()];
   from.onicecandidate = ({ candidate }) => void to.addIceCandidate(candidate ?? undefined);
   to.onicecandidate = ({ candidate }) => void from.addIceCandidate(candidate ?? undefined);

@@ -2,10 +2,12 @@
 
 import { byId, firstName, make, say } from "./parts/dom.js";
 import { explained } from "./parts/errors.js";
+import { focusKept } from "./parts/focus.js";
 import { Packets } from "./parts/packets.js";
+import { Player } from "./parts/player.js";
 import { Pictures } from "./parts/pictures.js";
 import { PersonModel } from "./parts/person_model.js";
-import { draw, showError } from "./parts/person_view.js";
+import { draw, lead, showError } from "./parts/person_view.js";
 import { demoConfig, received, STEPS } from "./parts/story.js";
 import type { DemoConfig, FrameWish, FromPerson, PacketAsk, PlainError, Step, ToPerson } from "./parts/story.js";
 
@@ -17,18 +19,24 @@ class Page {
   readonly #framed: boolean;
   readonly #pictures: Pictures;
   readonly #packets: Packets;
+  readonly #player: Player;
   #running: Promise<PlainError | null> = Promise.resolve(null);
 
   constructor(config: DemoConfig, name: string) {
     this.#config = config;
     this.#framed = window.parent !== window;
-    this.#model = new PersonModel(name, config.services, (traffic) => {
+    this.#model = new PersonModel(name, config, (traffic) => {
       const { direction, service, kind, bytes } = traffic;
       this.#tell({ roomkey: "story", event: "traffic", traffic: { direction, service, kind, bytes } });
     });
     this.#pictures = new Pictures(name, (button, work) => this.#run(button, "pictures", work));
     this.#packets = new Packets(() => this.#pictures.own);
-    this.#pictures.addEventListener("changed", () => this.#state());
+    this.#player = new Player(config.player, () => this.#pictures.own);
+    this.#pictures.addEventListener("changed", () => {
+      this.#packets.shows();
+      void this.#player.shows();
+      this.#state();
+    });
     this.#dress(name);
     this.#wire();
     if (this.#framed) this.#joinStage();
@@ -45,6 +53,7 @@ class Page {
     say(byId("avatar"), firstName(name).charAt(0));
     say(byId("name"), firstName(name));
     say(byId("identity"), name);
+    say(byId("lead"), lead(firstName(name), this.#others().map(firstName)));
     byId<HTMLInputElement>("service").value = this.#addresses()[0] ?? "";
     byId("known-services").append(...this.#config.services.map((service) => make("option", { value: service.url }, service.domain)));
     byId<HTMLInputElement>("people").value = this.#others().join(", ");
@@ -67,9 +76,12 @@ class Page {
     });
     byId("take-recovery").addEventListener("click", () =>
       this.#run(byId<HTMLButtonElement>("take-recovery"), "service", () => this.#model.showRecoveryKey()));
+    byId("kept-recovery").addEventListener("click", () =>
+      this.#run(byId<HTMLButtonElement>("kept-recovery"), "service", () => this.#model.forgetRecoveryKey()));
     this.#click("start-call", () => this.#model.startCall());
     this.#click("update-keys", () => this.#model.newKeys());
     this.#click("leave-call", () => this.#model.leave());
+    byId("player-run").addEventListener("click", () => this.#run(byId<HTMLButtonElement>("player-run"), "player", () => this.#player.toggle()));
   }
 
   #submit(form: string, button: string, slot: string, work: () => Promise<void>): void {
@@ -87,6 +99,7 @@ class Page {
   #run(button: HTMLButtonElement | null, slot: string, work: () => Promise<void>): void {
     const error = document.querySelector<HTMLElement>(`[data-error="${slot}"]`)!;
     error.hidden = true;
+    const focus = focusKept(button);
     button?.setAttribute("aria-busy", "true");
     if (button !== null) button.disabled = true;
     this.#running = work().then(() => null, (failure: unknown) => {
@@ -97,6 +110,7 @@ class Page {
       button?.removeAttribute("aria-busy");
       if (button !== null) button.disabled = false;
       this.#draw();
+      focus();
     });
   }
 
@@ -215,6 +229,7 @@ class Page {
     const call = model.callState === null ? null : model.call;
     this.#pictures.follow(call);
     this.#packets.follow(call);
+    this.#player.follow(call).catch(() => this.#player.stop()); // without a member's keys there is nothing to show, as after a removal
     this.#state();
   }
 

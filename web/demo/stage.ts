@@ -24,6 +24,7 @@ class Stage {
   readonly #frames: FramePanel;
   readonly #packets: PacketPanel;
   readonly #lines = new Lines(byId<SVGSVGElement>("lines"));
+  #greeting = ""; // as it was said last: it follows what the pages turn out to hold
   readonly #epochs = new Map<string, Map<string, CallState>>(); // epoch -> identity -> what that page held
 
   constructor(config: DemoConfig, codes: URLSearchParams) {
@@ -251,7 +252,8 @@ class Stage {
       item?.toggleAttribute("data-next", next && !button.disabled);
       if (!button.disabled) next = false;
     }
-    if (byId("status").textContent?.startsWith("Loading Alice") && first.phase !== "loading") this.#say(greeting(first));
+    const status = byId("status").textContent ?? "";
+    if ((status === this.#greeting || status.startsWith("Loading Alice")) && first.phase !== "loading") this.#say((this.#greeting = greeting(all)));
   }
 
   #playing(): boolean {
@@ -274,9 +276,13 @@ class Stage {
   }
 }
 
-function greeting(first: PersonState): string {
+function greeting(all: readonly PersonState[]): string {
+  const first = all[0]!;
   if (first.phase === "failed") return "Alice’s page could not start; her box says why.";
-  if (first.call !== null) return "The call is still there: a reload loses nothing.";
+  if (first.call !== null) {
+    const seen = all.every(({ call, sees }) => call === null || sees.length > 0);
+    return `The call is still there: a reload loses nothing.${seen ? "" : " Who is not to be seen joins by the button on their page."}`;
+  }
   return first.phase === "ready" ? "Alice’s page is ready. Begin with the first button." : "Alice is reachable again: a reload loses nothing.";
 }
 

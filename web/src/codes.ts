@@ -101,12 +101,14 @@ export type RoomkeyErrorCode =
   | "wrong-token"
   | "group-exists"
   | "aborted"
+  | "already-in-call"
   | "already-member"
   | "commit-conflict"
   | "export-not-allowed"
   | "group-stuck"
   | "invalid-ticket"
   | "media-failed"
+  | "profile-mismatch"
   | "ticket-expired"
   | "ticket-not-allowed"
   | "unsupported-client"
@@ -199,7 +201,7 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "manifest-unproven": { fault: "service", retryable: true, sentence: "Your keys are not in the public log yet; the others see you once they are." },
   "not-in-manifest": { fault: "peer", retryable: false, sentence: "This device is not one of those that its owner has listed; it was refused." },
   "identity-hijacked": { fault: "service", retryable: false, sentence: "Keys that are not yours stand under your name in the public log. Unless you did this yourself from another device: warn the people you talk to by another way, and ask who runs the delivery service how it came about." },
-  "recovery-key-taken": { fault: "caller", retryable: false, sentence: "This device holds no recovery key; it is shown once, when it is made." },
+  "recovery-key-taken": { fault: "caller", retryable: false, sentence: "This device holds no recovery key; it is kept until it is written down." },
   "recovery-key-wrong": { fault: "caller", retryable: false, sentence: "This is not a recovery key as it was written down; look for a typing error." },
   "no-such-device": { fault: "caller", retryable: false, sentence: "This is not one of this identity's devices." },
   "invalid-leaf-node": { fault: "peer", retryable: false, sentence: "A participant's data does not follow the rules of the group; it was refused." },
@@ -231,12 +233,14 @@ export const CODES: Readonly<Record<RoomkeyErrorCode, CodeEntry>> = {
   "wrong-token": { fault: "caller", retryable: false, sentence: "The delivery service does not take this for a change by a member of the conference." },
   "group-exists": { fault: "caller", retryable: false, sentence: "A conference of this number exists already at the delivery service." },
   "aborted": { fault: "caller", retryable: true, sentence: "This was cancelled." },
+  "already-in-call": { fault: "caller", retryable: false, sentence: "The conference's sound and pictures are in use on this page already." },
   "already-member": { fault: "caller", retryable: false, sentence: "They are in the conference already." },
   "commit-conflict": { fault: "peer", retryable: true, sentence: "Too many changes happened at the same time; try again." },
   "export-not-allowed": { fault: "caller", retryable: false, sentence: "This website is not set up to take keys out of the call." },
   "group-stuck": { fault: "peer", retryable: false, sentence: "Somebody made a change that nobody can follow; start a new conference." },
   "invalid-ticket": { fault: "peer", retryable: false, sentence: "This ticket was altered, or is none; ask for a new one." },
   "media-failed": { fault: "environment", retryable: false, sentence: "This browser could not encode the picture or the sound." },
+  "profile-mismatch": { fault: "peer", retryable: false, sentence: "Somebody's sound and pictures are protected in another way than ours, so they cannot be shown." },
   "ticket-expired": { fault: "caller", retryable: false, sentence: "The conference has changed since this ticket was made; ask for a new one." },
   "ticket-not-allowed": { fault: "caller", retryable: false, sentence: "This conference takes only people who are invited; it has no tickets." },
   "unsupported-client": { fault: "peer", retryable: false, sentence: "This person's application does not know the rules of this conference, so they cannot join it." },

@@ -253,12 +253,12 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
    * relay, `send` media, hear of theirs ("stream"). A worker encodes, protects, and opens; the conference's keys go to it past the page,
    * and change with every epoch.
    *
-   * Rejects with "bad-argument" while a session of this conference goes on, "not-a-member"; after a reload without a record of what was
-   * sent, it may commit and reject as `update`.
+   * Rejects with "already-in-call" while a session of this conference goes on, "not-a-member", "bad-argument" (`details.field`); after a
+   * reload without a record of what was sent, it may commit and reject as `update`.
    */
   async srtp(options: SrtpOptions = {}): Promise<SrtpSession> {
     options.signal?.throwIfAborted();
-    if (this.#srtp?.ended === false || this.#srtpBegins) throw publicError(new Failure("bad-argument", "expected one session at a time"));
+    if (this.#srtp?.ended === false || this.#srtpBegins) throw publicError(new Failure("already-in-call", "expected one session at a time"));
     const use: SrtpUse = {
       conference: this.#handle,
       begin: (session, profile) => this.#call("conference.srtp", { session, profile }, options.signal),
@@ -277,11 +277,13 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
    * Joins the conference's call: a connection to each other client in it, signalled by messages of the conference and protected under
    * its keys. Whose page has none of it sees nobody.
    *
-   * Rejects as `getUserMedia` where the browser or its person refuses, as `signal`, and with transport "srtp" as `srtp`; "bad-argument"
-   * while we are in it.
+   * Who is in it when this resolves, ourselves first, is in `Call.tiles`; "tile" tells of changes from then on.
+   *
+   * Rejects as `getUserMedia` where the browser or its person refuses (a `DOMException`, such as NotAllowedError), as `signal`, and with
+   * transport "srtp" as `srtp`; "already-in-call" while we are in it, "bad-argument" (`details.field`).
    */
   async call(setup: CallSetup = {}): Promise<Call> {
-    if (this.#hearCall !== undefined) throw publicError(new Failure("bad-argument", "expected to be in the call once"));
+    if (this.#hearCall !== undefined) throw publicError(new Failure("already-in-call", "expected to be in the call once"));
     const listen = (listener: ((value: SignalValue) => void) | undefined): void => {
       this.#hearCall = listener;
     };

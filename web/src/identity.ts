@@ -1,8 +1,9 @@
 import { Conference } from "./conference.js";
 import type { ConferencePolicy, ConferenceValue } from "./conference_values.js";
 import type { Connection } from "./connection.js";
-import { RoomkeyError } from "./errors.js";
+import { publicError, RoomkeyError } from "./errors.js";
 import { disposable, TypedEventTarget } from "./events.js";
+import { Failure } from "./failure.js";
 import { type FetchedInitKeys, InitKeys, type InitKeysValue } from "./init_keys.js";
 import { Invitation, type InvitationValue } from "./invitation.js";
 import type { PlainError } from "./protocol.js";
@@ -94,12 +95,17 @@ export class Identity extends TypedEventTarget<IdentityEvents> {
 
   /**
    * The recovery key, twelve groups of five letters, for the person to write down: with it they come back when every device is lost
-   * (`Roomkey.createIdentity`). Given once, then it is deleted here.
+   * (`Roomkey.createIdentity`). It is kept until `forgetRecoveryKey`, so that one that was never seen is not lost.
    *
    * Rejects with "recovery-key-taken".
    */
-  takeRecoveryKey(): Promise<string> {
-    return this.#call("identity.takeRecoveryKey");
+  recoveryKey(): Promise<string> {
+    return this.#call("identity.recoveryKey");
+  }
+
+  /** The person has the recovery key written down: it is deleted here. One that is gone already is no error. */
+  forgetRecoveryKey(): Promise<void> {
+    return this.#call("identity.forgetRecoveryKey");
   }
 
   /** This identity's devices; this one alone where its service keeps no log. */
@@ -131,7 +137,8 @@ export class Identity extends TypedEventTarget<IdentityEvents> {
    * Fetches and proves the init keys of one or more identities. One person's failure is theirs alone: it rejects only when nothing
    * could be tried. Giving up after the keys were handed out keeps the proved ones for the next call.
    *
-   * Errors in `missing` that people should see: "identity-reset" (`details.version`, `details.manifest`: the person begins anew, or, for
+   * Errors in `missing` that people should see: "no-keys" (they have not come online yet, or there is nobody of that name), "no-route" (no
+   * service was set for their domain; where that is so of all, this rejects with it), "identity-reset" (`details.version`, `details.manifest`: the person begins anew, or, for
    * version 0, has had too many versions since to tell; see `acceptReset`), "identity-changed", "not-in-manifest", "keys-withheld",
    * "suite-withheld", "log-proof-invalid", "log-fork", "log-unproven" (try again later).
    */
@@ -156,6 +163,9 @@ export class Identity extends TypedEventTarget<IdentityEvents> {
    */
   async createConference(options: ConferenceOptions): Promise<Conference> {
     const { name, policy } = options;
+    if (options.meantFor?.some((each) => !(each instanceof InitKeys))) {
+      throw publicError(new Failure("bad-argument", "meantFor: expected what fetchInitKeys gave", { field: "meantFor" }));
+    }
     const args = { name, policy, keys: options.meantFor?.map(({ handle }) => handle) };
     return Conference.of(this.#connection, await this.#call("identity.createConference", args, options.signal));
   }

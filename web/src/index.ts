@@ -46,7 +46,9 @@ export type {
   SrtpIncomingEvents,
   SrtpOutgoing,
   SrtpOutgoingEvents,
+  SrtpReachState,
   SrtpState,
+  SrtpUnheardReason,
 } from "./srtp_media.js";
 export type { SrtpConnectOptions, SrtpOptions, SrtpSendOptions } from "./srtp_values.js";
 export type {

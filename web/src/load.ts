@@ -78,7 +78,9 @@ export async function load(options: LoadOptions): Promise<Roomkey> {
 
 /** The folder's absolute address, with a slash at its end. */
 function folderAddress(assets: string | URL): string {
-  if (!URL.canParse(String(assets), document.baseURI)) throw new Failure("bad-argument", "expected assets as an address");
+  if (!(typeof assets === "string" || assets instanceof URL) || !URL.canParse(String(assets), document.baseURI)) {
+    throw new Failure("bad-argument", "assets: expected an address", { field: "assets" });
+  }
   const url = new URL(assets, document.baseURI);
   if (url.origin !== location.origin) {
     throw new Failure("assets-cross-origin", `expected assets on ${location.origin}, got ${url.origin}`, { origin: url.origin });

@@ -65,6 +65,9 @@ interface Stream {
 /** Methods of a connection that make senders and receivers, or let them start; "addStream" and what "createOffer" makes are legacy. */
 const MAKERS = ["addTrack", "addTransceiver", "addStream", "createOffer", "setLocalDescription", "setRemoteDescription"] as const;
 
+/** `Member.clientId`: a SHA-256. */
+const CLIENT_ID_BYTES = 32;
+
 const protections = new WeakMap<RTCPeerConnection, Protection>();
 
 /** @internal See `Conference.protect`. */
@@ -74,6 +77,9 @@ export async function protectConnection(pc: RTCPeerConnection, link: MediaLink, 
       throw new Failure("browser-too-old", "expected RTCRtpScriptTransform", { missing: "RTCRtpScriptTransform" });
     }
     if (!(pc instanceof RTCPeerConnection)) throw new Failure("bad-argument", "expected an RTCPeerConnection", { field: "pc" });
+    if (options.from !== undefined && !(options.from instanceof Uint8Array && options.from.length === CLIENT_ID_BYTES)) {
+      throw new Failure("bad-argument", `from: expected a client id of ${CLIENT_ID_BYTES} bytes`, { field: "from" });
+    }
     if (pc.signalingState === "closed") throw new Failure("closed", "expected a connection that is open", { field: "pc" });
   } catch (error) {
     throw error instanceof Failure ? publicError(error) : error;
@@ -138,6 +144,7 @@ export class Protection extends TypedEventTarget<ProtectionEvents> {
    */
   async sample(direction: "send" | "receive", kind: "audio" | "video", { signal }: CallOptions = {}): Promise<FrameSample> {
     signal?.throwIfAborted();
+    if (direction !== "send" && direction !== "receive") throw publicError(new Failure("bad-argument", "direction: expected \"send\" or \"receive\"", { field: "direction" }));
     const stream = this.#streams.findIndex((one) => one.direction === direction && one.kind === kind);
     if (stream < 0) throw publicError(new Failure("bad-argument", `expected a stream of ${kind} to ${direction}`, { field: "kind" }));
     if (this.#stopped) throw publicError(new Failure("closed", "expected a protection that goes on"));

@@ -49,7 +49,7 @@ export interface IdentityOptions extends CallOptions {
    * is shown it, and asked whether they agree. Default false.
    */
   readonly reset?: boolean;
-  /** The recovery key as it was written down (`Identity.takeRecoveryKey`): takes all older devices off the list. */
+  /** The recovery key as it was written down (`Identity.recoveryKey`): takes all older devices off the list. */
   readonly recoveryKey?: string;
   /**
    * Which suites it offers, for good. "experimental": also the post-quantum one, of a draft that may still change; a conference uses it

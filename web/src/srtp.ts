@@ -6,14 +6,14 @@ import type { SrtpProfile } from "./conference_values.js";
 import { publicError, RoomkeyError } from "./errors.js";
 import { disposable, TypedEventTarget } from "./events.js";
 import { Failure } from "./failure.js";
-import { pumpVideo, trackFrames } from "./frame_source.js";
+import { pumpAudio, pumpVideo, trackFrames } from "./frame_source.js";
 import type { MediaLink } from "./media_link.js";
 import { relayed } from "./packet_relay.js";
 import { type SrtpCounts, SrtpIncoming, SrtpOutgoing } from "./srtp_media.js";
 import type { SrtpReport, SrtpRequest } from "./srtp_protocol.js";
 import { SrtpRelay, type SrtpRelayOptions } from "./srtp_relay.js";
 import { encodingOf, type SrtpConnectOptions, type SrtpOptions, type SrtpSendOptions } from "./srtp_values.js";
-import { toMember } from "./values.js";
+import { type Member, toMember } from "./values.js";
 
 /** Events of a session. */
 export interface SrtpSessionEvents {
@@ -23,6 +23,8 @@ export interface SrtpSessionEvents {
   gone: SrtpIncoming;
   /** The session is over: by `stop`, or with the conference. */
   ended: undefined;
+  /** A member whose streams are under another profile ("profile-mismatch", `details.profile` by its number), so that nobody here can open them. */
+  mismatch: { readonly member: Member; readonly error: RoomkeyError };
   /** A failure in the background. */
   error: RoomkeyError;
 }
@@ -155,7 +157,7 @@ export class SrtpSession extends TypedEventTarget<SrtpSessionEvents> {
    * Sends a track, or frames as they come (WebCodecs; the stream goes to the worker), on all ways, to all members. Resolves when it is
    * announced; others see it from their next packet on.
    *
-   * Rejects with "browser-too-old" (`details.missing`), "bad-argument" for a codec that is none of ours, "closed".
+   * Rejects with "bad-argument" for a codec that is none of ours, "closed".
    */
   async send(
     source: MediaStreamTrack | ReadableStream<VideoFrame> | ReadableStream<AudioData>,
@@ -169,19 +171,17 @@ export class SrtpSession extends TypedEventTarget<SrtpSessionEvents> {
     const encoding = encodingOf(kind, options);
     const stream = this.#nextStream++;
     const frames = isTrack ? trackFrames(source) : source;
-    if (frames === undefined && kind === "audio") {
-      throw publicError(new Failure("browser-too-old", "expected MediaStreamTrackProcessor", { missing: "MediaStreamTrackProcessor" }));
-    }
     const opened = new Promise<number>((resolve, reject) => this.#opening.set(stream, { resolve, reject }));
     this.#ask({ ask: "send", stream, media: kind, encoding, source: frames }, frames === undefined ? [] : [frames as unknown as Transferable]);
     const ssrc = await opened;
-    const outgoing = new SrtpOutgoing(kind, encoding.codec, ssrc, {
+    const outgoing = new SrtpOutgoing(kind, encoding, ssrc, {
       stop: () => this.#ended || this.#ask({ ask: "unsend", stream }),
       sample: () => this.#ask({ ask: "sample", direction: "send", stream }),
     });
     this.#outgoing.set(stream, outgoing);
     if (frames === undefined) {
-      const end = await pumpVideo(source as MediaStreamTrack, (frame) => this.#ask({ ask: "frame", stream, frame }, [frame as unknown as Transferable]));
+      const give = (frame: VideoFrame | AudioData): void => this.#ask({ ask: "frame", stream, frame }, [frame as unknown as Transferable]);
+      const end = await (kind === "audio" ? pumpAudio : pumpVideo)(source as MediaStreamTrack, give);
       outgoing.addEventListener("ended", end, { once: true });
     }
     return outgoing;
@@ -231,6 +231,13 @@ export class SrtpSession extends TypedEventTarget<SrtpSessionEvents> {
       this.#entering.get(report.way)?.resolve();
     } else if (report.told === "relay-ended") {
       this.#relayEnded(report.way, report.error === undefined ? undefined : new RoomkeyError(report.error));
+    } else if (report.told === "reach") {
+      const { state, reason, bitrate } = report;
+      this.#outgoing.get(report.stream)?.reached({ state, reason, bitrate });
+    } else if (report.told === "other-profile") {
+      const text = `expected streams under ${this.profile}, got protection profile ${report.profile}`;
+      const failure = new Failure("profile-mismatch", text, { profile: report.profile });
+      this.emit("mismatch", { member: toMember(report.member), error: publicError(failure) });
     } else if (report.told === "counts") {
       this.#counting.shift()?.(Object.freeze(report.counts));
     } else if (report.told === "error") {

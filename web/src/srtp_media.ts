@@ -4,12 +4,12 @@ import { TypedEventTarget } from "./events.js";
 import { Failure } from "./failure.js";
 import { newTrack } from "./frame_source.js";
 import type { CallOptions } from "./roomkey.js";
-import type { CountsValue, MediaTarget, PacketSampleValue, SrtpState } from "./srtp_protocol.js";
+import type { CountsValue, EncodingValue, MediaTarget, PacketSampleValue, ReachValue, SrtpReachState, SrtpState, SrtpUnheardReason } from "./srtp_protocol.js";
 import type { Member } from "./values.js";
 
-export type { SrtpState } from "./srtp_protocol.js";
+export type { SrtpReachState, SrtpState, SrtpUnheardReason } from "./srtp_protocol.js";
 
-/** How many packets were sent, taken, and refused by reason. */
+/** How many packets were sent, taken, and refused by reason; reports of what came aside. */
 export type SrtpCounts = Readonly<CountsValue>;
 
 /** One packet before and after protection, or after and before: what the page has of its media anyway, and no key. */
@@ -62,6 +62,8 @@ class Samples {
 export interface SrtpOutgoingEvents {
   /** It is sent no more: stopped, its source has ended, or `error`. */
   ended: { readonly error: RoomkeyError | undefined };
+  /** Its `state` is another, or its `bitrate`. */
+  state: { readonly state: SrtpReachState };
 }
 
 /** What the session does for a stream of ours. */
@@ -78,15 +80,35 @@ export class SrtpOutgoing extends TypedEventTarget<SrtpOutgoingEvents> {
   readonly ssrc: number;
   readonly #actions: OutgoingActions;
   readonly #samples: Samples;
+  #reach: ReachValue;
 
   /** @internal */
-  constructor(kind: "audio" | "video", codec: string, ssrc: number, actions: OutgoingActions) {
+  constructor(kind: "audio" | "video", { codec, bitrate }: EncodingValue, ssrc: number, actions: OutgoingActions) {
     super();
     this.kind = kind;
     this.codec = codec;
     this.ssrc = ssrc;
     this.#actions = actions;
     this.#samples = new Samples(actions.sample);
+    this.#reach = { state: "sending", reason: undefined, bitrate };
+  }
+
+  /**
+   * "sending", or "unheard": all who take part got nothing of it for 15 seconds, so that nothing is sent any more. It is sent again by
+   * itself when somebody comes, or comes back.
+   */
+  get state(): SrtpReachState {
+    return this.#reach.state;
+  }
+
+  /** Why it is "unheard": "no-reports" where the others say nothing any more, "no-packets" where they say that nothing comes. */
+  get reason(): SrtpUnheardReason | undefined {
+    return this.#reach.reason;
+  }
+
+  /** Bits a second that it may have now: as many as were asked for, or as the slowest way to those who take part lets through. */
+  get bitrate(): number {
+    return this.#reach.bitrate;
   }
 
   /** Sends it no more. */
@@ -102,6 +124,12 @@ export class SrtpOutgoing extends TypedEventTarget<SrtpOutgoingEvents> {
   /** @internal */
   sampled(sample: PacketSample): void {
     this.#samples.give(sample);
+  }
+
+  /** @internal */
+  reached(reach: ReachValue): void {
+    this.#reach = reach;
+    this.emit("state", { state: reach.state });
   }
 
   /** @internal */
@@ -180,7 +208,7 @@ export class SrtpIncoming extends TypedEventTarget<SrtpIncomingEvents> {
     }
   }
 
-  /** A track of it, for an element's `srcObject`. Throws "browser-too-old" of sound, where the browser makes none; "closed". */
+  /** A track of it, for an element's `srcObject`. Throws "browser-too-old" where the browser makes none; "closed". */
   track(): MediaStreamTrack {
     const made = newTrack(this.kind);
     if (made === undefined) {

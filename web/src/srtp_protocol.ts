@@ -13,6 +13,8 @@ export interface EncodingValue {
   readonly bitrate: number;
   /** Pictures a second. */
   readonly framerate: number;
+  /** Seconds; Infinity: a key frame is made when somebody asks for one. */
+  readonly keyFrameInterval: number;
 }
 
 /**
@@ -58,7 +60,20 @@ export type SrtpRequest = { readonly kind: "srtp"; readonly session: number } & 
   | { readonly ask: "counts" }
 );
 
-/** How many packets were sent, taken, and refused by reason. */
+/** "sending", or "unheard": everybody who takes part got nothing of it for 15 s, so nothing is sent any more. */
+export type SrtpReachState = "sending" | "unheard";
+/** They say nothing any more, or they say that nothing comes. */
+export type SrtpUnheardReason = "no-reports" | "no-packets";
+
+/** What becomes of a stream of ours. */
+export interface ReachValue {
+  readonly state: SrtpReachState;
+  readonly reason: SrtpUnheardReason | undefined;
+  /** Bits a second that it may have. */
+  readonly bitrate: number;
+}
+
+/** How many packets were sent, taken, and refused by reason; reports of what came aside. */
 export interface CountsValue {
   readonly sent: number;
   readonly received: number;
@@ -80,6 +95,10 @@ export type SrtpReport = { readonly kind: "srtp"; readonly session: number } & (
   /** A relay's room is open as a way; or is no way any more, or never was, with an error where nobody asked for that. */
   | { readonly told: "relaying"; readonly way: number }
   | { readonly told: "relay-ended"; readonly way: number; readonly error: PlainError | undefined }
+  /** What may be sent of a stream of ours is something else than before. */
+  | ({ readonly told: "reach"; readonly stream: number } & ReachValue)
+  /** A member has streams of another profile, by its number. */
+  | { readonly told: "other-profile"; readonly member: Wire<Member>; readonly profile: number }
   | { readonly told: "counts"; readonly counts: CountsValue }
   | { readonly told: "error"; readonly error: PlainError }
   /** The conference has ended, or its handle has. */

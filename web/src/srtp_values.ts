@@ -27,15 +27,22 @@ export interface SrtpSendOptions extends CallOptions {
   readonly bitrate?: number;
   /** Pictures a second, by default 30. */
   readonly framerate?: number;
+  /** Seconds from one key frame to the next, at most, for receivers who cannot ask for one; by default they are made when asked for. */
+  readonly keyFrameInterval?: number;
 }
 
 const DEFAULTS: Readonly<Record<"audio" | "video", EncodingValue>> = {
-  video: { codec: "vp8", bitrate: 1_000_000, framerate: 30 },
-  audio: { codec: "opus", bitrate: 32_000, framerate: 0 },
+  video: { codec: "vp8", bitrate: 1_000_000, framerate: 30, keyFrameInterval: Infinity },
+  audio: { codec: "opus", bitrate: 32_000, framerate: 0, keyFrameInterval: Infinity },
 };
 
 /** @internal */
-export function encodingOf(kind: "audio" | "video", { codec, bitrate, framerate }: SrtpSendOptions): EncodingValue {
-  const defaults = DEFAULTS[kind];
-  return { codec: codec ?? defaults.codec, bitrate: bitrate ?? defaults.bitrate, framerate: framerate ?? defaults.framerate };
+export function encodingOf(kind: "audio" | "video", options: SrtpSendOptions): EncodingValue {
+  const { codec, bitrate, framerate, keyFrameInterval } = DEFAULTS[kind];
+  return {
+    codec: options.codec ?? codec,
+    bitrate: options.bitrate ?? bitrate,
+    framerate: options.framerate ?? framerate,
+    keyFrameInterval: options.keyFrameInterval ?? keyFrameInterval,
+  };
 }

@@ -1,6 +1,6 @@
 // What stays readable of frames (web/src/media/clear_bytes.ts), and that it comes off again after what depacketisers do to it.
 
-import { codecOf, cover, metadata, uncover } from "../../../web/src/media/clear_bytes.ts";
+import { codecOf, front, metadata, uncover, woven } from "../../../web/src/media/clear_bytes.ts";
 import { HOLD } from "../../../web/src/media/incoming.ts";
 import { arrive, bytes, End, outcomes } from "./rules_support.mjs";
 import { equal, hex, randomSource, refused, toHex } from "./support.mjs";
@@ -70,6 +70,9 @@ function obusOf(wire) {
   }
   return found;
 }
+
+/** The frame as it travels, with any bytes for the sealed one. */
+const cover = (codec, frame, sealed) => woven(codec, frame, join(front(codec, frame), sealed));
 
 export async function roundTrips({ codec, seed }) {
   const random = randomSource(seed);

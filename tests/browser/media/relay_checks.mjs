@@ -2,7 +2,10 @@
 // Whatever it does, what a receiver shows of a stream is frames that this sender sent in it, each once; and when it stops, all is well.
 
 import { BAD_AFTER, HOLD } from "../../../web/src/media/incoming.ts";
-import { arrive, bytes, End, outcomes } from "./rules_support.mjs";
+import { metadata } from "../../../web/src/media/clear_bytes.ts";
+import { FrameKey, MAX_FRAMES } from "../../../web/src/media/sframe.ts";
+import { encodeKid, EPOCH_BITS } from "../../../web/src/media/sframe_kid.ts";
+import { arrive, bytes, End, epochOf, outcomes } from "./rules_support.mjs";
 import { equal, randomSource } from "./support.mjs";
 
 const NAMES = ["alice", "bob", "carol"];
@@ -120,6 +123,33 @@ export async function swapped() {
   equal((await arrive(camera, [twice], 200)).join(), "once", "in its place");
   equal((await arrive(bob.incoming(200), [twice], 200)).join(), "replayed", "and in no other");
   return 8;
+}
+
+/** C4: a member who seals frames under another one's key, on its own connection, takes nothing of that one's stream away. */
+export async function anothersCounters() {
+  const [alice, bob] = await room(4);
+  const stream = alice.outgoing();
+  const [fromAlice, fromCarol] = [bob.incoming(0, "alice"), bob.incoming(0, "carol")];
+  equal((await arrive(fromAlice, [await stream.protect("VP9", bytes("one"), 0)], 0)).join(), "one", "before");
+  // the first stream of the first leaf, with keys that every member has
+  const { sframe } = await epochOf({ number: 1, members: NAMES, own: "carol", reason: "start" });
+  const kid = encodeKid(0n, 0, 1n, { indexBits: sframe.indexBits, epochBits: EPOCH_BITS });
+  const key = await FrameKey.derive(sframe.suite, sframe.baseKey, kid);
+  const far = await key.encrypt(MAX_FRAMES - 1, metadata("VP9"), bytes("forged"));
+  equal((await arrive(fromCarol, [far], 10)).join(), "unknown-stream", "under alice's key from carol");
+  equal((await arrive(fromCarol, [await stream.protect("VP9", bytes("two"), 20)], 20)).join(), "unknown-stream", "alice's own from carol");
+  const more = [await stream.protect("VP9", bytes("three"), 30), await stream.protect("VP9", bytes("four"), 30)];
+  equal((await arrive(fromAlice, more, 30)).join(), "three,four", "after");
+  // nor a blank leaf's keys, which every member can compute, too
+  const blank = new End("bob");
+  await blank.enter({ number: 1, members: ["alice", "bob", null, "carol"], reason: "start" }, 0);
+  const wide = await epochOf({ number: 1, members: ["alice", "bob", null, "carol"], own: "carol", reason: "start" });
+  const nobody = encodeKid(0n, 2, 1n, { indexBits: wide.sframe.indexBits, epochBits: EPOCH_BITS });
+  const theirs = await FrameKey.derive(wide.sframe.suite, wide.sframe.baseKey, nobody);
+  const ghost = await theirs.encrypt(0, metadata("VP9"), bytes("ghost"));
+  const open = blank.incoming(0);
+  equal((await arrive(open, [ghost], 0)).join(), "unknown-key", "nobody's");
+  return 6;
 }
 
 /** Without keys nothing comes out, and nothing that is no frame of ours comes in: D11. */

@@ -55,6 +55,8 @@ const actions = {
       ended: () => undefined,
       condition: ({ member }, { state }) => report({ kind: "condition", of: member.leafIndex, state }),
       announce: () => report({ kind: "streams", data: room.announcement() }),
+      reach: () => undefined,
+      otherProfile: () => undefined,
       keyFrame: () => (out?.askKeyFrame(), report({ kind: "asked" })),
       lacking: () => report({ kind: "lacking" }),
     });
@@ -67,7 +69,7 @@ const actions = {
   begin: ({ ssrc }) => room.begin(ssrc),
   /** Sends pictures from now on. */
   open({ ssrc, colours }) {
-    room.open(ssrc, VP8);
+    room.open(ssrc, VP8, 300_000);
     const give = (frame) => void room.send(ssrc, frame).catch((error) => report({ kind: "unsent", reason: error.reason ?? String(error) }));
     out = new VideoOut({ codec: "vp8", width: WIDTH, height: HEIGHT, bitrate: 300_000, framerate: RATE }, give, (error) => report({ kind: "failed", text: error.message }));
     const context = new OffscreenCanvas(WIDTH, HEIGHT).getContext("2d");

@@ -35,6 +35,51 @@ async function listen(entry, incoming) {
   }
 }
 
+const NUMBER_BITS = 12;
+const NUMBERED = [320, 240];
+
+/** Pictures with their number in black and white on top, and much that moves below, so that they take as many bits as there are. */
+function numbered(framerate) {
+  const [width, height] = NUMBERED;
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  const context = canvas.getContext("2d");
+  const state = { number: 0 };
+  const side = width / NUMBER_BITS;
+  state.timer = setInterval(() => {
+    state.number += 1;
+    for (let at = 0; at < 12; at += 1) {
+      context.fillStyle = `hsl(${Math.random() * 360} 80% 50%)`;
+      context.fillRect(Math.random() * width, 2 * side + Math.random() * height, 30, 20);
+    }
+    for (let bit = 0; bit < NUMBER_BITS; bit += 1) {
+      context.fillStyle = (state.number >> bit) & 1 ? "white" : "black";
+      context.fillRect(bit * side, 0, side, 2 * side);
+    }
+  }, 1000 / framerate);
+  state.track = canvas.captureStream(framerate).getVideoTracks()[0];
+  return state;
+}
+
+/** The number of a picture. */
+function numberOf(frame) {
+  const [width, height] = [frame.displayWidth, frame.displayHeight];
+  const context = new OffscreenCanvas(width, height).getContext("2d");
+  context.drawImage(frame, 0, 0);
+  const side = width / NUMBER_BITS;
+  let number = 0;
+  for (let bit = 0; bit < NUMBER_BITS; bit += 1) if (context.getImageData((bit + 0.5) * side, side, 1, 1).data[0] > 127) number |= 1 << bit;
+  return number;
+}
+
+/** Looks at the number of each picture that comes of a stream. */
+async function count(entry, incoming) {
+  for await (const frame of incoming.frames()) {
+    entry.frames += 1;
+    entry.number = numberOf(frame);
+    frame.close();
+  }
+}
+
 /** Looks at each frame that comes of a stream. */
 async function watch(entry, incoming) {
   for await (const frame of incoming.frames()) {
@@ -54,8 +99,9 @@ globalThis.srtp = {
   /** Begins; what others send is looked at frame by frame, drawn on a canvas, or played as a track. */
   begin: async (name, { conference, take = "frames", ...options }) => {
     const session = await globalThis.calls[conference].srtp(options);
-    const seen = { session, streams: [], events: [], errors: [] };
+    const seen = { session, streams: [], events: [], errors: [], mismatches: [] };
     sessions[name] = seen;
+    session.addEventListener("mismatch", ({ detail: { member, error } }) => seen.mismatches.push({ from: member.identity, code: error.code, profile: error.details.profile }));
     session.addEventListener("error", ({ detail }) => seen.errors.push(detail.message));
     session.addEventListener("ended", () => seen.events.push("ended"));
     session.addEventListener("gone", ({ detail }) => seen.streams.filter(({ incoming }) => incoming === detail).forEach((entry) => (entry.gone = true)));
@@ -65,6 +111,7 @@ globalThis.srtp = {
       seen.streams.push(entry);
       if (take === "frames" && detail.kind === "audio") void listen(entry, detail);
       else if (take === "frames") void watch(entry, detail);
+      if (take === "numbers") void count(entry, detail);
       if (take === "canvas") {
         entry.canvas = document.body.appendChild(document.createElement("canvas"));
         detail.show(entry.canvas);
@@ -82,6 +129,21 @@ globalThis.srtp = {
     outgoing[name] = { sent, events };
     return { ssrc: sent.ssrc, codec: sent.codec, kind: sent.kind };
   },
+  /** Sends numbered pictures. */
+  sendNumbered: async (name, { framerate, ...options }) => {
+    const pictures = numbered(framerate);
+    outgoing[name] = { sent: await sessions[name].session.send(pictures.track, { framerate, ...options }), events: [], pictures };
+  },
+  /** What becomes of what is sent: its state, why, bits a second, and the number of the last picture that was drawn. */
+  outgoingState: (name) => {
+    const { sent, pictures } = outgoing[name];
+    return { state: sent.state, reason: sent.reason ?? null, bitrate: sent.bitrate, number: pictures?.number ?? null };
+  },
+  /** The number of the picture of somebody's that came last, and how many came. */
+  lastNumber: (name, from) => {
+    const entry = sessions[name].streams.findLast(({ incoming, gone }) => incoming.member.identity === from && !gone);
+    return { number: entry?.number ?? null, frames: entry?.frames ?? 0 };
+  },
   /** Sends a tone. */
   sendTone: async (name, frequency, options = {}) => {
     const context = new AudioContext();
@@ -89,9 +151,26 @@ globalThis.srtp = {
     oscillator.frequency.value = frequency;
     oscillator.connect(out);
     oscillator.start();
-    await context.resume();
+    void context.resume();
     const sent = await sessions[name].session.send(out.stream.getAudioTracks()[0], options);
     return { ssrc: sent.ssrc, codec: sent.codec, kind: sent.kind };
+  },
+  /** Plays the sound that came first as a track, and listens to that. */
+  playTone: async (name) => {
+    const { incoming } = sessions[name].streams.find((entry) => entry.incoming.kind === "audio" && !entry.gone);
+    const context = new AudioContext();
+    const analyser = new AnalyserNode(context, { fftSize: 16384 });
+    context.createMediaStreamSource(new MediaStream([incoming.track()])).connect(analyser);
+    void context.resume();
+    outgoing[`${name} played`] = { analyser, context };
+  },
+  /** The loudest tone of what is played, in Hz. */
+  played: (name) => {
+    const { analyser, context } = outgoing[`${name} played`];
+    const levels = new Float32Array(analyser.frequencyBinCount);
+    analyser.getFloatFrequencyData(levels);
+    const loudest = levels.indexOf(Math.max(...levels));
+    return { frequency: (loudest * context.sampleRate) / analyser.fftSize, loud: levels[loudest] };
   },
   /** The tone that came of somebody lately, in Hz, and how loud it is. */
   heard: (name, from) => {
@@ -110,11 +189,26 @@ globalThis.srtp = {
   /** Packets of a session pass through the page here, which does with them what `middle` says. */
   between: (name, channel, middle) => {
     const { port1, port2 } = new MessageChannel();
-    const state = { past: [], came: [], mode: middle };
+    const state = { past: [], came: [], mode: middle, waiting: [] };
     middles[name] = state;
     channel.binaryType = "arraybuffer";
     const out = (packet) => channel.readyState === "open" && channel.send(packet);
     const alter = (packet) => packet.map((byte, at) => (at === packet.length - 20 ? byte ^ 1 : byte));
+    /** So many bits a second pass, and so many bytes wait; what comes when there is no room is lost. */
+    const throttle = (packet) => {
+      const size = state.waiting.reduce((sum, { length }) => sum + length, 0);
+      if (size + packet.length > state.mode.room) return [];
+      state.waiting.push(packet);
+      if (state.waiting.length === 1) drain();
+      return [];
+    };
+    const drain = () => {
+      const { bitrate } = state.mode;
+      setTimeout(() => {
+        out(state.waiting.shift());
+        if (state.waiting.length > 0) drain();
+      }, (8_000 * state.waiting[0].length) / bitrate);
+    };
     const pass = (packet) => {
       state.past.push(packet);
       if (state.mode === "drop") return [];
@@ -122,6 +216,7 @@ globalThis.srtp = {
       if (state.mode === "tamper") return [alter(packet)];
       if (state.mode === "replay") return [packet, packet, state.past[Math.floor(Math.random() * state.past.length)]];
       if (state.mode === "swap") return [new Uint8Array([...packet.subarray(0, 12), ...state.past[0].subarray(12)])];
+      if (typeof state.mode === "object") return throttle(packet);
       if (state.mode === "mixed") return [alter(packet), packet, packet];
       return [packet];
     };
@@ -132,6 +227,12 @@ globalThis.srtp = {
     };
     sessions[name].session.connect(port2);
   },
+  /** Bytes that wait in a middle. */
+  waitingBytes: (name) => middles[name].waiting.reduce((sum, { length }) => sum + length, 0),
+  /** How many RTCP packets came to a middle. */
+  rtcpCame: (name) => middles[name].came.filter(([, type]) => type >= 192 && type <= 223).length,
+  /** Whose streams are under another profile. */
+  mismatches: (name) => sessions[name].mismatches,
   mode: (name, mode) => {
     middles[name].mode = mode;
   },

@@ -1,30 +1,35 @@
 // Frames of one connection through our transform, or through one that changes nothing.
 
-import { codecOf, cover, metadata, uncover } from "../../src/media/clear_bytes.js";
+import { type Codec, codecOf, front, metadata, uncover, woven } from "../../src/media/clear_bytes.js";
 import { Refused } from "../../src/media/refused.js";
 import { FrameReceiver, FrameSender, sframeEpoch } from "../../src/media/sframe.js";
 import { SFRAME_SUITES } from "../../src/media/sframe_suites.js";
 
 export interface DelayOptions {
   readonly direction: "send" | "receive";
+  readonly kind: "audio" | "video";
   readonly sealed: boolean;
+  /** Whose frames they are that go out: the leaf in the tree of PEOPLE. */
+  readonly leaf: number;
 }
 
+type Frame = RTCEncodedVideoFrame | RTCEncodedAudioFrame;
 /** Whether the frame goes on. */
-type Change = (frame: RTCEncodedVideoFrame) => Promise<boolean>;
+type Change = (frame: Frame, codec: Codec) => Promise<boolean>;
 
 const suite = SFRAME_SUITES.get(4)!;
-const epoch = sframeEpoch(suite, 1n, 2, 1, new Uint8Array(suite.nk).fill(1));
-const codec = (frame: RTCEncodedVideoFrame): NonNullable<ReturnType<typeof codecOf>> => codecOf("video", frame.getMetadata().mimeType ?? "")!;
+/** Leaves, and the bits of their numbers. */
+const PEOPLE = [8, 3] as const;
+const epoch = sframeEpoch(suite, 1n, ...PEOPLE, new Uint8Array(suite.nk).fill(1));
 
 /** A browser may begin a stream anew, which has counters of its own then. */
 let contexts = 0n;
 
-async function sealing(): Promise<Change> {
-  const sender = await FrameSender.create(await epoch, 0, contexts++);
-  return async (frame) => {
+async function sealing(leaf: number): Promise<Change> {
+  const sender = await FrameSender.create(await epoch, leaf, contexts++);
+  return async (frame, codec) => {
     const plain = new Uint8Array(frame.data);
-    frame.data = cover(codec(frame), plain, await sender.protect(plain, metadata(codec(frame)))).buffer;
+    frame.data = woven(codec, plain, await sender.protect(plain, metadata(codec), front(codec, plain))).buffer;
     return true;
   };
 }
@@ -32,9 +37,9 @@ async function sealing(): Promise<Change> {
 async function opening(): Promise<Change> {
   const receiver = new FrameReceiver();
   receiver.addEpoch(await epoch);
-  return async (frame) => {
+  return async (frame, codec) => {
     try {
-      const opened = await receiver.open(uncover(codec(frame), new Uint8Array(frame.data)), metadata(codec(frame)));
+      const opened = await receiver.open(uncover(codec, new Uint8Array(frame.data)), metadata(codec));
       frame.data = opened.frame.buffer;
       return true;
     } catch (error) {
@@ -45,11 +50,11 @@ async function opening(): Promise<Change> {
 }
 
 async function run({ readable, writable, options }: RTCRtpScriptTransformer): Promise<void> {
-  const { direction, sealed } = options as DelayOptions;
-  const change: Change = sealed ? await (direction === "send" ? sealing() : opening()) : () => Promise.resolve(true);
-  const writer = (writable as WritableStream<RTCEncodedVideoFrame>).getWriter();
-  for await (const frame of readable as ReadableStream<RTCEncodedVideoFrame>) {
-    if (await change(frame)) await writer.write(frame);
+  const { direction, kind, sealed, leaf } = options as DelayOptions;
+  const change: Change = sealed ? await (direction === "send" ? sealing(leaf) : opening()) : () => Promise.resolve(true);
+  const writer = (writable as WritableStream<Frame>).getWriter();
+  for await (const frame of readable as ReadableStream<Frame>) {
+    if (await change(frame, codecOf(kind, frame.getMetadata().mimeType ?? "")!)) await writer.write(frame);
   }
 }
 

@@ -1,4 +1,4 @@
-// Packets and frames a second: ours, and WebCrypto alone with the same algorithm, sizes and keys, one after the other.
+// Packets and frames a second: ours, and WebCrypto alone with the same algorithm, sizes and keys.
 
 import { FrameReceiver, FrameSender, sframeEpoch } from "../../src/media/sframe.js";
 import { SFRAME_SUITES } from "../../src/media/sframe_suites.js";
@@ -15,10 +15,35 @@ export type Times = Record<"protect" | "unprotect", number>;
 const SSRC = 0x1234;
 const HEADER = 12;
 
-async function timed(count: number, work: (at: number) => Promise<unknown>): Promise<number> {
+/** One at a time, by its number. */
+interface Way<T> {
+  seal(at: number): Promise<T>;
+  open(sealed: T, at: number): Promise<unknown>;
+}
+
+/** What is kept at a time: a call keeps no frames, and megabytes of them would measure how fast fresh memory comes. */
+const KEPT = 50;
+/** Of one way before the other's turn: enough that each pays for its own garbage, few enough that a busy moment meets both. */
+const TURN = 500;
+
+/** `count` protected and unprotected, one after the other, ours and WebCrypto alone in turn. */
+async function beside<O, A>(count: number, ours: Way<O>, alone: Way<A>): Promise<{ ours: Times; alone: Times }> {
+  const times = { ours: { protect: 0, unprotect: 0 }, alone: { protect: 0, unprotect: 0 } };
+  for (let first = 0; first < count; first += TURN) {
+    for (let at = first; at < first + TURN; at += KEPT) await some(at, ours, times.ours);
+    for (let at = first; at < first + TURN; at += KEPT) await some(at, alone, times.alone);
+  }
+  return times;
+}
+
+async function some<T>(first: number, { seal, open }: Way<T>, times: Times): Promise<void> {
+  const sealed: T[] = [];
   const begin = performance.now();
-  for (let at = 0; at < count; at += 1) await work(at);
-  return performance.now() - begin;
+  for (let at = first; at < first + KEPT; at += 1) sealed.push(await seal(at));
+  const middle = performance.now();
+  for (let at = first; at < first + KEPT; at += 1) await open(sealed[at - first]!, at);
+  times.protect += middle - begin;
+  times.unprotect += performance.now() - middle;
 }
 
 const packets = (count: number, size: number): Bytes[] =>
@@ -27,7 +52,7 @@ const packets = (count: number, size: number): Bytes[] =>
   );
 
 /** Whole SRTP packets, replay window and all. */
-async function srtp(number: number, count: number, size: number): Promise<Times> {
+async function ourSrtp(number: number, plain: Bytes[]): Promise<Way<Bytes>> {
   const profile = SRTP_PROFILES.get(number)!;
   const masterKey = await importMasterKey(new Uint8Array(profile.keySize).fill(1));
   const keys = await SessionKeys.derive(profile, masterKey, new Uint8Array(profile.saltSize).fill(2));
@@ -35,64 +60,66 @@ async function srtp(number: number, count: number, size: number): Promise<Times>
   receiver.addKeys(keys);
   sender.open(SSRC);
   receiver.announce(SSRC, 0);
-  const plain = packets(count, size);
-  const sealed: Bytes[] = [];
-  const protect = await timed(count, async (at) => sealed.push(await sender.protect(plain[at]!)));
-  const unprotect = await timed(count, (at) => receiver.unprotect(sealed[at]!));
-  return { protect, unprotect };
+  return { seal: (at) => sender.protect(plain[at]!), open: (sealed) => receiver.unprotect(sealed) };
 }
 
 /** Of a packet's payload: what WebCrypto takes, called as directly as can be. */
-async function webCrypto(number: number, count: number, size: number): Promise<Times> {
+async function webCrypto(number: number, plain: Bytes[]): Promise<Way<ArrayBuffer>> {
   const profile = SRTP_PROFILES.get(number)!;
   const raw = new Uint8Array(profile.keySize).fill(1);
-  const plain = packets(count, size);
-  const sealed: ArrayBuffer[] = [];
   if (profile.cipher === "AES-GCM") {
     const key = await subtle.importKey("raw", raw, "AES-GCM", false, ["encrypt", "decrypt"]);
     const parameters = (at: number): AesGcmParams => ({
       name: "AES-GCM", iv: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, at >> 16, at >> 8, at), additionalData: plain[at]!.subarray(0, HEADER), tagLength: 128,
     });
-    const protect = await timed(count, async (at) => sealed.push(await subtle.encrypt(parameters(at), key, plain[at]!.subarray(HEADER))));
-    return { protect, unprotect: await timed(count, (at) => subtle.decrypt(parameters(at), key, sealed[at]!)) };
+    return {
+      seal: (at) => subtle.encrypt(parameters(at), key, plain[at]!.subarray(HEADER)),
+      open: (sealed, at) => subtle.decrypt(parameters(at), key, sealed),
+    };
   }
   const key = await subtle.importKey("raw", raw, "AES-CTR", false, ["encrypt", "decrypt"]);
   const signing = await subtle.importKey("raw", new Uint8Array(20).fill(3), { name: "HMAC", hash: "SHA-1" }, false, ["sign"]);
   const parameters = (at: number): AesCtrParams => ({
     name: "AES-CTR", counter: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, at >> 16, at >> 8, at, 0, 0), length: 16,
   });
-  const protect = await timed(count, async (at) => {
-    sealed.push(await subtle.encrypt(parameters(at), key, plain[at]!.subarray(HEADER)));
-    await subtle.sign("HMAC", signing, plain[at]!);
-  });
-  const unprotect = await timed(count, async (at) => {
-    await subtle.sign("HMAC", signing, plain[at]!);
-    await subtle.decrypt(parameters(at), key, sealed[at]!);
-  });
-  return { protect, unprotect };
+  return {
+    seal: async (at) => {
+      const sealed = await subtle.encrypt(parameters(at), key, plain[at]!.subarray(HEADER));
+      await subtle.sign("HMAC", signing, plain[at]!);
+      return sealed;
+    },
+    open: async (sealed, at) => {
+      await subtle.sign("HMAC", signing, plain[at]!);
+      await subtle.decrypt(parameters(at), key, sealed);
+    },
+  };
 }
 
-async function sframe(number: number, count: number, size: number): Promise<Times> {
+async function ourSframe(number: number, frame: Bytes): Promise<Way<Bytes>> {
   const suite = SFRAME_SUITES.get(number)!;
   const epoch = await sframeEpoch(suite, 1n, 2, 1, new Uint8Array(suite.nk).fill(1));
   const [sender, receiver] = [await FrameSender.create(epoch, 0, 0n), new FrameReceiver()];
   receiver.addEpoch(epoch);
   const metadata = Uint8Array.of(2);
-  const frame = new Uint8Array(size).fill(7);
-  const sealed: Bytes[] = [];
   await receiver.open(await sender.protect(frame, metadata), metadata); // its key is derived by the first frame
-  const protect = await timed(count, async () => sealed.push(await sender.protect(frame, metadata)));
-  return { protect, unprotect: await timed(count, (at) => receiver.open(sealed[at]!, metadata)) };
+  return { seal: () => sender.protect(frame, metadata), open: (sealed) => receiver.open(sealed, metadata) };
 }
 
-async function aesGcm(count: number, size: number): Promise<Times> {
+async function aesGcm(frame: Bytes): Promise<Way<ArrayBuffer>> {
   const key = await subtle.importKey("raw", new Uint8Array(16).fill(1), "AES-GCM", false, ["encrypt", "decrypt"]);
-  const frame = new Uint8Array(size).fill(7);
   const additionalData = new Uint8Array(4);
   const parameters = (at: number): AesGcmParams => ({ name: "AES-GCM", iv: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, at >> 16, at >> 8, at), additionalData });
-  const sealed: ArrayBuffer[] = [];
-  const protect = await timed(count, async (at) => sealed.push(await subtle.encrypt(parameters(at), key, frame)));
-  return { protect, unprotect: await timed(count, (at) => subtle.decrypt(parameters(at), key, sealed[at]!)) };
+  return { seal: (at) => subtle.encrypt(parameters(at), key, frame), open: (sealed, at) => subtle.decrypt(parameters(at), key, sealed) };
 }
 
-Object.assign(globalThis, { measure: { srtp, webCrypto, sframe, aesGcm } });
+async function srtp(number: number, count: number, size: number): Promise<{ ours: Times; alone: Times }> {
+  const plain = packets(count, size);
+  return beside(count, await ourSrtp(number, plain), await webCrypto(number, plain));
+}
+
+async function sframe(number: number, count: number, size: number): Promise<{ ours: Times; alone: Times }> {
+  const frame = new Uint8Array(size).fill(7);
+  return beside(count, await ourSframe(number, frame), await aesGcm(frame));
+}
+
+Object.assign(globalThis, { measure: { srtp, sframe } });

@@ -111,14 +111,14 @@ export class Actor {
     return frame;
   }
 
-  /** Asks the page's end of a relay. */
+  /** Asks the page's end of a relay; null: it has none any more, as after a reload or without a picture. */
   async packets(ask: PacketAsk): Promise<PacketView | string | null> {
     if (this.state === CLOSED) throw new Failed(closed(this.identity));
     const id = ++this.#lastId;
     const coming = new Promise<{ error: PlainError | null; answer: PacketView | string | null }>((resolve) => this.#packets.set(id, resolve));
     this.#post({ roomkey: "story", do: "packets", id, ...ask });
     const { error, answer } = await limited(`${firstName(this.identity)}: packets`, coming);
-    if (error !== null || (answer === null && ask.ask !== "leave")) throw new Failed(error ?? closed(this.identity));
+    if (error !== null) throw new Failed(error);
     return answer;
   }
 

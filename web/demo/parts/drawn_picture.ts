@@ -70,6 +70,6 @@ export class DrawnPicture {
     paint.font = "700 92px system-ui, sans-serif";
     paint.fillText(firstName(this.#name).charAt(0), width / 2, height / 2 + 26);
     paint.font = "600 17px ui-monospace, monospace";
-    paint.fillText(new Date().toTimeString().slice(0, 8), width / 2, height - 18);
+    paint.fillText(new Date().toTimeString().slice(0, 8), width / 2, 30);
   }
 }

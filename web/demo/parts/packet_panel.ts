@@ -71,7 +71,7 @@ export class PacketPanel {
         await pause(LOOK_MS);
       }
     } catch (error) {
-      if (this.#running !== running) return; // it was ended meanwhile
+      if (this.#running !== running) return this.#button("Send it", false); // it was ended meanwhile
       await this.#end("It has stopped.");
       this.#doings.failed(error);
     }
@@ -92,11 +92,13 @@ export class PacketPanel {
   /** Looks at one packet, wherever it is by then. */
   async #look(running: Running): Promise<void> {
     const { from, to, relay } = running;
-    const sent = (await from.packets({ ask: "look", header: null })) as PacketView;
+    const sent = (await from.packets({ ask: "look", header: null })) as PacketView | null;
+    if (sent === null) return this.#end(`${firstName(from.identity)} shows no picture any more.`);
     if (sent.sample === null) return;
     await pause(ON_THE_WAY_MS);
     const header = headerOf(sent.sample.wire);
-    const came = (await to.packets({ ask: "look", header })) as PacketView;
+    const came = (await to.packets({ ask: "look", header })) as PacketView | null;
+    if (came === null) return this.#end(`${firstName(to.identity)} takes no packets any more.`);
     const wire = relay.find(header);
     if (this.#running !== running || wire === null || came.sample === null) return; // this one was lost: the next is looked at soon
     const [sender, receiver] = [firstName(from.identity), firstName(to.identity)];
@@ -126,7 +128,8 @@ export class PacketPanel {
   #button(text: string, busy: boolean): void {
     const button = byId<HTMLButtonElement>("packets-run");
     say(button, text);
-    button.toggleAttribute("aria-busy", busy);
+    button.setAttribute("aria-busy", String(busy));
+    button.disabled = busy; // a second click would end what the first begins
     byId<HTMLSelectElement>("packets-way").disabled = this.#running !== null;
   }
 }

@@ -2,6 +2,7 @@
 // the relay, it notes some packets as they are on both sides of their protection.
 
 import type { Conference, PacketSample, SrtpIncoming, SrtpOutgoing, SrtpSession } from "roomkey";
+import { OwnCopy } from "./own_copy.js";
 import { type PacketAsk, type PacketView, VIEW_SIZE } from "./story.js";
 
 const CHANNEL = { ordered: false, maxRetransmits: 0, negotiated: true, id: 0 }; // the relay makes the same
@@ -34,8 +35,13 @@ export class Packets {
     this.#use = use;
     const answer = await use.connect(ask.offer);
     const track = this.#ownPicture();
-    if (ask.send && track !== null) await use.send(track.clone());
+    if (ask.send && track !== null) await use.send(new OwnCopy(track));
     return answer;
+  }
+
+  /** What the call shows of this page is another than before: what was turned off there goes nowhere else. */
+  shows(): void {
+    if (this.#use?.follow(this.#ownPicture()) === false) void this.#end();
   }
 
   async #end(): Promise<null> {
@@ -53,7 +59,7 @@ class Use {
   readonly #noted: PacketSample[] = [];
   readonly #picture = new OffscreenCanvas(VIEW_SIZE.width, VIEW_SIZE.height);
   readonly #context = this.#picture.getContext("2d"); // at once: without one it is no picture
-  #track: MediaStreamTrack | null = null;
+  #copy: OwnCopy | null = null;
   #video: HTMLVideoElement | null = null;
 
   /** `from`: whose picture is looked at. */
@@ -75,11 +81,16 @@ class Use {
     return gathered(this.#pc);
   }
 
-  async send(track: MediaStreamTrack): Promise<void> {
-    this.#track = track;
-    this.#video = Object.assign(document.createElement("video"), { muted: true, srcObject: new MediaStream([track]) });
+  async send(copy: OwnCopy): Promise<void> {
+    this.#copy = copy;
+    this.#video = Object.assign(document.createElement("video"), { muted: true, srcObject: new MediaStream([copy.track]) });
     this.#video.play().catch(() => undefined); // it has ended already
-    void this.#note(await this.#session.send(track));
+    void this.#note(await this.#session.send(copy.track));
+  }
+
+  /** Of who sends; who only receives has nothing to follow. */
+  follow(shown: MediaStreamTrack | null): boolean {
+    return this.#copy === null || this.#copy.follow(shown);
   }
 
   /** What there is now; of packets the one that begins with `header`, else the latest. */
@@ -94,7 +105,7 @@ class Use {
 
   async end(): Promise<void> {
     await this.#session.stop();
-    this.#track?.stop();
+    this.#copy?.stop();
     this.#pc.close();
   }
 

@@ -40,17 +40,19 @@ export class PersonModel extends EventTarget {
   readonly name: string; // alice@email1.example
   readonly onTraffic: (traffic: Traffic) => void;
   readonly #trusted: DemoConfig["services"];
+  readonly #exportKeys: boolean;
   readonly #kept: InitKeys[] = []; // while we hold them, nobody is handed them again as if they were new
   #claims = 0;
   #roomkey: Roomkey | null = null;
   #reading: AbortController | null = null;
   #latestTrouble: unknown = null;
 
-  /** `trusted`: the services whose logs this page knows whom to believe about, by its own configuration. */
-  constructor(name: string, trusted: DemoConfig["services"], onTraffic: (traffic: Traffic) => void) {
+  /** By the page's own configuration: the services whose logs it knows whom to believe about; whether it shows keys for a player. */
+  constructor(name: string, { services, player }: DemoConfig, onTraffic: (traffic: Traffic) => void) {
     super();
     this.name = name;
-    this.#trusted = trusted;
+    this.#trusted = services;
+    this.#exportKeys = player !== null;
     this.onTraffic = onTraffic;
   }
 
@@ -75,6 +77,7 @@ export class PersonModel extends EventTarget {
     try {
       const roomkey = await load({
         assets: "/roomkey/",
+        exportKeys: this.#exportKeys,
         onProgress: (progress) => {
           this.progress = progress.loaded / progress.total;
           this.#changed();
@@ -115,9 +118,16 @@ export class PersonModel extends EventTarget {
     this.#changed();
   }
 
-  /** Shows the key that brings the identity back when every device is lost; it is given once. */
+  /** Shows the key that brings the identity back when every device is lost. */
   async showRecoveryKey(): Promise<void> {
-    this.recoveryKey = await this.#opened().takeRecoveryKey();
+    this.recoveryKey = await this.#opened().recoveryKey();
+    this.#changed();
+  }
+
+  /** The person has it on paper. */
+  async forgetRecoveryKey(): Promise<void> {
+    await this.#opened().forgetRecoveryKey();
+    this.recoveryKey = null;
     this.#changed();
   }
 
@@ -169,9 +179,11 @@ export class PersonModel extends EventTarget {
   }
 
   async accept(invitation: Invitation): Promise<void> {
+    const former = this.call;
     const call = await invitation.accept();
     this.invitations = this.invitations.filter((one) => one !== invitation);
     this.#attach(call);
+    if (former?.status === "active" && former !== call) await former.leave(); // one at a time, and after a reload the same one
     await this.#look();
   }
 
@@ -249,8 +261,9 @@ export class PersonModel extends EventTarget {
       this.#end(call.status === "left" ? "enrolled" : "removed");
     } else {
       this.phase = "call";
+      const ended = (reason: string): void => (this.call === call ? this.#end(reason === "left" ? "enrolled" : "removed") : undefined);
       call.addEventListener("epoch", () => void this.#look().catch((error: unknown) => this.#trouble(error)));
-      call.addEventListener("ended", (event) => this.#end(event.detail.reason === "left" ? "enrolled" : "removed"));
+      call.addEventListener("ended", (event) => ended(event.detail.reason));
       call.addEventListener("error", (event) => this.#trouble(event.detail));
     }
     void this.#read(call);
@@ -261,8 +274,11 @@ export class PersonModel extends EventTarget {
   async #look(): Promise<void> {
     const call = this.call;
     if (call === null || call.status !== "active") return;
-    const { epoch, keys } = await call.keyFingerprints({ profile: PROFILE });
-    if (call !== this.call || call.epoch !== epoch) return;
+    const held = await call.keyFingerprints({ profile: PROFILE }).catch((error: unknown) => {
+      if (call === this.call && call.status === "active") throw error; // else it was left meanwhile, and there is nothing to show
+    });
+    if (held === undefined || call !== this.call || call.epoch !== held.epoch) return;
+    const { epoch, keys } = held;
     this.callState = {
       epoch: String(epoch),
       digits: call.verification.digits,
@@ -276,7 +292,10 @@ export class PersonModel extends EventTarget {
   #end(phase: PersonState["phase"]): void {
     this.callState = null;
     this.phase = phase;
-    if (phase === "enrolled") this.call = null;
+    if (phase === "enrolled") {
+      this.#reading?.abort(); // it was left for good
+      this.call = null;
+    }
     this.#changed();
   }
 

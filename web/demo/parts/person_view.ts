@@ -30,6 +30,11 @@ export function draw(model: PersonModel, doings: Doings): void {
   drawTrouble(model);
 }
 
+/** What this page is and what to do here, for who opens it by itself. */
+export const lead = (name: string, others: readonly string[]): string =>
+  `A call whose keys no server holds; this is ${name}’s window. Set the delivery service’s address, fetch the others’ public keys, start the call. ` +
+  `${listed(others)} have windows of their own: set the address there, too, and they can be called.`;
+
 function sentence(model: PersonModel): string {
   const others = (model.callState?.members ?? []).filter((name) => name !== model.name).map(firstName);
   switch (model.phase) {
@@ -70,12 +75,13 @@ function remover(identity: string, doings: Doings): HTMLElement {
 function drawInvitations(model: PersonModel, doings: Doings): void {
   const shown = byId("invitations");
   shown.hidden = model.invitations.length === 0;
-  fill(shown, model.invitations.map((one) => [one.from?.identity, one.name]), () => model.invitations.flatMap((one, index) => [
+  const join = model.callState === null ? "Join" : "Join, and leave this call";
+  fill(shown, [join, model.invitations.map((one) => [one.from?.identity, one.name])], () => model.invitations.flatMap((one, index) => [
     one.from === undefined
       ? make("p", {}, "Someone who has left since invites you.")
       : make("p", {}, make("b", {}, firstName(one.from.identity)), ` (${one.from.identity}) invites you: ${proof(one.from.verified.by)}.`),
     make("div", { class: "row" },
-      make("button", { type: "button", class: "button", "data-accept": true, onclick: () => doings.accept(index) }, "Join"),
+      make("button", { type: "button", class: "button", "data-accept": true, onclick: () => doings.accept(index) }, join),
       make("button", { type: "button", class: "button quiet", onclick: () => doings.decline(index) }, "Decline")),
   ]));
 }
@@ -95,9 +101,10 @@ function drawRecovery(model: PersonModel): void {
   byId("letters").hidden = groups.length === 0;
   fill(byId("letters"), groups, () => groups.map((group) => make("span", {}, group)));
   byId("take-recovery").hidden = groups.length > 0;
+  byId("kept-recovery").hidden = groups.length === 0;
   say(byId("recovery-words"), groups.length > 0
-    ? "Write it down and keep it away from this device. It will not be shown again."
-    : "For the day when every device is lost. It is shown once: have pen and paper ready.");
+    ? "Write it down and keep it away from this device."
+    : "For the day when every device is lost: have pen and paper ready. Once you have it, this device forgets it.");
 }
 
 function drawKeys(model: PersonModel, doings: Doings): void {

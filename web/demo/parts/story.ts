@@ -12,6 +12,8 @@ export interface DemoConfig {
   readonly stage: string; // origin
   readonly people: readonly { readonly name: string; readonly identity: string; readonly origin: string }[];
   readonly services: readonly { readonly domain: string; readonly url: string; readonly transparency: Transparency }[];
+  /** The UDP port of this machine that a page's picture may be sent to; null: none. */
+  readonly player: number | null;
 }
 
 export interface PlainError {

@@ -54,7 +54,10 @@ function why(lock: Lock, name: string): string {
     case "waiting": return `Connected. Nothing of ${name} has come yet.`;
     case "no-key": return `No picture: this page has no key for what ${name} sends.`;
     case "refused": return `No picture: what comes was not sealed by ${name}.`;
-    case "failed": return lock.reason === "no-way" ? `No picture: no way to ${name}’s machine.` : `No picture: it could not be sealed (${lock.reason ?? "unknown"}).`;
+    case "unheard": return "Nobody gets your picture now. It goes on by itself when somebody does.";
+    case "failed":
+      if (lock.reason === "impostor") return `No picture: somebody stands in the way to ${name}’s machine.`;
+      return lock.reason === "no-way" ? `No picture: no way to ${name}’s machine.` : `No picture: it could not be sealed (${lock.reason ?? "unknown"}).`;
   }
 }
 

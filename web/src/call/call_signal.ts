@@ -19,6 +19,12 @@ interface ToPeer extends Said {
   readonly peer: string;
 }
 
+/** Of one connection between the two. */
+interface OfConnection extends ToPeer {
+  /** From 0; what is of an older connection than the receiver's is passed over, what is of a newer one makes that. */
+  readonly attempt: number;
+}
+
 export type CallSignal =
   /** To all: who is in the call answers. */
   | ({ readonly type: "join"; readonly media: OwnMedia } & Said)
@@ -26,8 +32,10 @@ export type CallSignal =
   | ({ readonly type: "here"; readonly media: OwnMedia } & ToPeer)
   | ({ readonly type: "media"; readonly media: OwnMedia } & Said)
   | ({ readonly type: "leave" } & Said)
-  | ({ readonly type: "description"; readonly kind: "offer" | "answer"; readonly sdp: string } & ToPeer)
-  | ({ readonly type: "candidates"; readonly candidates: readonly Candidate[] } & ToPeer);
+  /** To a client that was not reached: another connection is begun. */
+  | ({ readonly type: "again" } & OfConnection)
+  | ({ readonly type: "description"; readonly kind: "offer" | "answer"; readonly sdp: string } & OfConnection)
+  | ({ readonly type: "candidates"; readonly candidates: readonly Candidate[] } & OfConnection);
 
 /** An ICE candidate; the empty text ends them. */
 export interface Candidate {
@@ -37,7 +45,12 @@ export interface Candidate {
 }
 
 /** Candidates in one signal: what a machine with many addresses has. */
-const MAX_CANDIDATES = 64;
+export const MAX_CANDIDATES = 64;
+/**
+ * Media sections of a description: a call has two, and others may send a few more. Each costs its receiver milliseconds, and one signal has
+ * room for hundreds.
+ */
+export const MAX_SECTIONS = 8;
 const SESSION = /^[0-9a-f]{32}$/;
 
 export function encode(signal: CallSignal): Uint8Array {
@@ -71,13 +84,18 @@ function read(value: unknown): CallSignal | undefined {
     const media = readMedia(value["media"]);
     return media && { type, session, peer, media };
   }
+  const { attempt = 0 } = value;
+  if (!Number.isSafeInteger(attempt) || (attempt as number) < 0) return undefined;
+  const place = { session, peer, attempt: attempt as number };
+  if (type === "again") return { type, ...place };
   if (type === "description") {
     const { kind, sdp } = value;
-    return (kind === "offer" || kind === "answer") && typeof sdp === "string" ? { type, session, peer, kind, sdp } : undefined;
+    if (typeof sdp !== "string" || lines(sdp, "m=") > MAX_SECTIONS || lines(sdp, "a=candidate:") > 2 * MAX_CANDIDATES) return undefined;
+    return kind === "offer" || kind === "answer" ? { type, ...place, kind, sdp } : undefined;
   }
   if (type === "candidates") {
     const candidates = readCandidates(value["candidates"]);
-    return candidates && { type, session, peer, candidates };
+    return candidates && { type, ...place, candidates };
   }
   return undefined;
 }
@@ -99,6 +117,9 @@ function readCandidates(value: unknown): Candidate[] | undefined {
   }
   return found;
 }
+
+/** How many lines begin so. */
+const lines = (sdp: string, start: string): number => sdp.split(/[\r\n]/).filter((line) => line.startsWith(start)).length;
 
 const isSession = (value: unknown): value is string => typeof value === "string" && SESSION.test(value);
 

@@ -24,11 +24,14 @@ export interface CallSetup extends MediaChoice {
 
 /**
  * What keeps a picture and sound safe, or why there is none. "connecting": no way to the other client yet. "waiting": a way, and no media
- * yet. "protected". "no-key", "refused": see `ProtectedStream`. "failed": no connection can be had.
+ * yet. "protected". "no-key", "refused": see `ProtectedStream`. "failed": no connection can be had. "unheard", of the own tile: nobody
+ * got anything of what is sent for 15 seconds, so that nothing is sent until somebody can (`SrtpOutgoing.state`).
  */
 export interface Lock {
-  readonly state: "connecting" | "waiting" | "protected" | "no-key" | "refused" | "failed";
-  /** For a log: of `ProtectedStream`, the code of a `RoomkeyError`, or "no-way" where the two cannot reach each other. */
+  readonly state: "connecting" | "waiting" | "protected" | "no-key" | "refused" | "failed" | "unheard";
+  /**
+   * For a log: of `ProtectedStream`, the code of a `RoomkeyError`, "no-way" where the two cannot reach each other, or
+   * "impostor" where at the end of the way is somebody without the key that the member's client named. */
   readonly reason: string | undefined;
   readonly since: Date;
 }
@@ -41,16 +44,16 @@ export interface Tile {
   readonly audio: boolean;
   readonly video: "camera" | "screen" | "none";
   readonly speaking: boolean;
-  /** The own one is "protected". */
+  /** The own one is "protected", or "unheard". */
   readonly lock: Lock;
 }
 
 /** Events of a call. */
 export interface CallEvents {
-  /** Somebody came, changed or went. */
+  /** Somebody came, changed or went. Who was there when `Conference.call` resolved is in `Call.tiles`. */
   tile: { readonly tile: Tile; readonly change: "added" | "changed" | "removed" };
   /** It is over here: by `leave`, or because the conference is. */
   left: { readonly reason: "left" | "ended" };
-  /** Something went wrong with one connection; the call goes on. */
+  /** Something went wrong with one connection, for a log; the call goes on, and its tile's `lock` says what is left of it. */
   error: unknown;
 }

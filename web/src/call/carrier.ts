@@ -7,6 +7,8 @@ import type { CallOptions } from "../roomkey.js";
 import type { Member } from "../values.js";
 import type { Lock } from "./call_values.js";
 
+const KINDS = ["audio", "video"] as const;
+
 /** The own tracks of now. */
 export interface OwnTracks {
   readonly audio: MediaStreamTrack | null;
@@ -51,6 +53,8 @@ export interface Carriage {
   carrier(peer: CarriedPeer): Carrier;
   /** Sends the own tracks of now to all. */
   show(tracks: OwnTracks): Promise<void>;
+  /** Of what is sent to all: why nobody gets it. */
+  unheard(): Lock | undefined;
   end(): Promise<void>;
 }
 
@@ -67,6 +71,11 @@ export class WebRtcCarriage implements Carriage {
     const made = new WebRtcCarrier(this.#conference, peer, () => this.#carriers.delete(made));
     this.#carriers.add(made);
     return made;
+  }
+
+  /** Each connection has media of its own, and its tile says how that does. */
+  unheard(): undefined {
+    return undefined;
   }
 
   async show(): Promise<void> {
@@ -88,7 +97,11 @@ class WebRtcCarrier implements Carrier {
     this.#conference = conference;
     this.#peer = peer;
     this.#stopped = stopped;
-    peer.pc.addEventListener("track", ({ track }) => {
+    peer.pc.addEventListener("track", ({ track, transceiver }) => {
+      if (this.#section(track.kind) !== transceiver) {
+        transceiver.direction = "inactive"; // a member may offer any number, and would have us encode a picture for each
+        return;
+      }
       peer.stream.addTrack(track);
       peer.changed();
     });
@@ -103,16 +116,17 @@ class WebRtcCarrier implements Carrier {
   /** One section for sound and one for the picture, whatever there is to send: tracks come and go without negotiating again. */
   async dress(): Promise<void> {
     const { pc, polite } = this.#peer;
-    if (!polite) for (const kind of ["audio", "video"]) pc.addTransceiver(kind, { direction: "sendrecv" });
-    for (const transceiver of pc.getTransceivers()) transceiver.direction = "sendrecv";
+    if (!polite) for (const kind of KINDS) pc.addTransceiver(kind, { direction: "sendrecv" });
+    for (const kind of KINDS) {
+      const section = this.#section(kind);
+      if (section !== undefined) section.direction = "sendrecv";
+    }
     await this.show();
   }
 
   async show(): Promise<void> {
-    const { audio, video } = this.#peer.tracks();
-    for (const { sender, receiver } of this.#peer.pc.getTransceivers()) {
-      await sender.replaceTrack(receiver.track.kind === "audio" ? audio : video);
-    }
+    const tracks = this.#peer.tracks();
+    for (const kind of KINDS) await this.#section(kind)?.sender.replaceTrack(tracks[kind]);
   }
 
   coming(): readonly Coming[] {
@@ -120,7 +134,7 @@ class WebRtcCarrier implements Carrier {
   }
 
   sound(): RTCRtpReceiver | undefined {
-    return this.#peer.pc.getReceivers().find(({ track }) => track.kind === "audio");
+    return this.#section("audio")?.receiver;
   }
 
   async sample(direction: "send" | "receive", options: CallOptions): Promise<FrameSample> {
@@ -131,5 +145,10 @@ class WebRtcCarrier implements Carrier {
   stop(): void {
     void this.#protection?.stop();
     this.#stopped();
+  }
+
+  /** The one media section for sound, or for the picture. */
+  #section(kind: string): RTCRtpTransceiver | undefined {
+    return this.#peer.pc.getTransceivers().find(({ receiver }) => receiver.track.kind === kind);
   }
 }

@@ -4,7 +4,7 @@
  * The impolite side opens it. The polite one adds its tracks to the other's media sections, so that nothing has to be negotiated again
  * but paths (ICE): either side may offer then, and where both do at once the polite one takes its own back.
  */
-import type { Candidate } from "./call_signal.js";
+import { type Candidate, MAX_CANDIDATES } from "./call_signal.js";
 
 /** What goes to the other side. */
 export interface Outgoing {
@@ -15,6 +15,8 @@ export interface Outgoing {
 
 /** Milliseconds for which candidates are gathered to go together: a path found a tenth of a second later does no harm. */
 const GATHER_MS = 100;
+/** Candidates taken of the other side between two descriptions: of two machines with many addresses, tried in pairs with ours. */
+const MAX_TAKEN = 2 * MAX_CANDIDATES;
 
 export class Negotiation {
   readonly #pc: RTCPeerConnection;
@@ -27,6 +29,7 @@ export class Negotiation {
   #ignoring = false;
   #gathered: Candidate[] = [];
   #early: Candidate[] = [];
+  #taken = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #turn: Promise<void> = Promise.resolve();
 
@@ -62,6 +65,8 @@ export class Negotiation {
   /** Takes the other side's candidates. */
   found(candidates: readonly Candidate[]): void {
     this.#do(async () => {
+      this.#taken += candidates.length;
+      if (this.#taken > MAX_TAKEN) return; // a member can name any address of anybody, for us to send to
       for (const candidate of candidates) await this.#add(candidate);
     });
   }
@@ -86,9 +91,10 @@ export class Negotiation {
     const collides = kind === "offer" && (this.#offering || pc.signalingState !== "stable");
     this.#ignoring = !this.#polite && collides;
     if (this.#ignoring || (kind === "answer" && pc.signalingState !== "have-local-offer")) return;
-    await pc.setRemoteDescription({ type: kind, sdp });
+    await pc.setRemoteDescription({ type: kind, sdp: unforced(sdp) });
     const early = this.#early;
     this.#early = [];
+    this.#taken = early.length;
     for (const candidate of early) await this.#add(candidate);
     if (kind === "answer") return;
     await this.#dressOnce();
@@ -119,8 +125,9 @@ export class Negotiation {
     this.#gathered.push({ candidate: candidate.candidate, mid: candidate.sdpMid, fragment: candidate.usernameFragment });
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.#out.candidates(this.#gathered);
+      const found = this.#gathered;
       this.#gathered = [];
+      for (let at = 0; at < found.length; at += MAX_CANDIDATES) this.#out.candidates(found.slice(at, at + MAX_CANDIDATES));
     }, GATHER_MS);
   }
 
@@ -141,4 +148,21 @@ export class Negotiation {
       }
     });
   }
+}
+
+/** Bits a second, the most that the other side may ask for: more than Chromium sends of the largest picture by itself. */
+const MOST_ASKED = 4_000_000;
+
+/**
+ * A description without what its sender would have our encoders send: Chromium takes parameters of formats (x-google-min-bitrate and the
+ * like) and bandwidths (RFC 4566 section 5.8) by which a member can have us fill our line, a hundred times what a picture takes, so that
+ * nobody else gets anything.
+ */
+function unforced(sdp: string): string {
+  const clean = sdp.replace(/x-google-[^;\r\n]*;?/gi, "");
+  if (clean !== sdp) return unforced(clean); // what is around one may be another one
+  return sdp.replace(/^b=(.*)\r?\n/gm, (line, asked: string) => {
+    const [, unit, number] = /^(AS|TIAS):(\d+)$/.exec(asked) ?? [];
+    return number !== undefined && Number(number) * (unit === "AS" ? 1_000 : 1) <= MOST_ASKED ? line : "";
+  });
 }

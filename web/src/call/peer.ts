@@ -6,6 +6,7 @@ import type { CallSignal, OwnMedia } from "./call_signal.js";
 import type { Lock } from "./call_values.js";
 import type { Carriage, Carrier, Coming, OwnTracks } from "./carrier.js";
 import { Negotiation } from "./negotiation.js";
+import type { Tries } from "./tries.js";
 
 /** What a connection needs of its call. */
 export interface PeerOptions {
@@ -18,39 +19,48 @@ export interface PeerOptions {
   readonly send: (signal: CallSignal) => void;
   readonly changed: () => void;
   readonly failed: (error: unknown) => void;
+  /** Asks for another connection in place of this one. */
+  readonly renew: () => void;
 }
 
-/** Tries at finding other ways, and the milliseconds before each: a phone that changes networks is back in a few seconds. */
-const RESTARTS_MS = [0, 2000, 5000, 10_000, 20_000];
+/** Which connection it is. */
+export interface Place {
+  readonly member: Member;
+  /** Of the other's stay in the call. */
+  readonly session: string;
+  readonly attempt: number;
+  readonly polite: boolean;
+  /** What comes: one sound, one picture. */
+  readonly stream: MediaStream;
+  readonly tries: Tries;
+}
+
+/** Milliseconds without a sign before another way is looked for: browsers hope for minutes, and a moment without network is nothing. */
+const LOST_MS = 3000;
 /** Milliseconds for which a first connection may take before other ways are tried. */
 const CONNECT_MS = 15_000;
 
 export class Peer {
-  readonly member: Member;
-  readonly session: string;
-  /** What comes: one sound, one picture. */
-  readonly stream = new MediaStream();
+  readonly place: Place;
   media: OwnMedia;
   readonly #options: PeerOptions;
-  readonly #polite: boolean;
   readonly #carrier: Carrier;
   readonly #pc: RTCPeerConnection;
   readonly #negotiation: Promise<Negotiation | undefined>;
   #lock: Lock = { state: "connecting", reason: undefined, since: new Date() };
   #failure: string | undefined;
-  #restarts = 0;
+  #connected = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(member: Member, session: string, media: OwnMedia, polite: boolean, options: PeerOptions) {
-    this.member = member;
-    this.session = session;
+  constructor(place: Place, media: OwnMedia, options: PeerOptions) {
+    this.place = place;
     this.media = media;
-    this.#polite = polite;
     this.#options = options;
+    const { member, polite, stream } = place;
     this.#pc = new RTCPeerConnection(options.configuration);
     const { tracks, changed } = options;
     const look = (): void => this.#look();
-    this.#carrier = options.carriage.carrier({ pc: this.#pc, member, polite, stream: this.stream, tracks, changed, look });
+    this.#carrier = options.carriage.carrier({ pc: this.#pc, member, polite, stream, tracks, changed, look });
     this.#pc.addEventListener("connectionstatechange", () => this.#follow());
     this.#negotiation = this.#begin();
     this.#timer = setTimeout(() => this.#retry(), CONNECT_MS);
@@ -82,7 +92,21 @@ export class Peer {
     clearTimeout(this.#timer);
     this.#carrier.stop();
     this.#pc.close();
-    for (const track of this.stream.getTracks()) track.stop();
+    void this.#negotiation.then((negotiation) => negotiation?.close());
+    const { stream } = this.place;
+    for (const track of stream.getTracks()) {
+      track.stop();
+      stream.removeTrack(track);
+    }
+  }
+
+  /** The network has changed: what could not be reached may be now. */
+  wake(): void {
+    if (this.#pc.connectionState === "connected") return;
+    this.place.tries.reset();
+    this.#failure = undefined;
+    this.#retry();
+    this.#look();
   }
 
   /** Nothing is negotiated before the connection is protected, and nothing at all where it cannot be. */
@@ -96,38 +120,55 @@ export class Peer {
       failed(error);
       return undefined;
     }
-    const peer = this.session;
+    const { session: peer, attempt, polite } = this.place;
     const out = {
-      description: (kind: "offer" | "answer", sdp: string): void => send({ type: "description", session, peer, kind, sdp }),
+      description: (kind: "offer" | "answer", sdp: string): void => send({ type: "description", session, peer, attempt, kind, sdp }),
       candidates: (candidates: Extract<CallSignal, { type: "candidates" }>["candidates"]): void =>
-        send({ type: "candidates", session, peer, candidates }),
+        send({ type: "candidates", session, peer, attempt, candidates }),
       failed,
     };
-    const negotiation = new Negotiation(this.#pc, this.#polite, out, () => this.#carrier.dress());
-    if (!this.#polite) negotiation.open();
+    const negotiation = new Negotiation(this.#pc, polite, out, () => this.#carrier.dress());
+    if (!polite) negotiation.open();
     return negotiation;
   }
 
   #follow(): void {
     const { connectionState } = this.#pc;
+    const { tries } = this.place;
     if (connectionState === "connected") {
       clearTimeout(this.#timer);
-      this.#restarts = 0;
-    } else if (connectionState === "failed") this.#retry();
+      this.#connected = true;
+      tries.reset();
+    } else if (connectionState === "failed") {
+      tries.impostor ||= this.#isImpostor();
+      this.#retry();
+    } else if (connectionState === "disconnected" && tries.fresh) {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#retry(), LOST_MS);
+    }
     this.#look();
   }
 
   #retry(): void {
     clearTimeout(this.#timer);
     if (this.#pc.signalingState === "closed") return;
-    const wait = RESTARTS_MS[this.#restarts++];
-    if (wait === undefined) this.#fail("no-way");
+    const { tries } = this.place;
+    const wait = tries.next();
+    if (wait === undefined) this.#fail(tries.impostor ? "impostor" : "no-way");
     else {
       this.#timer = setTimeout(() => {
+        // A connection that was good looks for other ways; one whose offer or answer was lost, or that was never good, is made anew.
+        if (!this.#connected || this.#pc.signalingState !== "stable") return this.#options.renew();
         void this.#negotiation.then((negotiation) => negotiation?.restart());
         this.#timer = setTimeout(() => this.#retry(), CONNECT_MS);
       }, wait);
     }
+  }
+
+  /** Whether there is a way, and at its end somebody without the key of the member's description (RFC 8827 section 6.5). */
+  #isImpostor(): boolean {
+    const transports = [this.#pc.sctp?.transport, ...this.#pc.getTransceivers().map(({ sender }) => sender.transport)];
+    return transports.some((transport) => transport?.state === "failed" && ["connected", "completed"].includes(transport.iceTransport.state));
   }
 
   #fail(reason: string): void {

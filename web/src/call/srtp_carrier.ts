@@ -9,6 +9,7 @@ import type { FrameSample } from "../protection.js";
 import type { CallOptions } from "../roomkey.js";
 import type { SrtpSession } from "../srtp.js";
 import type { SrtpIncoming, SrtpOutgoing } from "../srtp_media.js";
+import type { Lock } from "./call_values.js";
 import type { Carriage, CarriedPeer, Carrier, Coming, OwnTracks } from "./carrier.js";
 
 const CHANNEL = { ordered: false, maxRetransmits: 0, negotiated: true, id: 0 } as const;
@@ -22,20 +23,29 @@ interface Sent {
 export class SrtpCarriage implements Carriage {
   readonly #session: SrtpSession;
   readonly #failed: (error: unknown) => void;
+  readonly #changed: () => void;
   readonly #sent = new Map<"audio" | "video", Sent>();
+  readonly #unheard = new Map<SrtpOutgoing, Lock>();
   readonly #carriers = new Map<string, SrtpCarrier>(); // by client id
 
-  private constructor(session: SrtpSession, failed: (error: unknown) => void) {
+  private constructor(session: SrtpSession, failed: (error: unknown) => void, changed: () => void) {
     this.#session = session;
     this.#failed = failed;
+    this.#changed = changed;
     session.addEventListener("stream", ({ detail }) => this.#carrierOf(detail)?.take(detail));
     session.addEventListener("gone", ({ detail }) => this.#carrierOf(detail)?.lose(detail));
     session.addEventListener("error", ({ detail }) => failed(detail));
   }
 
-  /** Rejects as `Conference.srtp`. `failed` hears of what goes wrong with one stream; the call goes on. */
-  static async begin(conference: Conference, failed: (error: unknown) => void): Promise<SrtpCarriage> {
-    return new SrtpCarriage(await conference.srtp(), failed);
+  /** Rejects as `Conference.srtp`. `failed` hears of what goes wrong with one stream; the call goes on. `changed`: `unheard` does. */
+  static async begin(conference: Conference, failed: (error: unknown) => void, changed: () => void): Promise<SrtpCarriage> {
+    return new SrtpCarriage(await conference.srtp(), failed, changed);
+  }
+
+  /** The picture's, before the sound's. */
+  unheard(): Lock | undefined {
+    const locks = [...this.#unheard];
+    return (locks.find(([{ kind }]) => kind === "video") ?? locks[0])?.[1];
   }
 
   carrier(peer: CarriedPeer): Carrier {
@@ -62,7 +72,7 @@ export class SrtpCarriage implements Carriage {
       const outgoing = this.#session.send(track);
       this.#sent.set(kind, { track, outgoing });
       try {
-        await outgoing;
+        this.#watch(await outgoing);
       } catch (error) {
         this.#failed(error);
       }
@@ -71,6 +81,16 @@ export class SrtpCarriage implements Carriage {
 
   async end(): Promise<void> {
     await this.#session.stop();
+  }
+
+  #watch(outgoing: SrtpOutgoing): void {
+    const heard = (): boolean => this.#unheard.delete(outgoing);
+    outgoing.addEventListener("ended", () => heard() && this.#changed());
+    outgoing.addEventListener("state", ({ detail: { state } }) => {
+      const before = heard();
+      if (state === "unheard") this.#unheard.set(outgoing, Object.freeze({ state, reason: outgoing.reason, since: new Date() }));
+      if (before || state === "unheard") this.#changed();
+    });
   }
 
   #carrierOf({ member }: SrtpIncoming): SrtpCarrier | undefined {
@@ -114,9 +134,10 @@ class SrtpCarrier implements Carrier {
     // what is sent, is sent to all (`SrtpCarriage.show`)
   }
 
-  /** Somebody's stream has come. */
+  /** A stream of the member's has come: the newest of a kind is shown, for each that is shown takes a decoder. */
   take(incoming: SrtpIncoming): void {
     const { stream, changed, look } = this.#peer;
+    for (const other of [...this.#tracks.keys()]) if (other.kind === incoming.kind) this.lose(other);
     try {
       const track = incoming.track();
       this.#tracks.set(incoming, track);

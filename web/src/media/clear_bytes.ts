@@ -22,6 +22,7 @@ import { Refused } from "./refused.js";
 /** A kind of frame; its number is authenticated with the frame, so that no other decoder gets it. */
 export type Codec = keyof typeof NUMBERS;
 
+const NOTHING = new Uint8Array(0);
 const NUMBERS = { audio: 1, VP8: 2, VP9: 3, H264: 4, AV1: 5 } as const;
 
 /** The codec of a frame by its kind and MIME type; undefined for one that we cannot cover, whose frames must not go out. */
@@ -34,19 +35,20 @@ export function codecOf(kind: "audio" | "video", mimeType: string): Codec | unde
 /** SFrame's metadata: struct { uint8 codec; } FrameMetadata. */
 export const metadata = (codec: Codec): Bytes => Uint8Array.of(NUMBERS[codec]);
 
-/** The frame as it travels: `sealed` is `frame` under SFrame. */
-export function cover(codec: Codec, frame: Bytes, sealed: Bytes): Bytes {
+/** What stands before the sealed frame, in the clear. */
+export function front(codec: Codec, frame: Bytes): Bytes {
   switch (codec) {
     case "VP8":
-      return concat(padded(frame, vp8Cover(frame)), sealed);
-    case "H264":
-      return coverH264(frame, sealed);
+      return padded(frame, vp8Cover(frame));
     case "AV1":
-      return concat(sequenceHeader(frame), Uint8Array.of(FRAME_OBU << 3), sealed);
+      return concat(sequenceHeader(frame), Uint8Array.of(FRAME_OBU << 3));
     default:
-      return sealed;
+      return NOTHING;
   }
 }
+
+/** The frame as it travels: `sealed` is `frame` under SFrame, after its front. */
+export const woven = (codec: Codec, frame: Bytes, sealed: Bytes): Bytes => (codec === "H264" ? coverH264(frame, sealed) : sealed);
 
 /** The sealed frame in what came. Throws `Refused` "malformed" where there is none. */
 export function uncover(codec: Codec, wire: Bytes): Bytes {

@@ -10,7 +10,7 @@
  *     the end: everything is dropped at once, and nothing is sent or read any more
  */
 import type { Bytes } from "../worker/crypto_keys.js";
-import { Refused } from "./refused.js";
+import { type Reason, Refused } from "./refused.js";
 import { FrameReceiver, type OpenedFrame, type SFrameEpoch } from "./sframe.js";
 import { decodeHeader } from "./sframe_header.js";
 import { EPOCH_BITS } from "./sframe_kid.js";
@@ -58,6 +58,8 @@ interface Generation<M extends Occupant> {
   epochs: Held<M>[];
 }
 
+/** How a frame of one group is refused under another one's keys. */
+const OF_ANOTHER_GROUP: readonly Reason[] = ["unknown-key", "unknown-stream", "not-authentic"];
 const UNKNOWN = "expected a frame of an epoch and a member whose keys are held";
 
 export class ConferenceKeys<M extends Occupant> {
@@ -133,17 +135,21 @@ export class ConferenceKeys<M extends Occupant> {
     return ahead > 0n && ahead <= EPOCHS_AHEAD;
   }
 
-  /** Opens a frame. Rejects with `Refused` as `FrameReceiver.open` does. */
-  async open(sealed: Bytes, metadata: Bytes, now: number): Promise<MemberFrame<M>> {
+  /**
+   * Opens a frame; `from`: the only client whose frames may come this way, where it is known. Rejects with `Refused` as
+   * `FrameReceiver.open` does, and "unknown-stream" for a frame of somebody else, which changes nothing of that member's streams.
+   */
+  async open(sealed: Bytes, metadata: Bytes, now: number, from?: Uint8Array): Promise<MemberFrame<M>> {
     this.tick(now);
     let first: unknown = new Refused("unknown-key", UNKNOWN);
     let tried = 0;
     for (const generation of this.#generations) {
       try {
-        return this.#opened(generation, await generation.receiver.open(sealed, metadata), now);
+        const claimed = (epoch: bigint, leaf: number): void => expectFrom(generation, epoch, leaf, from);
+        return this.#opened(generation, await generation.receiver.open(sealed, metadata, claimed), now);
       } catch (error) {
         // A successor's epochs begin low again: a number in a KID may mean an epoch of either group.
-        if (!(error instanceof Refused) || (error.reason !== "unknown-key" && error.reason !== "not-authentic")) throw error;
+        if (!(error instanceof Refused) || !OF_ANOTHER_GROUP.includes(error.reason)) throw error;
         if (tried === 0) first = error;
         tried += 1;
       }
@@ -176,6 +182,14 @@ export class ConferenceKeys<M extends Occupant> {
   #held(): Held<M>[] {
     return this.#generations.flatMap(({ epochs }) => epochs);
   }
+}
+
+/** Throws `Refused` where nobody is at the leaf, "unknown-key", or not `from`, "unknown-stream". */
+function expectFrom<M extends Occupant>({ epochs }: Generation<M>, number: bigint, leaf: number, from: Uint8Array | undefined): void {
+  const held = epochs.find(({ epoch }) => epoch.sframe.epoch === number);
+  const member = held?.epoch.members.find(({ leafIndex }) => leafIndex === leaf);
+  if (member === undefined) throw new Refused("unknown-key", UNKNOWN);
+  if (from !== undefined && !same(from, member.clientId)) throw new Refused("unknown-stream", "expected frames of who is at the other end");
 }
 
 const same = (left: Uint8Array, right: Uint8Array): boolean => left.length === right.length && left.every((byte, at) => byte === right[at]);

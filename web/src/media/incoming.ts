@@ -92,7 +92,7 @@ export class Incoming<F, M extends Occupant> {
     try {
       if (codec === undefined) throw new Refused("malformed", "expected a codec that we know");
       sealed = uncover(codec, data);
-      const opened = await this.#keys.open(sealed, metadata(codec), now);
+      const opened = await this.#keys.open(sealed, metadata(codec), now, this.#from);
       if (!this.#isOurs(opened, now)) throw new Refused("unknown-stream", "expected frames of the stream that is shown here");
       this.#good(opened, now);
       return { frame, data: opened.frame };
@@ -105,7 +105,6 @@ export class Incoming<F, M extends Occupant> {
 
   /** A relay that swaps streams is refused: who is shown must be silent for a while before another stream takes the place. */
   #isOurs({ member, context }: MemberFrame<M>, now: number): boolean {
-    if (this.#from !== undefined && !sameBytes(this.#from, member.clientId)) return false;
     const { member: shown } = this.#condition;
     if (shown === undefined || this.#lastGood === undefined || now >= this.#lastGood + BAD_AFTER) return true;
     return sameBytes(shown.clientId, member.clientId) && context === this.#context;

@@ -1,6 +1,6 @@
 /** One stream of ours: its frames, each under the keys of the epoch that is sent with when it comes. Times are arguments. */
 import type { Bytes } from "../worker/crypto_keys.js";
-import { type Codec, cover, metadata } from "./clear_bytes.js";
+import { type Codec, front, metadata, woven } from "./clear_bytes.js";
 import type { ConferenceKeys, MediaEpoch, Occupant } from "./conference_keys.js";
 import { FrameSender } from "./sframe.js";
 
@@ -26,8 +26,8 @@ export class Outgoing<M extends Occupant> {
       this.#sender = FrameSender.create(epoch.sframe, epoch.ownLeaf, this.#context);
     }
     const sender = await this.#sender;
-    const sealed = await sender.protect(frame, metadata(codec));
+    const sealed = await sender.protect(frame, metadata(codec), front(codec, frame));
     // What happened while WebCrypto worked: a frame that was sealed for somebody who is gone by now stays here.
-    return this.#keys.ended ? undefined : cover(codec, frame, sealed);
+    return this.#keys.ended ? undefined : woven(codec, frame, sealed);
   }
 }

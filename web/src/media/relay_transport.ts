@@ -56,6 +56,10 @@ export class RelayTransport implements ClosingTransport {
     }
   }
 
+  get full(): boolean {
+    return (this.#writer.desiredSize ?? 0) <= 0;
+  }
+
   send(packet: Bytes): boolean {
     if (packet.length > this.#session.datagrams.maxDatagramSize || (this.#writer.desiredSize ?? 0) <= 0) return false;
     this.#writer.write(packet).catch(() => undefined); // the session is over, which `closed` says

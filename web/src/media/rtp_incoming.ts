@@ -6,6 +6,7 @@
  *     following  the next frame is whole                               gives it
  *     following  a packet is missing for WAIT, or too many are held    to seeking; of video, a key frame is needed
  *
+ * A packet is missing when one after it has come: a frame that comes slowly, as on a thin way, is waited for.
  * Packets have been authenticated, and none comes twice; who sends them is a member, who may still send anything.
  */
 import type { Bytes } from "../worker/crypto_keys.js";
@@ -34,6 +35,8 @@ interface Held {
   readonly ticks: number;
   readonly at: number;
 }
+
+const NOTHING = { end: 0, whole: "broken" } as const;
 
 export class RtpIncoming {
   readonly #format: PayloadFormat;
@@ -77,9 +80,8 @@ export class RtpIncoming {
 
   /** When there is something to do though no packet comes. */
   due(): number | undefined {
-    let first: number | undefined;
-    for (const { at } of this.#held.values()) first = Math.min(first ?? at, at);
-    return first === undefined ? undefined : first + WAIT;
+    const stuck = this.#stuck().map(({ at }) => at);
+    return stuck.length === 0 ? undefined : Math.min(...stuck) + WAIT;
   }
 
   /** The frames that are ready. */
@@ -87,13 +89,13 @@ export class RtpIncoming {
     const frames: ReceivedFrame[] = [];
     for (;;) {
       const from = this.#next ?? this.#seek(now);
-      const end = from === undefined ? undefined : this.#end(from);
-      if (from !== undefined && end !== undefined) {
+      const { end, whole } = from === undefined ? NOTHING : this.#end(from);
+      if (from !== undefined && whole === "whole") {
         frames.push(this.#frame(from, end));
         this.#next = end;
         this.#lost = false;
         this.#forget(end);
-      } else if (this.#next !== undefined && this.#isLost(this.#next, now)) {
+      } else if (this.#next !== undefined && this.#isLost(now)) {
         this.#next = undefined;
         this.#lost = true;
       } else {
@@ -104,32 +106,49 @@ export class RtpIncoming {
 
   /** Where a whole frame begins that needs no other; what is before it and waited long enough is dropped. */
   #seek(now: number): number | undefined {
-    for (const sequence of [...this.#held.keys()].sort((left, right) => left - right)) {
-      const { fragment, at } = this.#held.get(sequence)!;
-      if (fragment.first && (fragment.keyFrame || !this.#format.dependent) && this.#end(sequence) !== undefined) return sequence;
-      if (now >= at + WAIT || this.#held.size > MAX_HELD) {
-        this.#forget(sequence + 1);
-        this.#lost = true;
-      }
+    for (;;) {
+      const sequences = this.#sequences();
+      const start = sequences.find((sequence) => this.#begins(sequence) && this.#end(sequence).whole === "whole");
+      if (start !== undefined) return start;
+      const [first] = sequences;
+      if (first === undefined || !this.#isLost(now)) return undefined;
+      this.#forget(first + 1);
+      this.#lost = true;
     }
-    return undefined;
   }
 
-  /** One past the frame that begins at `from`, if it is whole. */
-  #end(from: number): number | undefined {
+  /** Whether a frame begins there that needs no other. */
+  #begins(sequence: number): boolean {
+    const { fragment } = this.#held.get(sequence)!;
+    return fragment.first && (fragment.keyFrame || !this.#format.dependent);
+  }
+
+  /** One past what there is of the frame that begins at `from`. */
+  #end(from: number): { readonly end: number; readonly whole: "whole" | "begun" | "broken" } {
     for (let sequence = from; ; sequence += 1) {
       const held = this.#held.get(sequence);
-      if (held === undefined || held.fragment.first !== (sequence === from)) return undefined;
-      if (held.ticks !== this.#held.get(from)!.ticks) return undefined;
-      if (held.fragment.last) return sequence + 1;
+      if (held === undefined) return { end: sequence, whole: "begun" };
+      if (held.fragment.first !== (sequence === from) || held.ticks !== this.#held.get(from)!.ticks) return { end: sequence, whole: "broken" };
+      if (held.fragment.last) return { end: sequence + 1, whole: "whole" };
     }
   }
 
-  /** Whether the frame at `next` will not be whole any more. */
-  #isLost(next: number, now: number): boolean {
-    if (this.#held.size > MAX_HELD) return true;
-    for (const [sequence, { at }] of this.#held) if (sequence >= next && now >= at + WAIT) return true;
-    return false;
+  /** Packets that nothing can become of as long as nothing comes before them; those of a frame that just comes are not among them. */
+  #stuck(): Held[] {
+    const sequences = this.#next === undefined ? this.#sequences() : [...this.#held.keys()];
+    const from = this.#next ?? sequences.find((sequence) => this.#begins(sequence));
+    const { end, whole } = from === undefined ? NOTHING : this.#end(from);
+    const coming = (sequence: number): boolean => from !== undefined && whole === "begun" && sequence >= from && sequence < end;
+    return sequences.filter((sequence) => !coming(sequence)).map((sequence) => this.#held.get(sequence)!);
+  }
+
+  /** Whether something waited for long enough. */
+  #isLost(now: number): boolean {
+    return this.#held.size > MAX_HELD || this.#stuck().some(({ at }) => now >= at + WAIT);
+  }
+
+  #sequences(): number[] {
+    return [...this.#held.keys()].sort((left, right) => left - right);
   }
 
   #frame(from: number, end: number): ReceivedFrame {
@@ -145,7 +164,7 @@ export class RtpIncoming {
 }
 
 /** The number nearest to `near` that is `value` modulo `modulus`; the first ones begin a turn up, so that none is negative. */
-function unwrapped(value: number, near: number | undefined, modulus: number): number {
+export function unwrapped(value: number, near: number | undefined, modulus: number): number {
   if (near === undefined) return modulus + value;
   return near + ((((value - near) % modulus) + modulus + modulus / 2) % modulus) - modulus / 2;
 }

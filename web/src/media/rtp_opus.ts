@@ -13,4 +13,5 @@ export const OPUS: PayloadFormat = {
     if (payload.length === 0) throw new Refused("malformed", "opus: expected at least a byte, got none");
     return { first: true, last: true, keyFrame: true, data: payload };
   },
+  fits: () => true,
 };

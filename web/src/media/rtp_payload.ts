@@ -32,6 +32,8 @@ export interface PayloadFormat {
   packetiser(): Packetiser;
   /** Throws `Refused` "malformed". */
   read(payload: Bytes, marker: boolean): Fragment;
+  /** Whether a decoder may have the frame: of pictures, whether it is not too large. */
+  fits(frame: Bytes): boolean;
 }
 
 export interface Packetiser {

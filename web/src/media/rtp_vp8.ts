@@ -13,6 +13,7 @@
  */
 import type { Bytes } from "../worker/crypto_keys.js";
 import { concat } from "../worker/key_formats.js";
+import { fitsVp8 } from "./picture_size.js";
 import { Refused } from "./refused.js";
 import { evenly, type Fragment, MAX_PAYLOAD, type Packetiser, type PayloadFormat } from "./rtp_payload.js";
 
@@ -34,6 +35,7 @@ export const VP8: PayloadFormat = {
   dependent: true,
   packetiser: () => new Vp8Packetiser(),
   read,
+  fits: fitsVp8,
 };
 
 class Vp8Packetiser implements Packetiser {

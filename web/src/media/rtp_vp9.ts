@@ -18,6 +18,7 @@
  */
 import type { Bytes } from "../worker/crypto_keys.js";
 import { concat } from "../worker/key_formats.js";
+import { fitsVp9 } from "./picture_size.js";
 import { Refused } from "./refused.js";
 import { evenly, type Fragment, MAX_PAYLOAD, type Packetiser, type PayloadFormat } from "./rtp_payload.js";
 
@@ -43,6 +44,7 @@ export const VP9: PayloadFormat = {
   dependent: true,
   packetiser: () => new Vp9Packetiser(),
   read,
+  fits: fitsVp9,
 };
 
 class Vp9Packetiser implements Packetiser {

@@ -6,7 +6,7 @@ import type { Bytes } from "../worker/crypto_keys.js";
 import { concat } from "../worker/key_formats.js";
 import { Refused } from "./refused.js";
 import { ReplayWindow } from "./replay.js";
-import { decodeHeader, encodeHeader } from "./sframe_header.js";
+import { decodeHeader, KidHeaders } from "./sframe_header.js";
 import { decodeKid, encodeKid, EPOCH_BITS, type KidLayout } from "./sframe_kid.js";
 import { deriveKeySalt, type FrameCipher, frameCipher, importBaseKey, type SFrameSuite } from "./sframe_suites.js";
 
@@ -47,12 +47,14 @@ export class FrameKey {
   readonly kid: bigint;
   readonly #cipher: FrameCipher;
   readonly #salt: Bytes;
+  readonly #headers: KidHeaders;
 
   private constructor(suite: SFrameSuite, kid: bigint, cipher: FrameCipher, salt: Bytes) {
     this.suite = suite;
     this.kid = kid;
     this.#cipher = cipher;
     this.#salt = salt;
+    this.#headers = new KidHeaders(kid);
   }
 
   static async derive(suite: SFrameSuite, baseKey: CryptoKey, kid: bigint): Promise<FrameKey> {
@@ -62,25 +64,27 @@ export class FrameKey {
     return new FrameKey(suite, kid, cipher, salt);
   }
 
-  /** header + ciphertext. The caller never gives a counter twice; `FrameSender` is such a caller. */
-  async encrypt(ctr: bigint, metadata: Bytes, frame: Bytes): Promise<Bytes> {
-    const header = encodeHeader(this.kid, ctr);
-    return concat(header, await this.#cipher.seal(this.#nonce(ctr), concat(header, metadata), frame));
+  /**
+   * cover + header + ciphertext; SFrame knows nothing of the cover. The caller never gives a counter twice; `FrameSender` is such a caller.
+   */
+  encrypt(ctr: number, metadata: Bytes, frame: Bytes, cover: Bytes = NOTHING): Promise<Bytes> {
+    const aad = this.#headers.withMetadata(ctr, metadata);
+    const header = aad.subarray(0, aad.length - metadata.length);
+    return this.#cipher.seal(this.#nonce(ctr), aad, frame, cover.length === 0 ? header : concat(cover, header));
   }
 
   /** The frame. Throws `Refused` "not-authentic". `headerSize` and `ctr` are those of its header. */
-  async decrypt(ctr: bigint, headerSize: number, metadata: Bytes, sealed: Bytes): Promise<Bytes> {
+  async decrypt(ctr: number, headerSize: number, metadata: Bytes, sealed: Bytes): Promise<Bytes> {
     const aad = concat(sealed.subarray(0, headerSize), metadata);
     const frame = await this.#cipher.open(this.#nonce(ctr), aad, sealed.subarray(headerSize));
     if (frame === null) throw new Refused("not-authentic", "expected a frame protected with its sender's key");
     return frame;
   }
 
-  #nonce(ctr: bigint): Bytes {
+  /** Salt XOR counter (RFC 9605 section 4.4.3). */
+  #nonce(ctr: number): Bytes {
     const nonce = this.#salt.slice();
-    const view = new DataView(nonce.buffer);
-    const low = nonce.length - 8;
-    view.setBigUint64(low, view.getBigUint64(low) ^ ctr);
+    for (let place = nonce.length - 1, rest = ctr; rest > 0; place -= 1, rest = Math.floor(rest / 256)) nonce[place]! ^= rest % 256;
     return nonce;
   }
 }
@@ -106,12 +110,15 @@ export class FrameSender {
     return this.#key.kid;
   }
 
-  /** The frame protected. A counter is spent when asked for, also if WebCrypto then fails. Throws `Refused` "key-exhausted". */
-  async protect(frame: Bytes, metadata: Bytes = NOTHING): Promise<Bytes> {
+  /**
+   * The frame protected, after `cover` in the clear. A counter is spent when asked for, also if WebCrypto then fails.
+   * Rejects with `Refused` "key-exhausted".
+   */
+  async protect(frame: Bytes, metadata: Bytes = NOTHING, cover: Bytes = NOTHING): Promise<Bytes> {
     if (this.#next >= this.#limit) throw new Refused("key-exhausted", `expected at most ${this.#limit} frames under one key`);
     const ctr = this.#next;
     this.#next += 1;
-    return this.#key.encrypt(BigInt(ctr), metadata, frame);
+    return this.#key.encrypt(ctr, metadata, frame, cover);
   }
 }
 
@@ -140,7 +147,8 @@ interface HeldEpoch {
 /**
  * Opens frames of every member in the epochs held. In this order it is proved of a frame that
  *   1. its header is well formed and as short as can be,
- *   2. its epoch is held, its sender a leaf of it, and not dropped,
+ *   2. its epoch is held, its sender a leaf of it, and not dropped; and whoever it claims to be of may be heard here, if the caller
+ *      says who may (`claimed`): what another one forged must not move the windows of 3.,
  *   3. its counter has not come before under that KID,
  *   4. it is authentic with its header and metadata.
  * The caller still owes: that the sender may send this kind of media, and how long epochs are held.
@@ -175,10 +183,11 @@ export class FrameReceiver {
   }
 
   /**
+   * `claimed` throws what a frame of such a sender is refused with.
    * Rejects with `Refused`: "malformed", "unknown-key" (hold the frame and try again), "replayed", "too-old", "not-authentic",
    * "key-exhausted".
    */
-  async open(sealed: Bytes, metadata: Bytes = NOTHING): Promise<OpenedFrame> {
+  async open(sealed: Bytes, metadata: Bytes = NOTHING, claimed?: (epoch: bigint, senderIndex: number) => void): Promise<OpenedFrame> {
     // 1.
     const { kid, ctr, size } = decodeHeader(sealed);
     if (ctr >= BigInt(MAX_FRAMES)) throw new Refused("key-exhausted", "expected a counter below 2^48");
@@ -188,12 +197,13 @@ export class FrameReceiver {
     if (held === undefined) throw unknownKey();
     const { context, senderIndex } = decodeKid(kid, layout(held.epoch));
     if (senderIndex >= held.epoch.leafCount || held.dropped.has(senderIndex)) throw unknownKey();
+    claimed?.(held.epoch.epoch, senderIndex);
     // 3.
     const known = held.streams.get(kid);
     known?.window.check(counter);
     // 4.
     const key = known?.key ?? (await FrameKey.derive(held.epoch.suite, held.epoch.baseKey, kid));
-    const frame = await key.decrypt(ctr, size, metadata, sealed);
+    const frame = await key.decrypt(counter, size, metadata, sealed);
     // The world may have changed while WebCrypto worked.
     if (held.dropped.has(senderIndex) || this.#epochs.get(Number(BigInt.asUintN(EPOCH_BITS, kid))) !== held) throw unknownKey();
     this.#stream(held, key, senderIndex).window.mark(counter);

@@ -28,6 +28,29 @@ export function encodeHeader(kid: bigint, ctr: bigint): Bytes {
   return Uint8Array.of((half(kid, kidBytes) << 4) | half(ctr, ctrBytes), ...kidBytes, ...ctrBytes);
 }
 
+/** Headers of the frames under one KID: made for each frame that is sent, so without the arithmetic of 64 bits. */
+export class KidHeaders {
+  /** The header at counter 0. */
+  readonly #first: Bytes;
+
+  constructor(kid: bigint) {
+    this.#first = encodeHeader(kid, 0n);
+  }
+
+  /** The header and `metadata` after it, which is what SFrame authenticates. `ctr` is a whole number below 2^53. */
+  withMetadata(ctr: number, metadata: Bytes): Bytes {
+    let more = 0;
+    if (ctr > Number(LARGEST_INSIDE)) for (let rest = ctr; rest > 0; rest = Math.floor(rest / 256)) more += 1;
+    const start = this.#first.length;
+    const out = new Uint8Array(start + more + metadata.length);
+    out.set(this.#first);
+    out[0]! |= more === 0 ? ctr : EXTENDED | (more - 1);
+    for (let place = start + more - 1, rest = ctr; place >= start; place -= 1, rest = Math.floor(rest / 256)) out[place] = rest % 256;
+    out.set(metadata, start + more);
+    return out;
+  }
+}
+
 /** The header that `frame` starts with. Throws `Refused` "malformed" for a cut one or one not encoded as short as can be. */
 export function decodeHeader(frame: Bytes): SFrameHeader {
   const config = frame[0];

@@ -2,6 +2,7 @@
 import type { Bytes } from "../worker/crypto_keys.js";
 import { unlessInvalid } from "../worker/crypto_keys.js";
 import { concat } from "../worker/key_formats.js";
+import { release } from "./release.js";
 import { sameBytes } from "./same_bytes.js";
 
 const { subtle } = crypto;
@@ -43,7 +44,8 @@ const ENCRYPTION_KEY_SIZE = 16; // Nka of the suites with AES-CTR
 
 /** AEAD.Encrypt and AEAD.Decrypt; the tag is the end of the ciphertext. */
 export interface FrameCipher {
-  seal(nonce: Bytes, aad: Bytes, text: Bytes): Promise<Bytes>;
+  /** `head` and what is sealed after it, in one piece: encoded frames take one, and a big one more costs as much as AES. */
+  seal(nonce: Bytes, aad: Bytes, text: Bytes, head: Bytes): Promise<Bytes>;
   /** The plaintext, or null where the tag does not fit. */
   open(nonce: Bytes, aad: Bytes, sealed: Bytes): Promise<Bytes | null>;
 }
@@ -88,8 +90,11 @@ class Gcm implements FrameCipher {
     this.#tagLength = tagLength;
   }
 
-  async seal(iv: Bytes, additionalData: Bytes, text: Bytes): Promise<Bytes> {
-    return new Uint8Array(await subtle.encrypt({ name: "AES-GCM", iv, additionalData, tagLength: this.#tagLength }, this.#key, text));
+  async seal(iv: Bytes, additionalData: Bytes, text: Bytes, head: Bytes): Promise<Bytes> {
+    const sealed = await subtle.encrypt({ name: "AES-GCM", iv, additionalData, tagLength: this.#tagLength }, this.#key, text);
+    const whole = concat(head, new Uint8Array(sealed));
+    release(sealed);
+    return whole;
   }
 
   async open(iv: Bytes, additionalData: Bytes, sealed: Bytes): Promise<Bytes | null> {
@@ -111,9 +116,11 @@ class CtrHmac implements FrameCipher {
     this.#tagSize = tagSize;
   }
 
-  async seal(nonce: Bytes, aad: Bytes, text: Bytes): Promise<Bytes> {
+  async seal(nonce: Bytes, aad: Bytes, text: Bytes, head: Bytes): Promise<Bytes> {
     const hidden = new Uint8Array(await subtle.encrypt(counterMode(nonce), this.#encryption, text));
-    return concat(hidden, await this.#tag(nonce, aad, hidden));
+    const whole = concat(head, hidden, await this.#tag(nonce, aad, hidden));
+    release(hidden.buffer);
+    return whole;
   }
 
   async open(nonce: Bytes, aad: Bytes, sealed: Bytes): Promise<Bytes | null> {
@@ -134,7 +141,9 @@ class CtrHmac implements FrameCipher {
     sizes.setBigUint64(8, BigInt(hidden.length));
     sizes.setBigUint64(16, BigInt(this.#tagSize));
     const input = concat(new Uint8Array(sizes.buffer), nonce, aad, hidden);
-    return new Uint8Array(await subtle.sign("HMAC", this.#authentication, input)).subarray(0, this.#tagSize);
+    const signed = await subtle.sign("HMAC", this.#authentication, input);
+    release(input.buffer);
+    return new Uint8Array(signed).subarray(0, this.#tagSize);
   }
 }
 

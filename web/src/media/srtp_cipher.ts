@@ -56,6 +56,8 @@ class CounterMode implements PacketCipher {
   readonly #encryption: CryptoKey;
   readonly #signing: CryptoKey;
   readonly #salt: Bytes;
+  /** What was signed last, and is signed next. */
+  #input: Bytes = NOTHING;
 
   constructor(encryption: CryptoKey, signing: CryptoKey, salt: Bytes) {
     this.#encryption = encryption;
@@ -77,7 +79,13 @@ class CounterMode implements PacketCipher {
   }
 
   async #tag(head: Bytes, hidden: Bytes, word: Bytes): Promise<Bytes> {
-    const whole = await subtle.sign("HMAC", this.#signing, concat(head, hidden, word));
+    const size = head.length + hidden.length + word.length;
+    if (size > this.#input.length) this.#input = new Uint8Array(2 * size);
+    this.#input.set(head);
+    this.#input.set(hidden, head.length);
+    this.#input.set(word, head.length + hidden.length);
+    // WebCrypto has a copy of its own when `sign` returns (W3C Web Cryptography section 14.3.3), so the next packet can use this memory.
+    const whole = await subtle.sign("HMAC", this.#signing, this.#input.subarray(0, size));
     return new Uint8Array(whole, 0, CM_TAG_SIZE);
   }
 

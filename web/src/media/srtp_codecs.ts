@@ -10,11 +10,13 @@ const MAX_SOUND_QUEUE = 16;
 /** Pictures of ours, encoded. */
 export class VideoOut {
   readonly #encoder: VideoEncoder;
+  #config: VideoEncoderConfig;
   #keyFrame = true;
 
   constructor(config: VideoEncoderConfig, give: (frame: EncodedFrame) => void, failed: (error: DOMException) => void) {
     this.#encoder = new VideoEncoder({ output: (chunk) => give(plain(chunk)), error: failed });
-    this.#encoder.configure({ latencyMode: "realtime", ...config });
+    this.#config = { latencyMode: "realtime", ...config };
+    this.#encoder.configure(this.#config);
   }
 
   /** Encodes the picture and closes it. */
@@ -24,6 +26,12 @@ export class VideoOut {
       this.#keyFrame = false;
     }
     picture.close();
+  }
+
+  /** Pictures from the next one on take as many bits a second; no key frame is needed for that. */
+  setBitrate(bitrate: number): void {
+    this.#config = { ...this.#config, bitrate };
+    if (this.#encoder.state === "configured") this.#encoder.configure(this.#config); // one that failed has closed itself, and said so
   }
 
   /** The next picture is to be one that needs no other. */

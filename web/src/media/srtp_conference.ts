@@ -8,7 +8,8 @@
  *              a member's old keys    dropped OLD_KEY after its first packet under newer ones, OLD_EPOCH after newer ones came
  *              who is gone            all of its keys and streams, at once
  *              packets of unknown     keys or streams are held for HOLD, MAX_HELD of each way: commits and announcements go another
- *                                     way, and who sends junk by a way of its own fills no other's
+ *                                     way, and who sends junk by a way of its own fills no other's; what looks forged is kept as
+ *                                     long, for a successor's keys may have the MKI of older ones; without MKI it is all one
  *     the end: everything is dropped at once, and nothing is sent or read any more
  */
 import type { Bytes } from "../worker/crypto_keys.js";
@@ -49,11 +50,14 @@ interface Peer<M> {
 }
 
 /** What came of an announcement. */
-export interface Announced {
+export interface Announced<M> {
   /** Whether it names streams, and none that was known: its sender has just begun, and may know nothing of ours. */
   readonly fresh: boolean;
   /** All that the member has now, of our profile. */
   readonly ssrcs: ReadonlySet<number>;
+  /** Profiles of its streams that are not ours; those streams are passed over. */
+  readonly otherProfiles: ReadonlySet<number>;
+  readonly member: M;
 }
 
 interface Waiting {
@@ -169,8 +173,9 @@ export class SrtpConference<M extends Occupant> {
    * that is not named any more is kept, for an announcement may have been overtaken, until there are too many.
    * Throws `Refused` "malformed".
    */
-  announced(clientId: Uint8Array, data: Bytes): Announced | undefined {
-    const streams = decodeStreams(data).filter(({ profile }) => profile === this.#profile);
+  announced(clientId: Uint8Array, data: Bytes): Announced<M> | undefined {
+    const said = decodeStreams(data);
+    const streams = said.filter(({ profile }) => profile === this.#profile);
     const peer = this.#peers.get(name(clientId));
     if (peer === undefined) return undefined;
     const ssrcs = new Set(streams.map(({ ssrc }) => ssrc));
@@ -185,7 +190,8 @@ export class SrtpConference<M extends Occupant> {
       peer.ssrcs.delete(ssrc);
       peer.receiver.forget(ssrc);
     }
-    return { fresh, ssrcs };
+    const otherProfiles = new Set(said.map(({ profile }) => profile).filter((profile) => profile !== this.#profile));
+    return { fresh, ssrcs, otherProfiles, member: peer.member };
   }
 
   /**
@@ -197,8 +203,10 @@ export class SrtpConference<M extends Occupant> {
     try {
       return await this.#open(packet, from, now);
     } catch (error) {
-      if (!mayCome(error)) throw error;
-      this.#hold({ packet, reason: error.reason, from, way: from === undefined ? "" : name(from), at: now });
+      const reason = this.#mayCome(error);
+      if (reason === undefined) throw error;
+      this.#hold({ packet, reason, from, way: from === undefined ? "" : name(from), at: now });
+      if (reason === "not-authentic") throw error;
       return undefined;
     }
   }
@@ -212,7 +220,7 @@ export class SrtpConference<M extends Occupant> {
         opened.push(await this.#open(held.packet, held.from, now));
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
-        if (mayCome(error)) this.#hold(held);
+        if (this.#mayCome(error) !== undefined) this.#hold(held);
       }
     }
     return opened;
@@ -250,6 +258,13 @@ export class SrtpConference<M extends Occupant> {
     if (!this.#ended && this.#waiting.filter(({ way }) => way === held.way).length < MAX_HELD) this.#waiting.push(held);
   }
 
+  /** What has not come yet and may still, where that is why a packet is not good. */
+  #mayCome(error: unknown): Reason | undefined {
+    if (!(error instanceof Refused)) return undefined;
+    if (error.reason === "not-authentic" && this.#mode === "no-mki") return "unknown-key";
+    return ["unknown-key", "unknown-stream", "not-authentic"].includes(error.reason) ? error.reason : undefined;
+  }
+
   #makePeer(member: M): Peer<M> {
     const peer = { member, receiver: new SrtpReceiver(this.#mode), ssrcs: new Set<number>(), keys: [] };
     this.#peers.set(name(member.clientId), peer);
@@ -285,8 +300,5 @@ export class SrtpConference<M extends Occupant> {
 
 /** Which refusal counts where several members' streams were tried: the last. */
 const RANK: readonly Reason[] = ["unknown-stream", "malformed", "not-authentic", "not-encrypted", "too-old", "replayed", "unknown-key"];
-
-const mayCome = (error: unknown): error is Refused =>
-  error instanceof Refused && (error.reason === "unknown-key" || error.reason === "unknown-stream");
 
 const name = (clientId: Uint8Array): string => Array.from(clientId, (byte) => byte.toString(16).padStart(2, "0")).join("");

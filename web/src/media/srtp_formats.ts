@@ -16,6 +16,8 @@ export interface FrameOut {
   encode(frame: MediaFrame): void;
   /** The next frame is to be one that needs no other. */
   askKeyFrame(): void;
+  /** Bits a second from now on; of sound, which takes few, it stays. */
+  setBitrate(bitrate: number): void;
   close(): void;
 }
 
@@ -46,6 +48,7 @@ const video = (name: string, config: string, format: PayloadFormat): MediaCodec 
     return {
       encode: (frame) => out.encode(frame as VideoFrame),
       askKeyFrame: () => out.askKeyFrame(),
+      setBitrate: (bits) => out.setBitrate(bits),
       close: () => out.close(),
     };
   },
@@ -59,7 +62,7 @@ const opus: MediaCodec = {
   encoder: ({ bitrate }, like, give, failed) => {
     const { sampleRate, numberOfChannels } = like as AudioData;
     const out = new AudioOut({ codec: "opus", sampleRate, numberOfChannels, bitrate }, give, failed);
-    return { encode: (frame) => out.encode(frame as AudioData), askKeyFrame: () => undefined, close: () => out.close() };
+    return { encode: (frame) => out.encode(frame as AudioData), askKeyFrame: () => undefined, setBitrate: () => undefined, close: () => out.close() };
   },
   // Opus says by itself how many channels it has; what has one is given twice (RFC 7587 section 4.1: receivers take both).
   decoder: (give) => new AudioIn({ codec: "opus", sampleRate: OPUS.clockRate, numberOfChannels: 2 }, give),

@@ -2,6 +2,7 @@
 import { RtpIncoming } from "./rtp_incoming.js";
 import type { EncodedFrame } from "./rtp_outgoing.js";
 import type { RtpPacket } from "./rtp_packet.js";
+import { Reception } from "./rtp_reception.js";
 import { StreamCondition } from "./srtp_condition.js";
 import type { MediaCodec } from "./srtp_formats.js";
 
@@ -26,6 +27,7 @@ export class Listening<M> implements HeardStream<M> {
   readonly ssrc: number;
   readonly codec: MediaCodec;
   readonly condition: StreamCondition;
+  readonly reception: Reception;
   readonly #incoming: RtpIncoming;
   readonly #hooks: ListeningHooks;
   #asked = -Infinity;
@@ -36,6 +38,7 @@ export class Listening<M> implements HeardStream<M> {
     this.ssrc = ssrc;
     this.codec = codec;
     this.condition = new StreamCondition(performance.now());
+    this.reception = new Reception(codec.format.clockRate);
     this.#incoming = new RtpIncoming(codec.format);
     this.#hooks = hooks;
   }
@@ -44,6 +47,7 @@ export class Listening<M> implements HeardStream<M> {
   push(packet: RtpPacket): void {
     const now = performance.now();
     this.#incoming.push(packet, now);
+    this.reception.push(packet, now);
     this.condition.good(now);
     this.#drain();
   }

@@ -9,8 +9,13 @@ import { expectRollover, MAX_INDEX, type MkiMode, mkiOfRtp, parseRtp, SEQUENCES,
 import type { SessionKeys } from "./srtp_kdf.js";
 
 const HALF = SEQUENCES / 2;
-/** Without MKI, or where two are named alike: the newest keys, then those before. */
-const KEYS_TRIED = 2;
+/** Where two are named alike: the newest keys, then those before. */
+const ALIKE_TRIED = 2;
+/**
+ * Without MKI, newest first. Senders move MOVE_AFTER later, so that commits in quick succession leave some of them several epochs
+ * behind; more than these are as much work as junk should cause.
+ */
+const UNNAMED_TRIED = 8;
 
 interface Incoming {
   /** The highest that was announced. */
@@ -23,7 +28,7 @@ interface Incoming {
  * In this order it is proved of a packet that
  *   1. it is well formed,
  *   2. its SSRC was announced,
- *   3. keys are held for it: those its MKI names, or without MKI the newest two are tried,
+ *   3. keys are held for it: those its MKI names, or without MKI the newest are tried,
  *   4. it has not come before, where its index is certain enough to say so without authentication,
  *   5. it is authentic under that index and those keys, and still has not come before.
  * Rejects with `Refused`: "malformed", "unknown-stream", "unknown-key" (hold it and try again), "replayed", "too-old", "not-authentic",
@@ -82,7 +87,7 @@ export class SrtpReceiver {
     const indices = likelyIndices(stream, header.sequence);
     if (indices.length === 1) stream.rtp.check(indices[0]!);
     // 5.
-    return this.#firstAuthentic(candidates, indices, async (keys, index) => {
+    return firstAuthentic(candidates, indices, async (keys, index) => {
       const opened = await unprotectRtp(keys, packet, header, index, this.#mki);
       this.#expectHeld(keys);
       stream.rtp.mark(index);
@@ -101,7 +106,7 @@ export class SrtpReceiver {
     // 4.
     stream.rtcp.check(trailer.index);
     // 5.
-    return this.#firstAuthentic(candidates, [trailer.index], async (keys, index) => {
+    return firstAuthentic(candidates, [trailer.index], async (keys, index) => {
       const opened = await unprotectRtcp(keys, packet, trailer, this.#mki);
       this.#expectHeld(keys);
       stream.rtcp.mark(index);
@@ -119,33 +124,14 @@ export class SrtpReceiver {
   /** At least one. Throws `Refused` "unknown-key". */
   #candidates(mkiOf: (keys: SessionKeys) => Bytes): SessionKeys[] {
     const [newest] = this.#keys;
-    let found = this.#keys.slice(0, KEYS_TRIED);
+    let found = this.#keys.slice(0, UNNAMED_TRIED);
     if (newest !== undefined && this.#mki === "mki") {
       const named = mkiOf(newest);
       // Two of one name are the same epoch of a group and of its successor.
-      found = this.#keys.filter(({ mki }) => sameBytes(mki, named)).slice(0, KEYS_TRIED);
+      found = this.#keys.filter(({ mki }) => sameBytes(mki, named)).slice(0, ALIKE_TRIED);
     }
     if (found.length === 0) throw unknownKey();
     return found;
-  }
-
-  async #firstAuthentic(
-    candidates: SessionKeys[],
-    indices: number[],
-    open: (keys: SessionKeys, index: number) => Promise<Bytes>,
-  ): Promise<Bytes> {
-    let last: unknown;
-    for (const keys of candidates) {
-      for (const index of indices) {
-        try {
-          return await open(keys, index);
-        } catch (error) {
-          if (!(error instanceof Refused) || error.reason !== "not-authentic") throw error;
-          last = error;
-        }
-      }
-    }
-    throw last;
   }
 
   /** Keys may have been dropped while WebCrypto worked: a removed member's packet must not come out after that. */
@@ -154,14 +140,40 @@ export class SrtpReceiver {
   }
 }
 
+type Open = (keys: SessionKeys, index: number) => Promise<Bytes>;
+
+function firstAuthentic(candidates: SessionKeys[], indices: number[], open: Open): Promise<Bytes> {
+  // As nearly every packet is.
+  if (candidates.length === 1 && indices.length === 1) return open(candidates[0]!, indices[0]!);
+  return firstOfAll(candidates, indices, open);
+}
+
+async function firstOfAll(candidates: SessionKeys[], indices: number[], open: Open): Promise<Bytes> {
+  let last: unknown;
+  for (const keys of candidates) {
+    for (const index of indices) {
+      try {
+        return await open(keys, index);
+      } catch (error) {
+        if (!(error instanceof Refused) || error.reason !== "not-authentic") throw error;
+        last = error;
+      }
+    }
+  }
+  throw last;
+}
+
 /**
  * The indices that a sequence number may stand for, likeliest first (RFC 3711 section 3.3.1, appendix A): the nearest to the highest so
  * far. Where that lies elsewhere, also the one under the announced rollover counter; while no packet has reached that, the one under
  * the next as well: the sender may have passed a rollover since it said so.
  */
 function likelyIndices({ rollover, rtp: { highest } }: Incoming, sequence: number): number[] {
+  const nearest = highest + ((sequence - (highest % SEQUENCES) + SEQUENCES + HALF) % SEQUENCES) - HALF;
+  // As nearly every packet is: in the announced rollover, like the highest so far.
+  if (Math.floor(highest / SEQUENCES) === rollover && Math.floor(nearest / SEQUENCES) === rollover) return [nearest];
   const indices = new Set<number>();
-  if (highest >= 0) indices.add(highest + ((sequence - (highest % SEQUENCES) + SEQUENCES + HALF) % SEQUENCES) - HALF);
+  if (highest >= 0) indices.add(nearest);
   const announced = highest < rollover * SEQUENCES ? [rollover, rollover + 1] : [rollover];
   for (const each of announced) if (each * SEQUENCES + sequence > highest) indices.add(each * SEQUENCES + sequence);
   const possible = [...indices].filter((index) => index >= 0 && index <= MAX_INDEX);

@@ -2,25 +2,24 @@
  * SRTP of one conference at work: frames of ours to packets and transports; packets from transports to frames.
  * A thin shell: what counts is decided in `SrtpConference`, `RtpOutgoing` and `RtpIncoming`.
  */
+import type { ReachValue } from "../srtp_protocol.js";
 import type { Bytes } from "../worker/crypto_keys.js";
 import { type Occupant, OLD_EPOCH } from "./conference_keys.js";
-import type { PacketTransport } from "./packet_transport.js";
+import { PacketSamples, type Sampled } from "./packet_samples.js";
+import { PacketWays, type PacketTransport, type Whose } from "./packet_transport.js";
 import { type Reason, Refused } from "./refused.js";
-import { encodePli, readPli } from "./rtcp_pli.js";
 import { type EncodedFrame, RtpOutgoing } from "./rtp_outgoing.js";
 import { decodeRtp } from "./rtp_packet.js";
 import type { PayloadFormat } from "./rtp_payload.js";
 import { parseRtp } from "./srtp.js";
 import type { SrtpCondition } from "./srtp_condition.js";
 import { HOLD, isRtcp, type MemberPacket, type SrtpConference, type SrtpEpoch } from "./srtp_conference.js";
+import { SrtpFeedback } from "./srtp_feedback.js";
 import { CODECS_BY_TYPE } from "./srtp_formats.js";
 import { type HeardStream, Listening } from "./srtp_listening.js";
 
 /** Milliseconds between two looks at how streams do. */
 const LOOK = 250;
-
-/** Hears of one packet, clear and as it travels. */
-export type Sampled = (packet: Bytes, wire: Bytes) => void;
 
 export interface RoomHooks<M> {
   /** `stream`: the same object for all frames of a stream. `timestamp`: microseconds. */
@@ -33,6 +32,10 @@ export interface RoomHooks<M> {
   announce(to?: Uint8Array): void;
   /** Somebody cannot go on without a key frame of this stream of ours. */
   keyFrame(ssrc: number): void;
+  /** What may be sent of this stream of ours is something else than before. */
+  reach(ssrc: number, reach: ReachValue): void;
+  /** A member has streams of another profile, by its number, which nobody here can open; told once of each. */
+  otherProfile(member: M, profile: number): void;
   /** Packets waited in vain for keys: perhaps a commit has not come. */
   lacking(): void;
 }
@@ -40,16 +43,16 @@ export interface RoomHooks<M> {
 export class SrtpRoom<M extends Occupant> {
   readonly #conference: SrtpConference<M>;
   readonly #hooks: RoomHooks<M>;
-  readonly #transports = new Set<PacketTransport>();
+  readonly #ways: PacketWays = new PacketWays((packet, from) => void this.#hear(packet, from));
   readonly #own = new Map<number, RtpOutgoing>();
   /** By client and SSRC: a stream is one member's. */
   readonly #streams = new Map<string, Listening<M>>();
   readonly #refused = new Map<Reason, number>();
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
-  readonly #samples = new Map<number | HeardStream<M>, Sampled>();
+  readonly #samples = new PacketSamples<number | HeardStream<M>>();
   #looking: ReturnType<typeof setInterval> | undefined;
-  /** The stream under which we ask for key frames; it has no packets but those. */
-  #asking: number | undefined;
+  readonly #feedback: SrtpFeedback;
+  readonly #otherProfiles = new Set<string>();
   #waiting = false;
   #ended = false;
   sent = 0;
@@ -58,6 +61,11 @@ export class SrtpRoom<M extends Occupant> {
   constructor(conference: SrtpConference<M>, hooks: RoomHooks<M>) {
     this.#conference = conference;
     this.#hooks = hooks;
+    this.#feedback = new SrtpFeedback({
+      send: (packet, whose) => void this.#sendRtcp(packet, whose),
+      keyFrame: (ssrc) => hooks.keyFrame(ssrc),
+      reach: (ssrc, reach) => hooks.reach(ssrc, reach),
+    });
   }
 
   /** How many packets were refused, by reason. */
@@ -65,9 +73,14 @@ export class SrtpRoom<M extends Occupant> {
     return this.#refused;
   }
 
+  /** Whether what is made now would come too late. */
+  get full(): boolean {
+    return this.#ways.full;
+  }
+
   /** Whether others know of us. */
   get begun(): boolean {
-    return this.#asking !== undefined;
+    return this.#feedback.begun;
   }
 
   /** Who is not among these is gone: also to be said before the keys of a new epoch are derived. */
@@ -75,6 +88,7 @@ export class SrtpRoom<M extends Occupant> {
     this.#conference.retain(members);
     const present = new Set(members.map(({ clientId }) => clientId.join()));
     for (const [name, stream] of this.#streams) if (!present.has(stream.member.clientId.join())) this.#drop(name, stream);
+    this.#feedback.retain(present, performance.now());
   }
 
   /** New keys: what waited for them goes on, and who has come is told of our streams. */
@@ -82,7 +96,7 @@ export class SrtpRoom<M extends Occupant> {
     this.retain(epoch.members);
     this.#conference.add(epoch, performance.now());
     this.#later(OLD_EPOCH, () => this.#conference.tick(performance.now()));
-    if (epoch.reason === "add" && this.#asking !== undefined) this.#hooks.announce();
+    if (epoch.reason === "add" && this.begun) this.#hooks.announce();
     await this.#release();
   }
 
@@ -91,10 +105,12 @@ export class SrtpRoom<M extends Occupant> {
     try {
       const said = this.#conference.announced(clientId, data);
       const client = clientId.join();
+      if (said !== undefined) this.#feedback.listens(client, said.ssrcs.size > 0, performance.now());
+      for (const profile of said?.otherProfiles ?? []) this.#tellProfile(said!.member, profile);
       for (const [name, stream] of this.#streams) {
         if (said !== undefined && stream.member.clientId.join() === client && !said.ssrcs.has(stream.ssrc)) this.#drop(name, stream);
       }
-      if (said?.fresh === true && this.#asking !== undefined) this.#hooks.announce(clientId);
+      if (said?.fresh === true && this.begun) this.#hooks.announce(clientId);
     } catch (error) {
       this.#count(error);
     }
@@ -103,13 +119,12 @@ export class SrtpRoom<M extends Occupant> {
 
   /** A way for packets, to one client (`from`) or to a relay. */
   connect(transport: PacketTransport, from?: Uint8Array): void {
-    transport.onpacket = (packet) => void this.#hear(packet, from);
-    this.#transports.add(transport);
+    this.#ways.add(transport, from);
+    this.#feedback.newWay(performance.now());
   }
 
   disconnect(transport: PacketTransport): void {
-    transport.onpacket = () => undefined;
-    this.#transports.delete(transport);
+    this.#ways.delete(transport);
   }
 
   /** What members are to be told of our streams. */
@@ -117,18 +132,19 @@ export class SrtpRoom<M extends Occupant> {
     return this.#conference.announcement();
   }
 
-  /** Takes part, with a stream of ours to ask for key frames by: who only listens needs one, too. `ssrc` as for `open`. */
+  /** Takes part, with a stream of ours to ask for key frames and to report by: who only listens needs one, too. `ssrc` as for `open`. */
   begin(ssrc: number): void {
     this.#conference.open(ssrc, performance.now());
-    this.#asking = ssrc;
+    this.#feedback.begin(ssrc);
     this.#looking = setInterval(() => this.#look(), LOOK);
     this.#hooks.announce();
   }
 
-  /** Begins a stream of ours and announces it. `ssrc` as `SrtpConference.open` has it. */
-  open(ssrc: number, format: PayloadFormat): void {
+  /** Begins a stream of ours and announces it. `ssrc` as `SrtpConference.open` has it; `bitrate`: bits a second that are wished for. */
+  open(ssrc: number, format: PayloadFormat, bitrate: number): void {
     this.#conference.open(ssrc, performance.now());
     this.#own.set(ssrc, new RtpOutgoing(ssrc, format, crypto.getRandomValues(new Uint32Array(1))[0]!));
+    this.#feedback.open(ssrc, bitrate, performance.now());
     this.#hooks.announce();
   }
 
@@ -136,6 +152,7 @@ export class SrtpRoom<M extends Occupant> {
   close(ssrc: number): void {
     if (!this.#own.delete(ssrc)) return;
     this.#conference.close(ssrc);
+    this.#feedback.close(ssrc);
     this.#hooks.announce();
   }
 
@@ -147,8 +164,12 @@ export class SrtpRoom<M extends Occupant> {
     const now = performance.now();
     const packets = stream.packets(frame);
     const sealed = await Promise.all(packets.map((packet) => this.#conference.protect(packet, now)));
-    for (const packet of sealed) this.#broadcast(packet);
-    this.#show(ssrc, packets[0], sealed[0]);
+    for (const packet of sealed) {
+      this.#feedback.sent(ssrc, parseRtp(packet).sequence, packet.length, performance.now());
+      this.sent += 1;
+      this.#ways.send(packet, "all");
+    }
+    this.#samples.show(ssrc, packets[0], sealed[0]);
   }
 
   /** Asks for a key frame of somebody's stream, unless that was done a moment ago. */
@@ -158,12 +179,12 @@ export class SrtpRoom<M extends Occupant> {
 
   /** Shows the next packet of a stream of ours. */
   sampleSent(ssrc: number, give: Sampled): void {
-    this.#samples.set(ssrc, give);
+    this.#samples.want(ssrc, give);
   }
 
   /** Shows the next packet of somebody's stream. */
   sampleHeard(stream: HeardStream<M>, give: Sampled): void {
-    this.#samples.set(stream, give);
+    this.#samples.want(stream, give);
   }
 
   /** Lets go of everything. */
@@ -173,13 +194,8 @@ export class SrtpRoom<M extends Occupant> {
     clearInterval(this.#looking);
     for (const timer of this.#timers) clearTimeout(timer);
     for (const [name, stream] of this.#streams) this.#drop(name, stream);
-    for (const transport of this.#transports) this.disconnect(transport);
+    this.#ways.end();
     this.#own.clear();
-  }
-
-  #broadcast(packet: Bytes): void {
-    this.sent += 1;
-    for (const transport of this.#transports) transport.send(packet);
   }
 
   async #hear(packet: Bytes, from: Uint8Array | undefined): Promise<void> {
@@ -227,28 +243,22 @@ export class SrtpRoom<M extends Occupant> {
   }
 
   #look(): void {
+    const now = performance.now();
+    this.#feedback.look(this.#streams.values(), now);
     for (const stream of this.#streams.values()) {
-      const condition = stream.condition.look(performance.now());
+      const condition = stream.condition.look(now);
       if (condition !== undefined) this.#hooks.condition(stream, condition);
     }
-  }
-
-  #show(stream: number | HeardStream<M>, packet: Bytes | undefined, wire: Bytes | undefined): void {
-    const give = this.#samples.get(stream);
-    if (give === undefined || packet === undefined || wire === undefined) return;
-    this.#samples.delete(stream);
-    give(packet, wire);
   }
 
   /** `wire`: as it came, where that is at hand. */
   #take({ kind, packet, member }: MemberPacket<M>, wire?: Bytes): void {
     if (this.#ended) return;
-    this.received += 1;
     if (kind === "rtcp") {
-      const asked = readPli(packet);
-      if (asked !== undefined && this.#own.has(asked)) this.#hooks.keyFrame(asked);
+      if (this.#feedback.hear(member.clientId.join(), packet, performance.now())) this.received += 1;
       return;
     }
+    this.received += 1;
     const rtp = decodeRtp(packet);
     const codec = CODECS_BY_TYPE.get(rtp.payloadType);
     if (codec === undefined) throw new Refused("malformed", "expected a payload type that we know");
@@ -256,13 +266,13 @@ export class SrtpRoom<M extends Occupant> {
     const stream = this.#streams.get(name) ?? this.#listen(name, { member, ssrc: rtp.ssrc, codec });
     stream.member = member;
     stream.push(rtp);
-    this.#show(stream, packet, wire);
+    this.#samples.show(stream, packet, wire);
   }
 
   #listen(name: string, heard: HeardStream<M>): Listening<M> {
     const stream: Listening<M> = new Listening(heard, {
       frame: (frame) => this.#hooks.frame(stream, frame),
-      ask: () => void this.#ask(heard.ssrc),
+      ask: () => this.#feedback.ask(heard.ssrc),
     });
     this.#streams.set(name, stream);
     return stream;
@@ -271,14 +281,20 @@ export class SrtpRoom<M extends Occupant> {
   #drop(name: string, stream: Listening<M>): void {
     stream.end();
     this.#streams.delete(name);
-    this.#samples.delete(stream);
+    this.#samples.forget(stream);
     this.#hooks.ended(stream);
   }
 
-  async #ask(ssrc: number): Promise<void> {
-    if (this.#asking === undefined) return;
+  #tellProfile(member: M, profile: number): void {
+    const name = `${member.clientId.join()} ${profile}`;
+    if (!this.#otherProfiles.has(name)) this.#hooks.otherProfile(member, profile);
+    this.#otherProfiles.add(name);
+  }
+
+  async #sendRtcp(packet: Bytes, whose: Whose): Promise<void> {
+    if (!this.#ways.has(whose)) return;
     try {
-      this.#broadcast(await this.#conference.protect(encodePli(this.#asking, ssrc), performance.now()));
+      this.#ways.send(await this.#conference.protect(packet, performance.now()), whose);
     } catch (error) {
       this.#count(error);
     }

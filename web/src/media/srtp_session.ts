@@ -4,24 +4,23 @@
  */
 import { Failure, failureOf } from "../failure.js";
 import type { SrtpEpochValue, SrtpMasterKey } from "../media_protocol.js";
-import type { EncodingValue, MediaTarget, SrtpReport, SrtpRequest } from "../srtp_protocol.js";
+import type { EncodingValue, MediaTarget, ReachValue, SrtpReport, SrtpRequest } from "../srtp_protocol.js";
 import type { Bytes } from "../worker/crypto_keys.js";
 import type { KeyPort, SrtpListener, WireMember } from "./key_port.js";
 import type { SrtpCondition } from "./srtp_condition.js";
 import { SrtpConference } from "./srtp_conference.js";
+import type { EncodedFrame } from "./rtp_outgoing.js";
 import { CODECS, type MediaFrame } from "./srtp_formats.js";
 import { SessionKeys, SRTP_PROFILES } from "./srtp_kdf.js";
 import type { HeardStream } from "./srtp_listening.js";
 import { SrtpRoom } from "./srtp_room.js";
 import { Shown } from "./srtp_shown.js";
 import { Sending } from "./srtp_sending.js";
-import { encodeStreams } from "./srtp_streams.js";
+import { encodeStreams, MAX_STREAMS_EVER, streamNumber } from "./srtp_streams.js";
 import { SrtpWays } from "./srtp_ways.js";
 
-/** Streams of one conference, ever: they share the low bits of an SSRC. */
-const MAX_STREAMS_EVER = 2n ** 20n;
-/** Seconds before an announcement is tried again that was one too many. */
-const ANNOUNCE_AGAIN = 1;
+/** Milliseconds before an announcement is tried again that was one too many, and between two to one client, who may ask all the time. */
+const ANNOUNCE_PAUSE = 1_000;
 
 type Told = SrtpReport extends infer R ? (R extends SrtpReport ? Omit<R, "kind" | "session"> : never) : never;
 type Asked<A extends SrtpRequest["ask"]> = Extract<SrtpRequest, { ask: A }>;
@@ -82,8 +81,12 @@ class SrtpSession {
   readonly #ways: SrtpWays;
   readonly #sending = new Map<number, Sending>();
   readonly #shown = new Map<HeardStream<WireMember>, Shown>();
+  /** Since the first epoch. */
+  #own: WireMember | undefined;
   readonly #begun: Promise<void>;
   #begin: () => void = () => undefined;
+  /** Whom we are telling of our streams, "" for all; true: once more after that. */
+  readonly #announcing = new Map<string, boolean>();
   #turn: Promise<void> = Promise.resolve();
   #nextShown = 1;
   #ended = false;
@@ -97,7 +100,9 @@ class SrtpSession {
       frame: (stream, frame) => this.#shownOf(stream).take(frame),
       ended: (stream) => this.#hide(stream),
       announce: (to) => void this.#announce(to),
-      keyFrame: (ssrc) => this.#sendingOf(ssrc)?.askKeyFrame(),
+      keyFrame: (ssrc) => this.#sendingOf(ssrc)?.[1].askKeyFrame(),
+      reach: (ssrc, reach) => this.#reach(ssrc, reach),
+      otherProfile: (member, profile) => tell({ told: "other-profile", member, profile }),
       condition: (stream, condition) => this.#say(stream, condition),
       lacking: () => this.#port.resync(this.conference, performance.now()),
     });
@@ -115,6 +120,7 @@ class SrtpSession {
       const derived = masters.map(({ key, salt }) => SessionKeys.derive(profile, key, salt, value.mki));
       const keys = new Map((await Promise.all(derived)).map((made, at) => [value.senders[at]!, made]));
       const { group, reason, ownLeaf, members } = value;
+      this.#own = members.find(({ leafIndex }) => leafIndex === ownLeaf);
       await this.#room.epoch({ group, epoch: BigInt(value.epoch), reason, ownLeaf, members, keys });
       this.#begin();
     });
@@ -167,9 +173,10 @@ class SrtpSession {
     try {
       const ssrc = await this.#ssrc();
       if (this.#ended) return;
-      this.#room.open(ssrc, codec.format);
+      this.#room.open(ssrc, codec.format, encoding.bitrate);
       const encoder = { make: codec.encoder, encoding: encoding as EncodingValue };
-      const sending = new Sending(ssrc, encoder, (frame) => this.#room.send(ssrc, frame), (error) => this.#unsend(stream, error));
+      const way = { send: (frame: EncodedFrame) => this.#room.send(ssrc, frame), full: () => this.#room.full };
+      const sending = new Sending(ssrc, encoder, way, (error) => this.#unsend(stream, error));
       this.#sending.set(stream, sending);
       this.#tell({ told: "sending", stream, ssrc });
       if (source !== undefined) void sending.run(source as ReadableStream<MediaFrame>);
@@ -197,8 +204,15 @@ class SrtpSession {
     this.#tell({ told: "unsent", stream, error: error?.plain() });
   }
 
-  #sendingOf(ssrc: number): Sending | undefined {
-    return [...this.#sending.values()].find((sending) => sending.ssrc === ssrc);
+  #sendingOf(ssrc: number): [number, Sending] | undefined {
+    return [...this.#sending].find(([, sending]) => sending.ssrc === ssrc);
+  }
+
+  #reach(ssrc: number, reach: ReachValue): void {
+    const [stream, sending] = this.#sendingOf(ssrc) ?? [];
+    if (stream === undefined) return;
+    sending?.reach(reach);
+    this.#tell({ told: "reach", stream, ...reach });
   }
 
   /**
@@ -208,24 +222,34 @@ class SrtpSession {
   async #ssrc(): Promise<number> {
     const context = await this.#port.context(this.conference);
     if (context >= MAX_STREAMS_EVER) throw new Failure("bad-argument", `expected at most ${MAX_STREAMS_EVER} streams of one conference`);
-    return ((crypto.getRandomValues(new Uint32Array(1))[0]! & ~(Number(MAX_STREAMS_EVER) - 1)) | Number(context)) >>> 0;
+    return streamNumber(this.#own!.clientId, Number(context), crypto.getRandomValues(new Uint32Array(1))[0]!);
   }
 
+  /** What is said while this is under way is said by the next one, which tells of all streams of then. */
   async #announce(to: Uint8Array | undefined): Promise<void> {
-    while (!this.#ended) {
-      try {
-        await this.#port.announce(this.conference, this.#room.announcement(), to);
-        return;
-      } catch (error) {
-        const failed = failureOf(error);
-        if (failed.code === "no-such-member") return; // gone meanwhile, and nothing to be told
-        if (failed.code !== "too-many-signals") {
-          this.#tell({ told: "error", error: failed.plain() });
-          return;
-        }
-        await new Promise((resolve) => setTimeout(resolve, 1000 * ANNOUNCE_AGAIN));
-      }
+    const whom = to?.join() ?? "";
+    const isUnderWay = this.#announcing.has(whom);
+    this.#announcing.set(whom, isUnderWay);
+    if (isUnderWay) return;
+    do {
+      this.#announcing.set(whom, false);
+      const isSaid = await this.#announceOnce(to);
+      if (!isSaid) this.#announcing.set(whom, true);
+      if (!isSaid || to !== undefined) await new Promise((resolve) => setTimeout(resolve, ANNOUNCE_PAUSE));
+    } while (this.#announcing.get(whom) === true && !this.#ended);
+    this.#announcing.delete(whom);
+  }
+
+  /** False where it was one signal too many. */
+  async #announceOnce(to: Uint8Array | undefined): Promise<boolean> {
+    try {
+      await this.#port.announce(this.conference, this.#room.announcement(), to);
+    } catch (error) {
+      const failed = failureOf(error);
+      if (failed.code === "too-many-signals") return false;
+      if (failed.code !== "no-such-member") this.#tell({ told: "error", error: failed.plain() }); // gone meanwhile, and nothing to be told
     }
+    return true;
   }
 
   // -- what others send --

@@ -36,6 +36,10 @@ export class Shown {
       this.#needKeyFrame();
       return;
     }
+    if (!this.#codec.format.fits(frame.data)) {
+      this.#seek(); // a member may send anything, and a decoder makes room for it
+      return;
+    }
     this.#seeking = false;
     this.#decoder ??= this.#codec.decoder(
       (decoded) => (this.#put === undefined ? decoded.close() : this.#put(decoded)),
@@ -89,5 +93,7 @@ export class Shown {
   #stop(frame: MediaFrame): void {
     frame.close();
     this.#put = undefined;
+    this.#decoder?.close();
+    this.#decoder = undefined;
   }
 }

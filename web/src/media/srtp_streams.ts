@@ -16,6 +16,8 @@ import { Refused } from "./refused.js";
 
 /** Of one member: as many as anybody sends, several times over; each costs its receivers two replay windows. */
 export const MAX_STREAMS = 32;
+/** Streams of one client in a conference, ever: they share the low bits of an SSRC. */
+export const MAX_STREAMS_EVER = 2 ** 20;
 const STREAM_SIZE = 10;
 /** Lengths below 2^6 take a byte, those below 2^14 two (RFC 9420 section 2.1.2). */
 const TWO_BYTES = 0x40;
@@ -26,6 +28,15 @@ export interface SrtpStream {
   readonly profile: number;
   /** The rollover counter of the next packet, or of one before it. */
   readonly rollover: number;
+}
+
+/**
+ * An SSRC that this client never had in this conference: `count` is one that it never had. Clients count from places of their own, so
+ * that two of them seldom have one number: what is reported of streams (RFC 3550) names them by that alone. `random`: 32 bits.
+ */
+export function streamNumber(clientId: Uint8Array, count: number, random: number): number {
+  const first = new DataView(clientId.buffer, clientId.byteOffset).getUint32(0) % MAX_STREAMS_EVER;
+  return random - (random % MAX_STREAMS_EVER) + ((first + count) % MAX_STREAMS_EVER);
 }
 
 export function encodeStreams(streams: readonly SrtpStream[]): Bytes {
