@@ -34,7 +34,7 @@ export interface ProtectedStream {
    * for a second none that is what a member sent, or (sending) none that can be protected.
    */
   readonly state: StreamState;
-  /** Why not, for a log: "unknown-key", "not-authentic", "malformed", "replayed", "unknown-stream" (of another member than `from`). */
+  /** Why not, for a log: "unknown-key", "not-authentic", "malformed", "replayed", "unknown-codec", "unknown-stream" (of another member than `from`). */
   readonly reason: string | undefined;
   readonly since: Date;
 }

@@ -57,7 +57,7 @@ export class Streams {
       const codec = codecOf(options.kind, mimeType);
       if (frame.data.byteLength === 0 || this.#stopped.has(options.protection)) continue;
       if (codec === undefined) {
-        tell.say({ state: "refused", reason: "malformed", member: undefined, since: now }, now);
+        tell.say({ state: "refused", reason: "unknown-codec", member: undefined, since: now }, now);
         continue;
       }
       try {

@@ -90,7 +90,7 @@ export class Incoming<F, M extends Occupant> {
   async #open({ frame, codec, data }: Arrival<F>, now: number): Promise<Outcome<F>> {
     let sealed: Bytes | undefined;
     try {
-      if (codec === undefined) throw new Refused("malformed", "expected a codec that we know");
+      if (codec === undefined) throw new Refused("unknown-codec", "expected a codec that we know");
       sealed = uncover(codec, data);
       const opened = await this.#keys.open(sealed, metadata(codec), now, this.#from);
       if (!this.#isOurs(opened, now)) throw new Refused("unknown-stream", "expected frames of the stream that is shown here");

@@ -1,6 +1,7 @@
 /** Why a packet or frame was refused. Nothing of a refused one is shown, and it leaves no trace in the state of its stream. */
 export type Reason =
   | "malformed" // it does not follow the format
+  | "unknown-codec" // the browser does not say what is in a frame (Firefox before 153), or it is nothing that we can cover
   | "unknown-key" // no key is held under its KID or MKI
   | "unknown-stream" // nobody announced its SSRC
   | "not-authentic" // altered, forged, or protected with another key
