@@ -125,7 +125,7 @@ async def test_admission_at_the_older_device(tmp_path: Path) -> None:
         return went
 
     assert await every_step(tmp_path, story) > 4
-    assert goes_on > 1
+    assert goes_on  # at least one cut fell between what was written down and what the log holds
 
 
 async def test_admission_at_the_new_device(tmp_path: Path) -> None:

@@ -117,6 +117,8 @@ async def test_a_lost_race_costs_one_round_trip(simulation: Simulation, alice: P
     conference = await call(alice, bob)
     sessions = [conference._session, bob.conference._session]
     await until(lambda: not any(session.settling for session in sessions), "what joining asks for in the background")
+    for session in sessions:
+        session.settling = True  # whatever else there is to find out in the background waits
     simulation.network.unreachable.add(origin_of(SECOND))  # bob's inbox: he hears of nothing
     bob.host.unreachable.add(origin_of(SECOND))
     for _ in range(3):
@@ -125,6 +127,9 @@ async def test_a_lost_race_costs_one_round_trip(simulation: Simulation, alice: P
     await bob.conference.update()
     assert seen == {(FIRST, "/v1/commits"): 2}
     assert bob.conference.epoch == conference.epoch + 1 == 5
+    for session, one in zip(sessions, (conference, bob.conference), strict=True):
+        session.settling = False
+        one.settle()
     bob.host.unreachable.clear()
     simulation.network.unreachable.clear()
     await together(bob.conference, alice)

@@ -24,6 +24,12 @@ function element(call, tile) {
   return video;
 }
 
+/** Whoever comes back is counted anew. */
+function forget({ elements }, identity) {
+  elements[identity]?.remove();
+  delete elements[identity];
+}
+
 function colourOf(video) {
   if (video.videoWidth === 0) return null;
   const canvas = Object.assign(document.createElement("canvas"), { width: video.videoWidth, height: video.videoHeight });
@@ -62,7 +68,10 @@ globalThis.mesh = {
   join: async (name, { colour = null, frequency = null, transport = undefined }) => {
     const call = await globalThis.calls[name].call({ stream: await stream(colour, frequency), transport });
     calls[name] = { call, elements: {}, events: [], errors: [] };
-    call.addEventListener("tile", ({ detail }) => calls[name].events.push([detail.change, detail.tile.member.identity]));
+    call.addEventListener("tile", ({ detail: { change, tile: { member: { identity } } } }) => {
+      calls[name].events.push([change, identity]);
+      if (change === "removed") forget(calls[name], identity);
+    });
     call.addEventListener("left", ({ detail }) => calls[name].events.push(["left", detail.reason]));
     call.addEventListener("error", ({ detail }) => calls[name].errors.push(String(detail)));
   },
