@@ -127,7 +127,7 @@ async def test_t4_an_older_version_under_an_older_head(scene: LoggedScene) -> No
 
 async def alice_knows(alice: Person, identity: str, version: int) -> None:
     """Fetches until the log has shown this version."""
-    for _ in range(100):
+    for _ in range(1000):
         await alice.client._logs.prove([identity])
         if (await known(alice, identity)).manifest.version == version:
             return

@@ -20,7 +20,7 @@ from build_scripts.demo_pages import PEOPLE, STAGE_HOST, Person, person_origin, 
 from build_scripts.demo_services import Services, free_ports
 
 ALICE, BOB, _CAROL = PEOPLE
-WAIT_SECONDS = 45.0  # a cold start on a busy machine, with room
+WAIT_SECONDS = 120.0  # a cold start on a busy machine, with room
 NOBODY = "http://127.0.0.1:9"  # the discard port: nothing answers there
 
 

@@ -132,7 +132,7 @@ async def test_a_message_through_another_process_wakes_the_stream(services: Serv
     waiting = asyncio.ensure_future(anext(inbox))
     await asyncio.sleep(0.2)
     await bob.at(host, second.url).send(b"over there", [bob.signer.client_id])
-    async with asyncio.timeout(10):  # a heartbeat alone would take 15
+    async with asyncio.timeout(14):  # a heartbeat alone would take 15
         assert await waiting == (1, b"over there")
     await inbox.aclose()
 

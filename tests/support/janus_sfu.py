@@ -21,7 +21,7 @@ from tests.support.services import free_ports
 
 Json = dict[str, Any]
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 120.0
 # Of one long poll; Janus ends an idle one after 30 s by itself.
 POLL_SECONDS = 35.0
 CORE = """\

@@ -421,7 +421,7 @@ def origin_of(domain: str) -> str:
     return f"https://ds.{domain}"
 
 
-async def until(condition: Callable[[], object], what: str, seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
     """Waits until something holds; a failure says what did not."""
     end = time.monotonic() + seconds
     while not condition():

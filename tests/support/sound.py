@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 
 
 @contextmanager

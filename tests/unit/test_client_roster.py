@@ -175,7 +175,7 @@ async def test_a_life_before_a_reset_goes_once_people_agreed(
     await all_in(alice, bob, carol)
     again = await device(world, CAROL)
     await again.create(await world.reset_code(CAROL), reset=True)
-    for _ in range(100):
+    for _ in range(1000):
         make_old(alice, CAROL)
         await alice.client._roster.look()
         if alice.failures:

@@ -217,7 +217,7 @@ async def test_an_unknown_group_waits_for_its_welcome(simulation: Simulation, al
     simulation.network.swallow = None
     await alice.client._routes.by_domain["email2.example"].send(wire, [bob.client.client_id])
     await bob.invited()
-    for _ in range(200):
+    for _ in range(6000):
         if [m.data for m in await bob.conference.history.messages()] == [b"early"]:
             break
         await asyncio.sleep(0.01)

@@ -125,7 +125,7 @@ async def test_connections_are_used_again_while_they_are_young(
     port = server.sockets[0].getsockname()[1]
     http = native.NativeHttp()
     for _ in range(3):
-        assert (await http.request("GET", f"http://127.0.0.1:{port}/", {}, None, timeout=5.0)).status == 200
+        assert (await http.request("GET", f"http://127.0.0.1:{port}/", {}, None, timeout=60.0)).status == 200
     assert len(answering) == connections
     await http.close()
     server.close()

@@ -283,7 +283,7 @@ class Clients(RuleBasedStateMachine):
         return len(states) <= 1 and settled and members <= here and all(p.client.client_id in members for p, _ in views)
 
     async def _agree(self) -> None:
-        await until(self._converged, "everybody to agree", seconds=20)
+        await until(self._converged, "everybody to agree", seconds=120)
         for person in self.people:
             assert set(person.errors) <= TOLD, person.errors
             ends = [event for event in person.told if isinstance(event, Ended)]
@@ -299,7 +299,7 @@ class Clients(RuleBasedStateMachine):
                 and (not self.trouble or said.epoch >= conference.epoch - PAST_EPOCHS)
             }
             texts: list[bytes] = []
-            for _ in range(1000):
+            for _ in range(6000):
                 texts = [message.data for message in await conference.history.messages(limit=1000)]
                 if wanted <= set(texts):
                     break
