@@ -144,6 +144,7 @@ def test_a_removed_member(scene: Scene) -> None:
         "await calls.removal.exportSecret('label', new Uint8Array(), 16)",
     ):
         carol.refused("not-a-member", body)
+    assert until("carol's reader to end", lambda: carol.heard("removal", "read")) == [2]
     assert len(carol.texts("removal")) == 2  # what she read, she keeps
     assert carol.do("return (await me.conferences()).find(({ name }) => name === 'removal').status") == "removed"
     # she goes on: in a conference of her own, and in this one when she is asked again
@@ -157,9 +158,12 @@ def test_a_removed_member(scene: Scene) -> None:
 def test_who_leaves_is_let_go(scene: Scene) -> None:
     alice, bob, carol = scene.alice, scene.bob, scene.carol
     alice.call("leaving", bob, carol)
+    talk("leaving", alice, carol)
     carol.do("await calls.leaving.leave()")
     assert [event["reason"] for event in carol.heard("leaving", "ended")] == ["left"]
     carol.refused("closed", "await say('leaving', 'still here')")
+    assert until("carol's reader to end", lambda: carol.heard("leaving", "read")) == [2]
+    assert carol.heard("leaving", "reader") == []  # it failed at nothing
     agreed("leaving", alice, bob)
     talk("leaving", alice, bob)
 

@@ -40,6 +40,7 @@ function join(conference) {
   const texts = (globalThis.texts[name] = []);
   void (async () => {
     for await (const message of conference.messages()) texts.push(new TextDecoder().decode(message.data));
+    heard.push([name, "read", texts.length]);
   })().catch((error) => heard.push([name, "reader", error]));
 }
 

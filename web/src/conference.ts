@@ -209,9 +209,13 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
    */
   messages(options: { readonly after?: number } & CallOptions = {}): AsyncIterableIterator<Message> {
     const fetch = async (after: number): Promise<Message[]> => {
-      if (this.#closed) return [];
-      const batch = await this.#call<Wire<Message>[]>("conference.messages", { after }, options.signal);
-      return batch.map(toMessage);
+      try {
+        const batch = this.#closed ? [] : await this.#call<Wire<Message>[]>("conference.messages", { after }, options.signal);
+        return batch.map(toMessage);
+      } catch (error) {
+        if (this.#closed) return []; // it ended meanwhile
+        throw error;
+      }
     };
     return readMessages(this.#stored, fetch, this.#ended.signal, options.after ?? 0, options.signal);
   }
@@ -357,6 +361,7 @@ export class Conference extends TypedEventTarget<ConferenceEvents> {
       this.emit(type, { suite: Object.freeze((detail as { suite: Suite }).suite) });
     } else if (type === "ended") {
       const value = detail as EndedValue;
+      if (value.reason === "left") this.#closed = true; // the worker has let go of it
       const status = value.reason === "downgrade" ? "failed" : value.reason;
       const { epoch } = this;
       this.#state = { ...this.#state, status, verification: { epoch, digits: "" }, policy: undefined, betterSuite: undefined };
