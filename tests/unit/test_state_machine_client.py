@@ -32,8 +32,8 @@ ORIGINS = (origin_of("email1.example"), origin_of("email2.example"))
 PATHS = ("/v1/commits", "/v1/messages", "/v1/inbox/acknowledgements", "/v1/commits/read")
 # What a person may be told when they ask for something at the wrong moment, or while the network is bad.
 ANSWERS = frozenset({
-    "service-unreachable", "timeout", "too-many-requests", "commit-conflict", "already-member", "no-such-member",
-    "not-a-member", "request-replayed", "no-keys", "invalid-welcome",
+    "service-unreachable", "service-unavailable", "timeout", "too-many-requests", "commit-conflict", "already-member",
+    "no-such-member", "not-a-member", "request-replayed", "no-keys", "invalid-welcome",
 })  # fmt: skip
 # What may be told in the background.
 TOLD = ANSWERS | {
