@@ -105,6 +105,8 @@ def test_who_was_muted_and_unseen_is_so_after_a_reload(pages: tuple[Page, Page])
     says(alice, "#mute", "Unmute")
     alice.click("#hide-camera")
     says(alice, "#hide-camera", "Picture on")
+    until(bob, "that to be said", lambda: tiles(bob)[ALICE.identity]["video"] == "none")
+    assert "muted" in tiles(bob)[ALICE.identity]["says"]
     # from the first word of the new page on: nothing else is ever said of her
     bob.evaluate(
         """globalThis.said = [];
