@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser as PlaywrightBrowser
 from playwright.sync_api import sync_playwright
 
@@ -17,6 +18,12 @@ VECTORS_VARIABLE = "ROOMKEY_VECTORS"
 
 # So that `pytest` alone finds the same tools as `python3 build_scripts test`; Playwright needs its Node.
 os.environ.update(environment.variables())
+
+# The same examples in every run, and no clock: a failure is the change's, not the machine's.
+settings.register_profile(
+    "roomkey", deadline=None, derandomize=True, database=None, print_blob=True, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("roomkey")
 
 
 class Vectors:

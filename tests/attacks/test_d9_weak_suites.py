@@ -14,7 +14,7 @@ from roomkey.mls.version import MLS10
 
 from tests.attacks.mallory import crypto_of, group_of, heard
 from tests.support.people import Person, call, together
-from tests.support.simulator import until
+from tests.support.simulator import Simulation, until
 
 
 @pytest.fixture
@@ -26,13 +26,16 @@ def keeps_to_no_rule(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 async def test_a_creator_who_picks_a_weaker_suite(
-    keeps_to_no_rule: pytest.MonkeyPatch, alice: Person, bob: Person, mallory: Person
+    keeps_to_no_rule: pytest.MonkeyPatch, simulation: Simulation, alice: Person, bob: Person, mallory: Person
 ) -> None:
     """D9: nobody comes; everybody says so, and is not taken for a member."""
     fetched = await mallory.client.fetch([alice.identity, bob.identity])
     conference = mallory.listen(await mallory.client.create_conference("weak", fetched.keys))
+    simulation.network.swallow = lambda origin, path, body: path == "/v1/messages"  # the rules are off for all
     await mallory.client.invite(conference, fetched.keys)
     keeps_to_no_rule.undo()
+    simulation.network.swallow = None
+    mallory.client._outbox.wake()
     assert conference.suite == 2
     for person in (alice, bob):
         await until(lambda person=person: person.errors == ["downgrade"], "everybody to refuse")  # type: ignore[misc]

@@ -35,7 +35,7 @@ def codes(events: Sequence[Event]) -> list[str]:
 async def texts(client: Client, count: int) -> list[bytes]:
     """What was said in the client's one conference, once it is so much."""
     (conference,) = client.conferences()
-    for _ in range(1000):
+    for _ in range(6000):
         found = await conference.history.messages()
         if len(found) >= count:
             return [message.data for message in found]

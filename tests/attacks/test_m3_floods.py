@@ -130,5 +130,5 @@ async def test_a_full_inbox_holds_up_nobody_else(
         await heard(bob, alice, b"%d" % number)
     assert said(alice) == [b"%d" % number for number in range(6)]
     await until(lambda: "inbox-full" in bob.errors, "bob to be told")
-    assert held(bob, "out/") == []
+    await until(lambda: held(bob, "out/") == [], "nothing to wait any more")
     assert conference.status == records.ACTIVE

@@ -91,7 +91,7 @@ async def test_s14_names_that_never_resolve_do_not_hold_up_the_services_that_are
 
     def slow(host: Any, *arguments: Any, **options: Any) -> Any:
         if str(host).endswith("slow.example"):
-            over.wait(30)
+            over.wait(300)
             raise OSError("no such name")
         return honest(host, *arguments, **options)
 
@@ -106,7 +106,7 @@ async def test_s14_names_that_never_resolve_do_not_hold_up_the_services_that_are
     waiting = [asyncio.ensure_future(look_up(number)) for number in range(40)]
     await asyncio.sleep(0)
     try:
-        async with asyncio.timeout(10):  # a service that the operator named, by the loop's own way
+        async with asyncio.timeout(120):  # a service that the operator named, by the loop's own way
             assert await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 443)
             with pytest.raises(OSError, match="public"):  # and one that was not
                 await reaching._public("https://127.0.0.1/")

@@ -88,6 +88,6 @@ async def test_foundings_that_are_never_taken(
     await bob.client.close()
     await junk(bob)
     conference.settle()
-    await until(lambda: "group-stuck" in alice.errors or submitted > 2 * upkeep.MAX_LOST, "an end", 60.0)
+    await until(lambda: "group-stuck" in alice.errors or submitted > 2 * upkeep.MAX_LOST, "an end")
     assert "group-stuck" in alice.errors
     assert 0 < submitted <= upkeep.MAX_LOST + upkeep.MAX_FAILURES

@@ -26,7 +26,7 @@ from tests.support.attacked_logs import HOME, LYING, LoggedScene, Person, attack
 from tests.support.forged_log import CRYPTO, ForgedLog
 from tests.support.simulator import until
 
-SECONDS = 20.0  # that a thread of the service waits at most; then the test fails otherwise
+SECONDS = 120.0  # that a thread of the service waits at most; then the test fails otherwise
 
 
 MANY = 12  # heads that one member shows

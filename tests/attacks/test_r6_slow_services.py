@@ -16,7 +16,7 @@ from tests.support.attacked_logs import HOME, LYING, LoggedScene, Person, attack
 from tests.support.simulator import until
 
 COMMITS_READ_PATH = "/v1/commits/read"
-SECONDS = 60.0  # that a thread of the service waits at most: longer than all that wait for it
+SECONDS = 120.0  # that a thread of the service waits at most: longer than all that wait for it
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,7 @@ async def ended(mallory: Person, *others: Person) -> Due:
     """Those others are away, and Mallory ends the epoch with junk that nobody can be held to."""
     for person in others:
         await person.client.close()
+    mallory.conference._session.succeeding = True  # her client does not look for a successor
     return Due("branch", hashlib.sha256(await junk(mallory)).digest(), None)
 
 
@@ -114,7 +115,6 @@ async def test_a_founder_in_whose_way_somebody_gets(
         return await submit(session)
 
     monkeypatch.setattr(founding, "_submit", too_late)
-    mallory.conference._session.succeeding = True  # her client does not look for a successor
     await alice.power_cut()
     await until(lambda: alice.conference.id != before, "alice's branch")
     assert budget == [0]
@@ -132,7 +132,6 @@ async def test_a_welcome_to_another_group_of_the_same_id(
     conference = await call(alice, bob, mallory)
     before, old = conference.id, group_of(mallory)
     what = await ended(mallory, bob)
-    mallory.conference._session.succeeding = True
     simulation.network.swallow = lambda origin, path, body: path == "/v1/messages"
     conference.settle()
     await until(lambda: conference.id != before, "alice's branch")
@@ -162,7 +161,6 @@ async def test_a_founder_of_two_groups(alice: Person, bob: Person, mallory: Pers
     conference = await call(alice, bob, mallory)
     before, old = conference.id, group_of(mallory)
     what = await ended(mallory, alice, bob)
-    mallory.conference._session.succeeding = True
     group_id = succession.successor_id(old, what, 0)
     token = succession.founding_token(old, group_id)
     one, other = [await make(mallory, old, group_id, person) for person in (alice, bob)]
@@ -185,7 +183,6 @@ async def test_a_welcome_to_a_later_attempt_waits(alice: Person, bob: Person, ma
     conference = await call(alice, bob, mallory)
     before, old = conference.id, group_of(mallory)
     what = await ended(mallory, alice, bob)
-    mallory.conference._session.succeeding = True
     group_id = succession.successor_id(old, what, 5)
     token = succession.founding_token(old, group_id)
     made = await make(mallory, old, group_id, bob)

@@ -27,7 +27,7 @@ class World:
         self.gate = threading.Event()  # the log's updates come while it is set
         self.gate.set()
         self.asked = threading.Event()  # they were asked for
-        self.http = httpx.AsyncClient(timeout=30, trust_env=False)
+        self.http = httpx.AsyncClient(timeout=120, trust_env=False)
         self.served = Served(self.serve)
         self.processes: list[AuditorProcess] = []
         self.signed: set[bytes] = set()  # roots
@@ -35,7 +35,7 @@ class World:
     async def serve(self, scope: Any, receive: Any, send: Any) -> None:
         if "/updates/" in scope["path"]:
             self.asked.set()
-            await asyncio.to_thread(self.gate.wait, 60)
+            await asyncio.to_thread(self.gate.wait, 300)
         await self.log(scope, receive, send)
 
     def start(self) -> AuditorProcess:
@@ -82,7 +82,7 @@ async def test_t15_a_kill_between_head_and_cosignature_brings_nothing_back(world
     world.gate.clear()
     world.asked.clear()
     asking = asyncio.create_task(world.ask(auditor, world.log, 1))
-    assert await asyncio.to_thread(world.asked.wait, 60)
+    assert await asyncio.to_thread(world.asked.wait, 120)
     auditor.kill()  # it has taken the checkpoint, and has not replayed it
     with pytest.raises(httpx.HTTPError):
         await asking

@@ -21,7 +21,7 @@ def run_cli(*arguments: str) -> subprocess.CompletedProcess[str]:
     """`roomkey-delivery` with these arguments, to its end."""
     return subprocess.run(
         [sys.executable, "-m", "roomkey_delivery", *arguments],
-        env=os.environ | {"PYTHONPATH": str(SOURCES)}, capture_output=True, text=True, timeout=60, check=False,
+        env=os.environ | {"PYTHONPATH": str(SOURCES)}, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ class Running:
         if self.process.poll() is None:
             self.process.send_signal(how)
         assert self.process.stdout is not None
-        status = self.process.wait(30)
+        status = self.process.wait(120)
         self.process.stdout.close()
         return status
 

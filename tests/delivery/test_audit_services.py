@@ -19,7 +19,7 @@ from tests.support.auditor_process import Served
 from tests.support.services import DOMAINS, free_ports
 from tests.support.stock_witness import StockWitness, cosigned_at
 
-PATIENCE = 60  # seconds for two processes to start and find each other
+PATIENCE = 120  # seconds for two processes to start and find each other
 
 
 class Federation:

@@ -157,7 +157,7 @@ def test_a_reader_that_follows_sends_what_others_write(alice: Desk, bob: Desk) -
         assert alice.read() == ["yes"]
     finally:
         following.send_signal(signal.SIGINT)
-        _, said = following.communicate(timeout=60)
+        _, said = following.communicate(timeout=120)
     assert following.returncode == 0
     assert "Traceback" not in said
 

@@ -11,6 +11,8 @@ from roomkey_delivery import inbox
 from tests.delivery.local import Local
 
 HEARTBEAT = InboxItem(0, b"").encode()
+SECONDS = 120.0  # for what comes at once, or not at all
+NEVER = 3600.0  # seconds until a stream wakes by itself
 
 
 async def test_heartbeats_come_at_once_and_after_silence(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,7 +27,8 @@ async def test_heartbeats_come_at_once_and_after_silence(local: Local, monkeypat
     assert items[2] == HEARTBEAT
 
 
-async def test_a_heartbeat_follows_what_waited(local: Local) -> None:
+async def test_a_heartbeat_follows_what_waited(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "HEARTBEAT", NEVER)
     alice = await local.enrolled("alice")
     me = alice.signer.client_id
     for number in range(inbox.READ + 1):
@@ -34,11 +37,12 @@ async def test_a_heartbeat_follows_what_waited(local: Local) -> None:
     assert await anext(stream) == HEARTBEAT
     for number in range(inbox.READ + 1):
         assert await anext(stream) == InboxItem(number + 1, b"%d" % number).encode()
-    async with asyncio.timeout(12):  # the one of silence is 15 s away
+    async with asyncio.timeout(SECONDS):
         assert await anext(stream) == HEARTBEAT
 
 
-async def test_a_message_wakes_the_stream(local: Local) -> None:
+async def test_a_message_wakes_the_stream(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "HEARTBEAT", NEVER)
     alice = await local.enrolled("alice")
     me = alice.signer.client_id
     stream = inbox._items(local.service, me)
@@ -47,18 +51,19 @@ async def test_a_message_wakes_the_stream(local: Local) -> None:
     await asyncio.sleep(0.05)
     assert not waiting.done()
     await local.at(alice).send(b"m", [me])
-    async with asyncio.timeout(12):  # the next heartbeat is 15 s away
+    async with asyncio.timeout(SECONDS):
         assert await waiting == InboxItem(1, b"m").encode()
 
 
-async def test_a_service_that_stops_ends_its_streams(local: Local) -> None:
+async def test_a_service_that_stops_ends_its_streams(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "HEARTBEAT", NEVER)
     alice = await local.enrolled("alice")
     stream = inbox._items(local.service, alice.signer.client_id)
     assert [await anext(stream) for _ in range(2)] == [HEARTBEAT] * 2
     waiting = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0.05)
     local.service.hub.close()
-    async with asyncio.timeout(12):
+    async with asyncio.timeout(SECONDS):
         ended = await asyncio.gather(waiting, return_exceptions=True)
     assert isinstance(ended[0], StopAsyncIteration)
     late = inbox._items(local.service, alice.signer.client_id)

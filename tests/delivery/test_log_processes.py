@@ -21,7 +21,7 @@ from tests.support.manifest_makers import CRYPTO, Owner
 from tests.support.services import DOMAINS, free_ports
 
 HOME = DOMAINS[0]
-DEADLINE = 20.0  # seconds for what takes tenths of one
+DEADLINE = 120.0  # seconds for what takes tenths of one
 
 
 @pytest.fixture

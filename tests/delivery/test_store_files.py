@@ -22,7 +22,7 @@ db.close()
 def seen_by_another(path: Path) -> str:
     """What another process reads; it has closed the file then."""
     done = subprocess.run(
-        [sys.executable, "-c", _OTHER, str(path)], check=True, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", _OTHER, str(path)], check=True, capture_output=True, text=True, timeout=120
     )
     return done.stdout.strip()
 

@@ -42,7 +42,7 @@ TYPES = (
 )
 
 # Seconds for what takes a tenth of one on a machine that is not busy.
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 
 @dataclass

@@ -9,7 +9,7 @@ import { initKeySet, readBundles, request } from "./init_key_sets.mjs";
 import { Reader, uint, vector } from "./presentation.mjs";
 
 const SETS = "application/roomkey-init-key-sets";
-const MESSAGE_DEADLINE = 20_000; // ms: a message that does not come is an error, not a wait without end
+const MESSAGE_DEADLINE = 120_000; // ms: a message that does not come is an error, not a wait without end
 
 const sha256 = (data) => createHash("sha256").update(data).digest();
 const domainOf = (identity) => identity.slice(identity.lastIndexOf("@") + 1);

@@ -48,7 +48,7 @@ class Peer:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=120)
         self._process.stdout.close()
 
     def ask(self, op: str, **request: Any) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class Peer:
         self._process.stdin.flush()
         read = self._process.stdout.readline()
         if not read:
-            raise RuntimeError(f"the peer ended with code {self._process.wait(timeout=30)}; see its stderr")
+            raise RuntimeError(f"the peer ended with code {self._process.wait(timeout=120)}; see its stderr")
         answer = json.loads(read)
         if "error" in answer:
             raise PeerError(answer["error"]["name"], answer["error"]["message"])

@@ -158,7 +158,7 @@ async def test_streams_bring_little(port: int, rooms: Rooms) -> None:
         assert allowed == (2 * sessions.MAX_STREAM_BYTES,) * 2
         alice._quic.send_stream_data(stream, bytes(3 * sessions.MAX_STREAM_BYTES))
         alice.transmit()
-        await asyncio.wait_for(alice.wait_closed(), 30)
+        await asyncio.wait_for(alice.wait_closed(), 120)
         for _ in range(6_000):
             if rooms.inside(ROOM) == 1:
                 break

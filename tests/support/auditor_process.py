@@ -45,7 +45,7 @@ class AuditorProcess:
         """SIGKILL, and its end."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
-        self.process.wait(30)
+        self.process.wait(120)
         if self.process.stdout is not None:
             self.process.stdout.close()
 

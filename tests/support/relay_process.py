@@ -43,7 +43,7 @@ class RelayProcess:
     def _end(self, number: signal.Signals) -> int:
         if self._process.poll() is None:
             self._process.send_signal(number)
-        status = self._process.wait(30)
+        status = self._process.wait(120)
         if self._process.stdout is not None:
             self._process.stdout.close()
         return status

@@ -37,6 +37,7 @@ from tests.support.log_configs import log_config, trusts_of
 
 _FREE = Rate(1_000_000, 1_000_000)
 UNLIMITED = Rates(*([_FREE] * 7))
+BURYING = 120.0  # seconds for tasks to end that may do nothing but end
 
 
 # -- the network --
@@ -230,13 +231,11 @@ class SimulatedHost:
         self.stopped.set()
         self._buried = True
         current = asyncio.current_task()
-        for _ in range(20):
-            running = [task for task in self._tasks if not task.done() and task is not current]
-            if not running:
-                break
-            for task in running:
-                task.cancel()
-            await asyncio.wait(running, timeout=1)
+        async with asyncio.timeout(BURYING):
+            while running := [task for task in self._tasks if not task.done() and task is not current]:
+                for task in running:
+                    task.cancel()
+                await asyncio.wait(running, timeout=1)
         for disk in self.disks.values():
             if disk.locked_by is self:
                 disk.locked_by = None
@@ -421,8 +420,8 @@ def origin_of(domain: str) -> str:
     return f"https://ds.{domain}"
 
 
-async def until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
-    """Waits until something holds; a failure says what did not."""
+async def until(condition: Callable[[], object], what: str, seconds: float = 120.0) -> None:
+    """Waits until something holds; a failure says what did not. It takes under a second on a machine at rest."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -95,6 +96,7 @@ async def test_a_service_that_is_down_delays_it(
     monkeypatch.setattr(bob.client._routes, "service_of", service_of)
     monkeypatch.setattr(alice.client._around.admission, "unlisted", _nobody)
     await bob.client.remove_device(laptop.client.client_id)
+    await until(lambda: bob.failures, "the commit to be tried in vain")
     assert laptop.client.client_id in present(bob)
     down = False
     await until(lambda: laptop.client.client_id not in present(bob), "the laptop to go")
@@ -175,11 +177,10 @@ async def test_a_life_before_a_reset_goes_once_people_agreed(
     await all_in(alice, bob, carol)
     again = await device(world, CAROL)
     await again.create(await world.reset_code(CAROL), reset=True)
-    for _ in range(1000):
-        make_old(alice, CAROL)
-        await alice.client._roster.look()
-        if alice.failures:
-            break
+    async with asyncio.timeout(120):
+        while not alice.failures:
+            make_old(alice, CAROL)
+            await alice.client._roster.look()
     await alice.client._roster.look()
     (failure,) = (event.error for event in alice.heard if isinstance(event, Failed))
     assert (failure.code, failure.details["identity"]) == ("identity-reset", CAROL)

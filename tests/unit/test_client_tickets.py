@@ -232,8 +232,11 @@ async def test_who_left_and_comes_back_before_the_others_have_removed_them(alice
     """Their wish to go was for the old leaf."""
     conference = await open_call(alice, bob)
     ticket = await conference.ticket()
+    alice.host.unreachable.add(origin_of("email1.example"))  # she would be the quicker one
     await bob.conference.leave()
+    await until(lambda: conference._session.record.departing, "alice to hear of it")
     bob.listen(await bob.client.join_conference(ticket))
+    alice.host.unreachable.clear()
     await together(conference, bob)
     await conference.send(b"welcome back")
     await until(lambda: b"welcome back" in said(bob), "the message")

@@ -379,7 +379,7 @@ async def test_a_member_whose_key_changed_is_not_accepted(alice: Person, bob: Pe
 
 
 async def test_a_group_of_a_worse_suite_is_not_joined(
-    alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
+    simulation: Simulation, alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("roomkey.client.client.choose", lambda offers, **how: 3)
     conference = await alice.client.create_conference("")
@@ -387,8 +387,11 @@ async def test_a_group_of_a_worse_suite_is_not_joined(
     with pytest.raises(RoomkeyError, match="downgrade"):
         await alice.client.invite(conference, fetched.keys)
     monkeypatch.setattr(admitting, "check_not_downgraded", lambda suite, offers: None)
+    simulation.network.swallow = lambda origin, path, body: path == "/v1/messages"  # bob's check is off as well
     await alice.client.invite(conference, fetched.keys)
     monkeypatch.setattr(admitting, "check_not_downgraded", check_not_downgraded)
+    simulation.network.swallow = None
+    alice.client._outbox.wake()
     await until(lambda: "downgrade" in bob.errors, "bob to refuse")
     assert bob.client.invitations() == []
 

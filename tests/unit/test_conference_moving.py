@@ -45,6 +45,7 @@ async def test_all_follow_to_the_new_service(simulation: Simulation, alice: Pers
     simulation.network.unreachable.add(origin_of(FIRST))
     await bob.conference.update()
     await until(lambda: bob.conference.epoch == 3, "the next epoch")
+    await until(lambda: bob.errors, "bob not to reach alice's inbox")
     simulation.network.unreachable.clear()
     await together(bob.conference, alice)
     await conference.move_ordering(SECOND)  # nothing to do
