@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import pytest
 from roomkey.conference import ordering, succession
 from roomkey.conference.conference import Conference
 from roomkey.conference.events import Succeeded
@@ -21,6 +22,8 @@ from tests.support.conferences import said
 from tests.support.people import Person, call, enrol, together
 from tests.support.simulator import Simulation, origin_of, until
 from tests.unit.test_client_power_cuts import cut, every_step
+
+pytestmark = pytest.mark.usefixtures("patient")
 
 
 async def submit(person: Person, group: Group, commit: bytes) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from roomkey.conference import running
 from roomkey.conference.events import MessageArrived
 
 from tests.support.people import Person, enrol
@@ -49,6 +50,12 @@ async def mallory(simulation: Simulation) -> AsyncIterator[Person]:
     made = await enrol(simulation, "mallory@email1.example")
     yield made
     await made.close()
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for a group to follow on theirs looks for it as long as ever, though each rest is shorter here."""
+    monkeypatch.setattr(running, "SUCCESSOR_LOOKS", 2400)
 
 
 def said(person: Person) -> list[bytes]:

@@ -87,8 +87,12 @@ class Member(Device):
 
 
 async def together(*members: Member) -> None:
-    """Waits until all are in one epoch."""
-    await until(lambda: len({member.conference.epoch for member in members}) == 1, "one epoch for all")
+    """Waits until all are in one epoch of one group."""
+
+    def places() -> set[tuple[bytes, int]]:
+        return {(member.conference.id, member.conference.epoch) for member in members}
+
+    await until(lambda: len(places()) == 1, "one epoch for all")
     assert len({member.conference.verification_digits for member in members}) == 1
 
 

@@ -82,8 +82,12 @@ async def call(caller: Person, *others: Person, name: str = "stand-up") -> Confe
 
 
 async def together(conference: Conference, *others: Person) -> None:
-    """Waits until all are in the same epoch, and checks that they agree on it."""
-    await until(lambda: all(person.conference.epoch == conference.epoch for person in others), "one epoch for all")
+    """Waits until all are in the same epoch of one group, and checks that they agree on it."""
+
+    def place(one: Conference) -> tuple[bytes, int]:
+        return one.id, one.epoch
+
+    await until(lambda: all(place(person.conference) == place(conference) for person in others), "one epoch for all")
     assert all(person.conference.verification_digits == conference.verification_digits for person in others)
     assert all(
         [member.client for member in person.conference.members] == [member.client for member in conference.members]

@@ -1,5 +1,5 @@
 """People of a simulated world, for tests of conferences."""
 
-from tests.support.conferences import alice, bob, carol, mallory, simulation
+from tests.support.conferences import alice, bob, carol, mallory, patient, simulation
 
-__all__ = ["alice", "bob", "carol", "mallory", "simulation"]
+__all__ = ["alice", "bob", "carol", "mallory", "patient", "simulation"]

@@ -110,6 +110,7 @@ async def test_a_welcome_that_cannot_be_proved_waits(alice: Member, bob: Member,
     carol.log_is_down = False
     await carol.invited()
     await together(alice, bob, carol)
+    await until(lambda: any(name.startswith("message/") for name in carol.host.disks[CAROL].records), "what was said")
     assert [message.data for message in await carol.conference.history.messages()] == [b"hello"]
     assert not any(name.startswith("awaited/") for name in carol.host.disks[CAROL].records)
 

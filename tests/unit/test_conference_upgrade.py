@@ -15,6 +15,7 @@ from tests.support.people import Person, call, enrol, together
 from tests.support.simulator import Simulation, origin_of, until
 from tests.unit.test_client_power_cuts import cut, every_step
 
+pytestmark = pytest.mark.usefixtures("patient")
 WEAK = {"standard": (3, 2), "experimental": (3, 2)}
 
 
